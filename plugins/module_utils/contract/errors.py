@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Errors and exit codes: what every part of the project raises, and the one line that a user reads.
+
+A message names the app or thread, what was attempted, what went wrong, and the remedy. Code deep in the library knows the
+last three; the outermost caller that knows the column adds the first with `about`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """The command's exit codes (BSD sysexits), so that a CronJob can tell "try again" from "wrong configuration"."""
+
+    OK = 0
+    USAGE = 64
+    DATA_REFUSED = 65
+    UNAVAILABLE = 69
+    BUG = 70
+    FULL = 73
+    TRY_AGAIN = 75
+    NO_PERMISSION = 77
+    CONFIGURATION = 78
+
+
+class BackupError(Exception):
+    """A failure that a user reads. Subclasses fix the exit code.
+
+    `problem` says what went wrong, `remedy` what to do about it, `doing` what was attempted, `subject` the app or the
+    thread ("forgejo/b2"). None of them may hold a secret. `str(error)` is one line whatever the parts contain.
+    """
+
+    exit_code = Exit.BUG
+
+    def __init__(self, problem: str, *, remedy: str, doing: str = "", subject: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.remedy = remedy
+        self.doing = doing
+        self.subject = subject
+
+    @property
+    def code(self) -> str:
+        """The machine-readable name of the failure, e.g. "no_permission"."""
+        return self.exit_code.name.lower()
+
+    def __str__(self) -> str:
+        parts = [part for part in (self.subject, self.doing, self.problem) if part]
+        line = f"{': '.join(parts)}. Remedy: {self.remedy}"
+        return " ".join(line.split())
+
+    def as_result(self) -> dict[str, object]:
+        """The failure as a JSON-able mapping: the shape that modules return and that the command prints."""
+        return {
+            "subject": self.subject,
+            "doing": self.doing,
+            "problem": " ".join(self.problem.split()),
+            "remedy": self.remedy,
+            "code": self.code,
+            "exit_code": int(self.exit_code),
+        }
+
+
+class UsageError(BackupError):
+    """The command was called wrongly."""
+
+    exit_code = Exit.USAGE
+
+
+class DataRefused(BackupError):
+    """Data is not what it claims to be: an empty dump, a wrong digest, a manifest of another app."""
+
+    exit_code = Exit.DATA_REFUSED
+
+
+class Unavailable(BackupError):
+    """A server, a mount or a program that is needed does not answer."""
+
+    exit_code = Exit.UNAVAILABLE
+
+
+class Full(BackupError):
+    """Scratch or destination has no room."""
+
+    exit_code = Exit.FULL
+
+
+class TryAgain(BackupError):
+    """Nothing is wrong that a later run would not find mended: a held lock, a dump program that died."""
+
+    exit_code = Exit.TRY_AGAIN
+
+
+class NoPermission(BackupError):
+    """A server refused our login or our key."""
+
+    exit_code = Exit.NO_PERMISSION
+
+
+class ConfigurationError(BackupError):
+    """The inventory, thread.json or the environment asks for something that cannot work."""
+
+    exit_code = Exit.CONFIGURATION
+
+
+@contextlib.contextmanager
+def about(subject: str = "", doing: str = "") -> Iterator[None]:
+    """Complete a passing error: the innermost caller that names a part wins, outer ones fill what is still empty."""
+    try:
+        yield
+    except BackupError as error:
+        error.subject = error.subject or subject
+        error.doing = error.doing or doing
+        raise
