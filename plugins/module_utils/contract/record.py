@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Strict reading and writing of records: frozen dataclasses <-> JSON-able mappings.
+
+One codec serves app variables, thread.json, key.json, manifests, evidence and verdicts, so that all of them refuse a wrong
+type or a misspelt field in the same words.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeVar, Union
+
+from .errors import BackupError, ConfigurationError
+
+T = TypeVar("T")
+
+_NAMES: dict[type, str] = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return " (did you mean 'x'?)" for the known name nearest to `name`, or "" if none is near."""
+    found = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+    return f" (did you mean '{found[0]}'?)" if found else ""
+
+
+def decode(cls: type[T], value: object, where: str, *, error: type[BackupError] = ConfigurationError) -> T:
+    """Given a mapping, return it as the dataclass `cls`.
+
+    Raise `error`, naming the place as `where.field`, for an unknown or missing field or a value of another type. Types are
+    taken as they are: "5" is no number, and true is none either.
+    """
+    return typing.cast(T, _value(cls, value, where, error))
+
+
+def decode_json(cls: type[T], text: str | bytes, where: str, *, error: type[BackupError] = ConfigurationError) -> T:
+    """Given JSON text, return it as the dataclass `cls`; raise `error` as `decode` does, or when it is no JSON."""
+    try:
+        value = json.loads(text)
+    except ValueError as broken:
+        raise error(f"{where} is not JSON ({broken})", remedy=f"restore or re-create {where}") from None
+    return decode(cls, value, where, error=error)
+
+
+def encode(record: object) -> Any:
+    """Given a dataclass, return the JSON-able mapping that `decode` reads back. Fields that are None are left out."""
+    if dataclasses.is_dataclass(record) and not isinstance(record, type):
+        pairs = ((field.name, getattr(record, field.name)) for field in dataclasses.fields(record))
+        return {name: encode(value) for name, value in pairs if value is not None}
+    if isinstance(record, Mapping):
+        return {str(name): encode(value) for name, value in record.items()}
+    if isinstance(record, (list, tuple)):
+        return [encode(value) for value in record]
+    return record
+
+
+def encode_json(record: object) -> str:
+    """Given a dataclass, return it as JSON text that diffs well: indented, keys in field order, one newline at the end."""
+    return json.dumps(encode(record), indent=2, ensure_ascii=False) + "\n"
+
+
+def _refuse(error: type[BackupError], where: str, wanted: str, value: object) -> BackupError:
+    given = "nothing" if value is None else f"a value of type {type(value).__name__}"
+    return error(f"{where} has to be {wanted}, not {given}", remedy=f"correct {where}")
+
+
+def _value(wanted: Any, value: object, where: str, error: type[BackupError]) -> object:
+    origin = typing.get_origin(wanted)
+    if origin in (Union, types.UnionType):
+        choices = [choice for choice in typing.get_args(wanted) if choice is not type(None)]
+        if value is None and len(choices) < len(typing.get_args(wanted)):
+            return None
+        return _one_of(choices, value, where, error)
+    if origin is Literal:
+        if value not in typing.get_args(wanted) or isinstance(value, bool):
+            near = nearest(str(value), [str(choice) for choice in typing.get_args(wanted)])
+            choices_text = ", ".join(str(choice) for choice in typing.get_args(wanted))
+            raise error(f"{where} has to be one of {choices_text}, not {value!r}{near}", remedy=f"correct {where}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise _refuse(error, where, "a list", value)
+        (inner, _ellipsis) = typing.get_args(wanted)
+        return tuple(_value(inner, item, f"{where}[{index}]", error) for index, item in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise _refuse(error, where, "a mapping", value)
+        inner = typing.get_args(wanted)[1]
+        return {str(name): _value(inner, item, f"{where}.{name}", error) for name, item in value.items()}
+    if dataclasses.is_dataclass(wanted):
+        return _record(typing.cast(type, wanted), value, where, error)
+    return _plain(wanted, value, where, error)
+
+
+def _one_of(choices: list[Any], value: object, where: str, error: type[BackupError]) -> object:
+    """Records in a union tell themselves apart by a Literal field named `kind`; plain types by what they are."""
+    if len(choices) == 1:
+        return _value(choices[0], value, where, error)
+    if all(dataclasses.is_dataclass(choice) for choice in choices):
+        kinds = {typing.get_args(typing.get_type_hints(choice)["kind"])[0]: choice for choice in choices}
+        kind = value.get("kind") if isinstance(value, Mapping) else None
+        if kind not in kinds:
+            near = nearest(str(kind), kinds)
+            raise error(f"{where}.kind has to be one of {', '.join(kinds)}, not {kind!r}{near}", remedy=f"correct {where}")
+        return _value(kinds[kind], value, where, error)
+    for choice in choices:
+        if type(value) is choice:
+            return value
+    raise _refuse(error, where, " or ".join(_NAMES.get(choice, str(choice)) for choice in choices), value)
+
+
+def _record(cls: type, value: object, where: str, error: type[BackupError]) -> object:
+    if not isinstance(value, Mapping):
+        raise _refuse(error, where, "a mapping", value)
+    hints = typing.get_type_hints(cls)
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    for name in value:
+        if name not in fields:
+            near = nearest(str(name), fields)
+            raise error(f"{where} does not know '{name}'{near}", remedy=f"correct or remove {where}.{name}")
+    given = {name: _value(hints[name], item, f"{where}.{name}", error) for name, item in value.items()}
+    for name, field in fields.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and name not in given:
+            raise error(f"{where}.{name} is missing", remedy=f"set {where}.{name}")
+    return cls(**given)
+
+
+def _plain(wanted: Any, value: object, where: str, error: type[BackupError]) -> object:
+    if wanted is Any or wanted is object:
+        return value
+    if wanted is float and type(value) is int:
+        return float(value)
+    # Ansible hands strings over as tagged subclasses of str; a bool is an int in Python, but not in an inventory.
+    if isinstance(value, wanted) and not (isinstance(value, bool) and wanted is not bool):
+        return wanted(value)
+    raise _refuse(error, where, _NAMES.get(wanted, str(wanted)), value)
