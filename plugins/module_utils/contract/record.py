@@ -63,6 +63,10 @@ def encode_json(record: object) -> str:
     return json.dumps(encode(record), indent=2, ensure_ascii=False) + "\n"
 
 
+def _at(where: str, name: object) -> str:
+    return f"{where}.{name}" if where else str(name)
+
+
 def _refuse(error: type[BackupError], where: str, wanted: str, value: object) -> BackupError:
     given = "nothing" if value is None else f"a value of type {type(value).__name__}"
     return error(f"{where} has to be {wanted}, not {given}", remedy=f"correct {where}")
@@ -90,7 +94,7 @@ def _value(wanted: Any, value: object, where: str, error: type[BackupError]) -> 
         if not isinstance(value, Mapping):
             raise _refuse(error, where, "a mapping", value)
         inner = typing.get_args(wanted)[1]
-        return {str(name): _value(inner, item, f"{where}.{name}", error) for name, item in value.items()}
+        return {str(name): _value(inner, item, _at(where, name), error) for name, item in value.items()}
     if dataclasses.is_dataclass(wanted):
         return _record(typing.cast(type, wanted), value, where, error)
     return _plain(wanted, value, where, error)
@@ -121,12 +125,12 @@ def _record(cls: type, value: object, where: str, error: type[BackupError]) -> o
     for name in value:
         if name not in fields:
             near = nearest(str(name), fields)
-            raise error(f"{where} does not know '{name}'{near}", remedy=f"correct or remove {where}.{name}")
-    given = {name: _value(hints[name], item, f"{where}.{name}", error) for name, item in value.items()}
+            raise error(f"{where} does not know '{name}'{near}", remedy=f"correct or remove {_at(where, name)}")
+    given = {name: _value(hints[name], item, _at(where, name), error) for name, item in value.items()}
     for name, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in given:
-            raise error(f"{where}.{name} is missing", remedy=f"set {where}.{name}")
+            raise error(f"{_at(where, name)} is missing", remedy=f"set {_at(where, name)}")
     return cls(**given)
 
 

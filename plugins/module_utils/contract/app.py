@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""app_* variables -> column -> threads. The only place that validates an inventory."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from .durations import seconds
+from .errors import ConfigurationError, about
+from .record import decode, nearest
+from .schedule import Schedule, check_period, schedule
+from .thread import (
+    FORMAT,
+    KEY_FILE,
+    B2Destination,
+    Destination,
+    DirectoryDestination,
+    Limits,
+    PostgresqlSource,
+    Query,
+    Recipients,
+    Source,
+    Thread,
+)
+from .variables import Secrets, Variables
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
+_RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}")
+SOURCE = "database"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One app with everything that protects it. `secrets` never shows in a repr."""
+
+    app: str
+    present: bool
+    platform: str
+    folder: PurePosixPath
+    prefix: str
+    sources: tuple[Source, ...]
+    destinations: Mapping[str, Destination]
+    variables: Variables
+    limits: Limits
+    period: int
+    drill_period: int
+    drill_destinations: tuple[str, ...]
+    secrets: Secrets = dataclasses.field(repr=False)
+
+    def schedule_of(self, destination: str) -> Schedule:
+        """Return when the thread of `destination` runs."""
+        turn = list(self.destinations).index(destination)
+        return schedule(self.app, self.period, turn=turn, turns=len(self.destinations))
+
+    def drill_schedule(self) -> Schedule:
+        """Return when the column's drills run."""
+        return schedule(f"{self.app} drill", self.drill_period)
+
+    def thread_folder(self, destination: str) -> PurePosixPath:
+        """Return the folder of one thread's files."""
+        return self.folder / destination
+
+    def threads(self, drill_recipient: str, markers: Mapping[str, str]) -> tuple[Thread, ...]:
+        """Return the column's threads.
+
+        `drill_recipient` is the public half of the column's drill identity, `markers` the marker ids of its directory
+        destinations by name: both exist only on the platform, so that the platform hands them in.
+        """
+        return tuple(self._thread(name, drill_recipient, markers) for name in self.destinations)
+
+    def _thread(self, name: str, drill_recipient: str, markers: Mapping[str, str]) -> Thread:
+        destination = self.destinations[name]
+        if isinstance(destination, DirectoryDestination):
+            destination = dataclasses.replace(destination, marker=markers[name])
+        return Thread(
+            format=FORMAT,
+            app=self.app,
+            name=name,
+            prefix=self.prefix,
+            destination=destination,
+            sources=self.sources,
+            recipients=Recipients(drill_recipient, self.variables.app_recovery_recipients),
+            limits=self.limits,
+            scratch_directory=self.variables.app_scratch_directory,
+            key_file=None if isinstance(destination, DirectoryDestination) else KEY_FILE,
+            queries=self.variables.app_drill_queries,
+            not_covered=self.variables.app_not_covered,
+            keep=self.variables.app_keep,
+            shrink_limit=self.variables.app_shrink_limit,
+        )
+
+
+def parse(variables: Mapping[str, Any], secrets: Mapping[str, Any]) -> Column:
+    """Given one app's app_* variables and, apart, those that hold secrets, return its column.
+
+    Raise ConfigurationError, naming the app and the variable, for anything that is unknown, of the wrong type or impossible.
+    """
+    name = variables.get("app_name")
+    with about(str(name or ""), "reading its variables"):
+        _check_names(variables, Variables, Secrets, "secrets")
+        _check_names(secrets, Secrets, Variables, "app")
+        given = decode(Variables, variables, "")
+        hidden = decode(Secrets, {name: value for name, value in secrets.items() if value is not None}, "")
+        return _column(given, hidden)
+
+
+def _check_names(given: Mapping[str, Any], known: type, other: type, option: str) -> None:
+    """Refuse a name that is unknown, or that belongs into the other option: a password must not travel in the open."""
+    names = [field.name for field in dataclasses.fields(known)]
+    others = [field.name for field in dataclasses.fields(other)]
+    for name in given:
+        if name in others:
+            raise ConfigurationError(f"{name} belongs into the option '{option}'", remedy=f"move {name} there")
+        if name not in names:
+            near = nearest(name, [*names, *others])
+            raise ConfigurationError(f"the variable {name} is unknown{near}", remedy=f"correct or remove {name}")
+
+
+def _column(given: Variables, secrets: Secrets) -> Column:
+    _check_label(given.app_name, "app_name")
+    if not given.app_destinations:
+        raise ConfigurationError("app_destinations is empty", remedy="name at least one destination")
+    for name in given.app_destinations:
+        _check_label(name, f"app_destinations.{name}")
+    for name in secrets.app_s3_keys:
+        if name not in given.app_destinations:
+            near = nearest(name, given.app_destinations)
+            raise ConfigurationError(f"app_s3_keys.{name} names no destination{near}", remedy="correct app_s3_keys")
+    for recipient in given.app_recovery_recipients:
+        _check_recipient(recipient)
+    if not given.app_recovery_recipients:
+        raise ConfigurationError(
+            "app_recovery_recipients is empty, so a lost cluster would take the only identity with it",
+            remedy="make an identity with age-keygen, keep it offline, and name its public key (age1...) there",
+        )
+    for path in ("app_host_directory", "app_scratch_directory"):
+        _check_absolute(getattr(given, path), path)
+    for name, destination in given.app_destinations.items():
+        if isinstance(destination, DirectoryDestination):
+            _check_absolute(destination.path, f"app_destinations.{name}.path")
+    for query in given.app_drill_queries:
+        _check_query(query)
+    period = seconds(given.app_period, "app_period")
+    check_period(period, "app_period")
+    drill_period = seconds(given.app_drill_period, "app_drill_period")
+    check_period(drill_period, "app_drill_period")
+    source = PostgresqlSource(
+        kind="postgresql",
+        name=SOURCE,
+        database=given.app_database,
+        host=given.app_database_host,
+        port=given.app_database_port,
+        user=given.app_database_user or given.app_database,
+        sslmode=given.app_database_sslmode,
+        password_file=None if secrets.app_database_password is None else f"../{SOURCE}.password",
+        binaries=given.app_database_binaries,
+    )
+    return Column(
+        app=given.app_name,
+        present=given.app_state == "present",
+        platform=given.app_platform,
+        folder=PurePosixPath(given.app_host_directory) / given.app_name,
+        prefix=_prefix(given),
+        sources=(source,),
+        destinations=given.app_destinations,
+        variables=given,
+        limits=Limits(
+            fresh_within=_or(given.app_fresh_within, "app_fresh_within", 2 * period),
+            drilled_within=_or(given.app_drilled_within, "app_drilled_within", 2 * drill_period),
+            deadline=seconds(given.app_deadline, "app_deadline"),
+            objective=seconds(given.app_drill_objective, "app_drill_objective"),
+        ),
+        period=period,
+        drill_period=drill_period,
+        drill_destinations=_drill_destinations(given),
+        secrets=secrets,
+    )
+
+
+def _or(text: str | None, where: str, default: int) -> int:
+    return default if text is None else seconds(text, where)
+
+
+def _check_label(name: str, where: str) -> None:
+    if not _LABEL.fullmatch(name):
+        raise ConfigurationError(
+            f"{where} {name!r} is not a DNS label of at most 40 characters",
+            remedy="use lower-case letters, digits and inner hyphens only"
+            + (", and set app_name where the inventory host has another name" if where == "app_name" else ""),
+        )
+
+
+def _check_absolute(path: str, where: str) -> None:
+    if not PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise ConfigurationError(f"{where} {path!r} is not an absolute path", remedy=f"start {where} with a slash")
+
+
+def _check_recipient(recipient: str) -> None:
+    """The value of a refused recipient is never shown: it may be a private identity pasted into the wrong place."""
+    if recipient.upper().startswith("AGE-SECRET-KEY"):
+        raise ConfigurationError(
+            "app_recovery_recipients holds a private identity",
+            remedy="put its public key (age1...) there, and treat the identity as known to others: make a new one",
+        )
+    if not _RECIPIENT.fullmatch(recipient):
+        raise ConfigurationError(
+            "app_recovery_recipients holds something that is no age recipient",
+            remedy="use X25519 public keys as age-keygen prints them: age1 and 58 more characters",
+        )
+
+
+def _check_query(query: Query) -> None:
+    if query.compare == "snapshot" and query.value is not None:
+        raise ConfigurationError(
+            f"the drill query '{query.name}' has a value but compares with the snapshot",
+            remedy="set compare to equals or at_least, or remove the value",
+        )
+    if query.compare != "snapshot" and query.value is None:
+        raise ConfigurationError(
+            f"the drill query '{query.name}' compares by {query.compare} but has no value", remedy="give it a value"
+        )
+    if query.compare == "at_least" and isinstance(query.value, str):
+        raise ConfigurationError(
+            f"the drill query '{query.name}' compares by at_least with a string", remedy="give it a number"
+        )
+
+
+def _prefix(given: Variables) -> str:
+    """A B2 key's prefix is a plain string: without the closing slash "app" would also match "app-evil/"."""
+    prefix = given.app_prefix or f"{given.app_name}/"
+    parts = prefix.split("/")
+    if parts.pop() != "" or not parts or any(not _LABEL.fullmatch(part) for part in parts):
+        raise ConfigurationError(
+            f"app_prefix {prefix!r} is not made of DNS labels that end in slashes",
+            remedy=f"set app_prefix to something like '{given.app_name}/'",
+        )
+    return prefix
+
+
+def _drill_destinations(given: Variables) -> tuple[str, ...]:
+    if given.app_drill_destinations is not None:
+        for name in given.app_drill_destinations:
+            if name not in given.app_destinations:
+                near = nearest(name, given.app_destinations)
+                raise ConfigurationError(
+                    f"app_drill_destinations names '{name}', which is no destination{near}",
+                    remedy="correct app_drill_destinations",
+                )
+        return given.app_drill_destinations
+    off_site = [name for name, where in given.app_destinations.items() if isinstance(where, B2Destination)]
+    return tuple(off_site or given.app_destinations)

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""thread.json: everything that one thread's command needs to know, without a secret in it.
+
+Secrets are files beside it (on Kubernetes: mounted Secrets), named in it relative to its folder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from .errors import ConfigurationError
+from .record import decode_json, encode_json
+
+FORMAT = 1
+KEY_FILE = "key.json"
+IDENTITY_FILE = "drill-identity.txt"
+_MAXIMUM_SIZE = 1 << 20
+
+
+@dataclass(frozen=True)
+class B2Destination:
+    """A bucket at Backblaze B2, reached with a key that may touch one prefix. The S3 endpoint stands in the key file."""
+
+    kind: Literal["b2"]
+    bucket: str
+    api_url: str = "https://api.backblazeb2.com"
+
+
+@dataclass(frozen=True)
+class S3Destination:
+    """A bucket at any other S3 server. The access key comes from the inventory's secrets."""
+
+    kind: Literal["s3"]
+    bucket: str
+    endpoint: str
+    region: str = "us-east-1"
+
+
+@dataclass(frozen=True)
+class DirectoryDestination:
+    """A folder, usually a mounted NAS. `marker` is the id of the marker file that proves that it is mounted."""
+
+    kind: Literal["directory"]
+    path: str
+    marker: str | None = None
+
+
+Destination = B2Destination | S3Destination | DirectoryDestination
+
+
+@dataclass(frozen=True)
+class PostgresqlSource:
+    """One PostgreSQL database and how to log in. `binaries` are folders searched for the client programs, in order."""
+
+    kind: Literal["postgresql"]
+    name: str
+    database: str
+    host: str
+    port: int
+    user: str
+    sslmode: str = "prefer"
+    password_file: str | None = None
+    binaries: tuple[str, ...] = ()
+
+
+Source = PostgresqlSource
+
+
+@dataclass(frozen=True)
+class Query:
+    """A question that the app's owner would ask. `snapshot` compares the answer with the one in the dump's own snapshot,
+    `equals` and `at_least` with `value`."""
+
+    name: str
+    sql: str
+    compare: Literal["snapshot", "equals", "at_least"] = "snapshot"
+    value: str | int | float | None = None
+
+
+@dataclass(frozen=True)
+class Keep:
+    """How many artifacts stay: all of the last `hourly` hours, then the first of each day, week and month."""
+
+    hourly: int = 48
+    daily: int = 14
+    weekly: int = 8
+    monthly: int = 12
+
+
+@dataclass(frozen=True)
+class ShrinkLimit:
+    """How many percent a run may be smaller than the newest good one before it is marked."""
+
+    bytes: int = 50
+    rows: int = 30
+    tables: int = 10
+
+
+@dataclass(frozen=True)
+class Recipients:
+    """age public keys: the column's drill identity, and the owner's offline recovery identities."""
+
+    drill: str
+    recovery: tuple[str, ...]
+
+    def all(self) -> tuple[str, ...]:
+        """Return every recipient that an artifact is encrypted to."""
+        return (self.drill, *self.recovery)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds: the age at which a copy or its proof is stale, the longest run, and the restore time objective."""
+
+    fresh_within: int
+    drilled_within: int
+    deadline: int
+    objective: int
+
+
+@dataclass(frozen=True)
+class Thread:
+    """app x destination. File names are relative to the folder of thread.json until `load` makes them absolute."""
+
+    format: int
+    app: str
+    name: str
+    prefix: str
+    destination: Destination
+    sources: tuple[Source, ...]
+    recipients: Recipients
+    limits: Limits
+    scratch_directory: str
+    key_file: str | None = None
+    identity_file: str = "../" + IDENTITY_FILE
+    queries: tuple[Query, ...] = ()
+    not_covered: tuple[str, ...] = ()
+    keep: Keep = Keep()
+    shrink_limit: ShrinkLimit = ShrinkLimit()
+
+    @property
+    def id(self) -> str:
+        """The name in all output: "<app>/<destination>"."""
+        return f"{self.app}/{self.name}"
+
+
+def render(thread: Thread) -> str:
+    """Return the text of thread.json."""
+    return encode_json(thread)
+
+
+def load(path: str | os.PathLike[str]) -> Thread:
+    """Read a thread.json and return it with absolute file names. Raise ConfigurationError when it cannot be used."""
+    file = Path(path).absolute()
+    try:
+        with file.open("rb") as stream:
+            text = stream.read(_MAXIMUM_SIZE + 1)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file} cannot be read ({error.strerror})", remedy="name a thread.json that playbooks/site.yml wrote"
+        ) from None
+    if len(text) > _MAXIMUM_SIZE:
+        raise ConfigurationError(f"{file} is no thread.json: it is too large", remedy="run playbooks/site.yml again")
+    _check_format(text, file)
+    thread = decode_json(Thread, text, str(file))
+
+    def beside(name: str) -> str:
+        return os.path.normpath(file.parent / name)
+
+    sources = tuple(
+        dataclasses.replace(source, password_file=source.password_file and beside(source.password_file))
+        for source in thread.sources
+    )
+    return dataclasses.replace(
+        thread,
+        sources=sources,
+        key_file=thread.key_file and beside(thread.key_file),
+        identity_file=beside(thread.identity_file),
+    )
+
+
+def _check_format(text: bytes, file: Path) -> None:
+    """A newer format may hold fields that this version would call misspelt: say so before reading them."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return  # decode_json says it better
+    number = found.get("format") if isinstance(found, dict) else None
+    if isinstance(number, int) and number > FORMAT:
+        raise ConfigurationError(
+            f"{file} has format {number}, and this version reads up to {FORMAT}",
+            remedy="update the fanout command on this machine, or roll out again with its version",
+        )

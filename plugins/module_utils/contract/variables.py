@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inventory's variables: the one list of names, types, defaults and meanings.
+
+The table in docs/, the role's argument_specs and the validation all come from these fields.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .thread import B2Destination, DirectoryDestination, Keep, Query, S3Destination, ShrinkLimit
+
+
+def _variable(meaning: str, **default: Any) -> Any:
+    return field(metadata={"meaning": meaning}, **default)
+
+
+@dataclass(frozen=True)
+class Variables:
+    """The variables of one app that hold no secret."""
+
+    app_name: str = _variable("The app's name, a DNS label. The role sets it to the inventory host's name.")
+    app_database: str = _variable("Name of the PostgreSQL database.")
+    app_destinations: dict[str, B2Destination | S3Destination | DirectoryDestination] = _variable(
+        "Where copies go, by name: each one failure domain with a C(kind) (C(b2), C(s3) or C(directory)) and how to reach it."
+    )
+    app_recovery_recipients: tuple[str, ...] = _variable(
+        "age public keys of the owner's offline recovery identities; at least one."
+    )
+    app_state: Literal["present", "absent"] = _variable(
+        "C(absent) stops the column and retires its keys; its backups stay.", default="present"
+    )
+    app_platform: Literal["host"] = _variable("What runs the jobs: C(host) is systemd on this machine.", default="host")
+    app_host_directory: str = _variable("Folder of the columns on platform C(host).", default="/etc/fanout.backup")
+    app_prefix: str | None = _variable(
+        "Prefix of the app's objects at every destination, ending in a slash. Default: the app's name.", default=None
+    )
+    app_database_host: str = _variable("Host name or address of the database server itself.", default="127.0.0.1")
+    app_database_port: int = _variable("Port of the database server.", default=5432)
+    app_database_user: str | None = _variable("Login. Default: the name of the database.", default=None)
+    app_database_sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = _variable(
+        "libpq's sslmode.", default="prefer"
+    )
+    app_database_binaries: tuple[str, ...] = _variable(
+        "Folders with PostgreSQL programs that are searched before the system's.", default=()
+    )
+    app_period: str = _variable("Time between two backups of a thread.", default="1h")
+    app_keep: Keep = _variable("How many artifacts stay at each destination.", default=Keep())
+    app_shrink_limit: ShrinkLimit = _variable(
+        "Percent that a run may be smaller than the newest good one before it is marked.", default=ShrinkLimit()
+    )
+    app_fresh_within: str | None = _variable("Age at which a copy is stale. Default: two periods.", default=None)
+    app_drill_destinations: tuple[str, ...] | None = _variable(
+        "Destinations whose copies are drilled. Default: those that are off-site, or all if none is.", default=None
+    )
+    app_drill_period: str = _variable("Time between two drills.", default="1d")
+    app_drill_queries: tuple[Query, ...] = _variable(
+        "Questions asked in the dump's snapshot and again of the restored database.", default=()
+    )
+    app_drilled_within: str | None = _variable(
+        "Age at which the last passed drill is stale. Default: two drill periods.", default=None
+    )
+    app_drill_objective: str = _variable("How long a restore may take.", default="1h")
+    app_not_covered: tuple[str, ...] = _variable(
+        "What this column does not back up; printed with every drill.", default=()
+    )
+    app_deadline: str = _variable("Longest time that one backup or drill may take.", default="6h")
+    app_scratch_directory: str = _variable("Folder for dumps in the making and for drills.", default="/var/tmp")
+
+
+@dataclass(frozen=True)
+class S3Key:
+    """An access key of an S3 server, as the inventory's vault holds it."""
+
+    access_key_id: str
+    secret_access_key: str
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """The variables of one app that hold secrets. They travel apart from the others, in an option with no_log."""
+
+    app_database_password: str | None = _variable("Password of the login.", default=None)
+    app_s3_keys: dict[str, S3Key] = _variable(
+        "Access keys of destinations of kind C(s3), by destination.", default_factory=dict
+    )
