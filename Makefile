@@ -1,0 +1,78 @@
+# One command from a fresh clone: every target first sets up what it needs, in .venv and nowhere else.
+
+PYTHON ?= python3
+BIN := .venv/bin
+COLLECTION := .collections/ansible_collections/fanout/backup
+
+# make refuses to run two steps at once: the tests share the machine's cores and its ports.
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types sanity test-unit test-end-to-end build sandbox-up sandbox-down bench clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
+
+demo: .venv/installed-sandbox $(COLLECTION) ## the whole story on this machine: back up, restore, compare, break things
+	$(BIN)/python -m tests.sandbox.demo
+
+test: lint types sanity test-unit test-end-to-end ## everything below that proves something, offline once set up
+
+lint: .venv/installed-dev $(COLLECTION) types ## style of Python, YAML and changelog
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint
+	$(BIN)/antsibull-changelog lint
+
+# mypy knows nothing of renamed folders, so the package `fanout` is put together from links, anew each time.
+types: .venv/installed-dev $(COLLECTION) ## mypy --strict
+	rm -rf .typing && mkdir -p .typing/fanout
+	ln -s $(CURDIR)/plugins/module_utils/* $(CURDIR)/runner .typing/fanout/
+	$(BIN)/mypy
+
+sanity: .venv/primed-sanity ## ansible-test sanity, without containers and without network
+	$(BIN)/python -m tools.sanity
+
+test-unit: .venv/installed-dev $(COLLECTION) ## tests/unit
+	$(BIN)/python -m pytest tests/unit -n 2
+
+test-end-to-end: .venv/installed-dev $(COLLECTION) ## tests/end_to_end, against a real PostgreSQL and the sandbox
+	$(BIN)/python -m pytest tests/end_to_end -n 2 --dist loadfile
+
+bench: .venv/installed-dev $(COLLECTION) ## tests/benchmarks
+	$(BIN)/python -m tests.benchmarks
+
+sandbox-up: .venv/installed-sandbox $(COLLECTION) ## start the home lab in .sandbox and leave it running
+	$(BIN)/python -m tests.sandbox up
+
+sandbox-down: .venv/installed-sandbox ## stop the home lab and remove it
+	$(BIN)/python -m tests.sandbox down
+
+build: .venv/installed-dev ## the collection and the wheel, in dist/
+	$(BIN)/ansible-galaxy collection build --force --output-path dist
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+setup: .venv/primed-sanity $(COLLECTION) ## everything that needs the network, so that the rest does not
+
+clean: ## remove what make created; stop the sandbox first
+	rm -rf .venv .collections .typing .cache .ansible .mypy_cache .pytest_cache .ruff_cache build dist ./*.egg-info
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed. Remedy: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+
+.venv/installed-sandbox: .venv/bin/python pyproject.toml setup.py
+	$(BIN)/pip install --quiet --editable '.[sandbox]'
+	touch $@
+
+.venv/installed-dev: .venv/bin/python pyproject.toml setup.py
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@ .venv/installed-sandbox
+
+.venv/primed-sanity: .venv/installed-dev
+	$(BIN)/python -m tools.sanity --prime-venvs
+	touch $@
+
+# ansible-playbook, ansible-lint and pytest know a collection by its path.
+$(COLLECTION):
+	mkdir -p $(@D)
+	ln -sfn ../../.. $@
