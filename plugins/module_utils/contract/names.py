@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Object keys below an app's prefix: who writes and who reads them agrees here.
+
+    <YYYYMMDDTHHMMSSZ>-<random>/{<source>.dump.age, <source>.globals.sql.age, evidence.json.age, manifest.json}
+    drills/<YYYYMMDDTHHMMSSZ>-<random>.json    probe
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+MANIFEST = "manifest.json"
+EVIDENCE = "evidence.json.age"
+DRILLS = "drills/"
+PROBE = "probe"
+
+_TIME = "%Y%m%dT%H%M%SZ"
+_NAME = re.compile(r"([0-9]{8}T[0-9]{6}Z)-([0-9a-f]{8})")
+
+
+@dataclass(frozen=True, order=True)
+class ArtifactName:
+    """When a backup began (UTC, whole seconds) and a random part that keeps two writers apart. Sorts by time."""
+
+    time: datetime
+    random: str
+
+    def __str__(self) -> str:
+        return f"{self.time.strftime(_TIME)}-{self.random}"
+
+    def key(self, file: str) -> str:
+        """Return the key of one of the artifact's files."""
+        return f"{self}/{file}"
+
+
+def new_artifact(now: datetime) -> ArtifactName:
+    """Return a name that no other run has."""
+    return ArtifactName(now.astimezone(timezone.utc).replace(microsecond=0), secrets.token_hex(4))
+
+
+def parse_artifact(text: str) -> ArtifactName | None:
+    """Return the name that `text` spells, or None when it is not the name of an artifact."""
+    match = _NAME.fullmatch(text)
+    if not match:
+        return None
+    try:
+        time = datetime.strptime(match[1], _TIME).replace(tzinfo=timezone.utc)
+    except ValueError:
+        return None
+    return ArtifactName(time, match[2])
+
+
+def artifact_of(key: str) -> ArtifactName | None:
+    """Return the artifact to which the object at `key` belongs, or None for verdicts, probes and foreign objects."""
+    return parse_artifact(key.partition("/")[0]) if "/" in key else None
+
+
+def dump_file(source: str) -> str:
+    """Return the file name of a source's encrypted archive."""
+    return f"{source}.dump.age"
+
+
+def globals_file(source: str) -> str:
+    """Return the file name of the encrypted roles and memberships that a source's archive refers to."""
+    return f"{source}.globals.sql.age"
+
+
+def verdict_key(now: datetime) -> str:
+    """Return a fresh key for the verdict of a drill that began at `now`."""
+    return f"{DRILLS}{new_artifact(now)}.json"
+
+
+def verdict_name(key: str) -> ArtifactName | None:
+    """Return time and random part of a verdict's key, or None when `key` is no verdict."""
+    if not (key.startswith(DRILLS) and key.endswith(".json")):
+        return None
+    return parse_artifact(key[len(DRILLS) : -len(".json")])
