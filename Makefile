@@ -48,6 +48,7 @@ sandbox-down: .venv/installed-sandbox ## stop the home lab and remove it
 	$(BIN)/python -m tests.sandbox down
 
 build: .venv/installed-dev ## the collection and the wheel, in dist/
+	rm -rf build dist
 	$(BIN)/ansible-galaxy collection build --force --output-path dist
 	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
@@ -69,7 +70,8 @@ clean: ## remove what make created; stop the sandbox first
 	touch $@ .venv/installed-sandbox
 
 .venv/primed-sanity: .venv/installed-dev
-	$(BIN)/python -m tools.sanity --prime-venvs
+	@echo "Preparing the environments of ansible-test: about a minute, once"
+	@$(BIN)/python -m tools.sanity --prime-venvs > .venv/primed-sanity.log || { cat .venv/primed-sanity.log; exit 1; }
 	touch $@
 
 # ansible-playbook, ansible-lint and pytest know a collection by its path.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one thing that pyproject.toml cannot say: packages that are found and renamed at once.
 
-The library lies in plugins/module_utils, where Ansible wants it, and is installed as `fanout`. Everything else stands in
-pyproject.toml.
+The library lies in plugins/module_utils, where Ansible wants it, and is installed as `fanout`. Everything else stands
+in pyproject.toml.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 
     python -m tools.sanity [argument of ansible-test sanity ...]
 
-ansible-test works only below ansible_collections/<namespace>/<name>, and takes what git ignores for absent: run on a copy
-inside this checkout it would test nothing and call that success. So the tracked files are copied to a temporary folder,
-and a run that skipped everything fails.
+ansible-test works only below ansible_collections/<namespace>/<name>, and takes what git ignores for absent: run on a
+copy inside this checkout it would test nothing and call that success. So the tracked files are copied to a temporary
+folder, and a run that skipped everything fails.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ def sanity(ansible_test: Path, collection: Path, arguments: Sequence[str]) -> in
     )
     print(run.stdout, end="", flush=True)
     if NOTHING_TESTED in run.stdout:
-        print(f'sanity: nothing was tested ("{NOTHING_TESTED}"). Remedy: run it on files that git tracks', file=sys.stderr)
+        print(
+            f'sanity: nothing was tested ("{NOTHING_TESTED}"). Remedy: run it on files that git tracks', file=sys.stderr
+        )
         return 1
     return run.returncode
 
