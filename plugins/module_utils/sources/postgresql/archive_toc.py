@@ -45,6 +45,11 @@ def unsupported(problem: str) -> DataRefused:
     )
 
 
+def not_an_archive(problem: str) -> DataRefused:
+    """The error for bytes that do not even begin like an archive."""
+    return DataRefused(f"not an archive: {problem}", remedy="look at what pg_dump wrote on standard error")
+
+
 class MoreNeeded(Exception):
     """The bytes at hand end inside a value. Not an error: the caller comes back with more."""
 
@@ -72,6 +77,10 @@ class Cursor:
             raise MoreNeeded
         self.position = end
         return self._data[start:end]
+
+    def take_some(self, most: int) -> bytes:
+        """At least one byte, at most `most`."""
+        return self.take(max(1, min(most, self.left)))
 
     def byte(self) -> int:
         return self.take(1)[0]
@@ -101,7 +110,7 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Header:
-    """What an archive says about itself. `created` is the local time of the machine that ran pg_dump, without a zone."""
+    """What an archive says about itself. `created` is the local time where pg_dump ran, without a zone."""
 
     version: tuple[int, int, int]
     compression: str
@@ -115,8 +124,8 @@ class Header:
 class TocEntry:
     """One object of the archive. A text that the archive leaves out is empty.
 
-    `description` is the kind ("TABLE", "TABLE DATA", "INDEX", ...), `tag` the name as pg_restore lists it, `section` one
-    of SECTIONS' names. `copy_statement` is "COPY ... FROM stdin;". `relkind` is known from version 1.16 on."""
+    `description` is the kind ("TABLE", "TABLE DATA", "INDEX", ...), `tag` the name as pg_restore lists it, `section`
+    one of SECTIONS' names. `copy_statement` is "COPY ... FROM stdin;". `relkind` is known from version 1.16 on."""
 
     dump_id: int
     has_data: bool
@@ -145,9 +154,7 @@ class TocEntry:
 def read_header(cursor: Cursor) -> Header:
     """Read everything before the table of contents. Raise DataRefused unless it is an archive that can be read."""
     if cursor.take(len(MAGIC)) != MAGIC:
-        raise DataRefused(
-            "not an archive: it does not begin with PGDMP", remedy="look at what pg_dump wrote on standard error"
-        )
+        raise not_an_archive("it does not begin with PGDMP")
     version = (cursor.byte(), cursor.byte(), cursor.byte())
     if version not in VERSIONS:
         raise unsupported(f"its version is {'.'.join(map(str, version))}")

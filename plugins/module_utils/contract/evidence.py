@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""evidence.json.age: what the server said inside the dump's own snapshot. Always encrypted: it names tables and roles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .thread import Query
+
+FORMAT = 1
+Answer = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class QueryAnswer:
+    """A query and its one value, or the reason why it could not be answered."""
+
+    query: Query
+    answer: Answer = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Locale:
+    """How the database sorts and encodes text; `provider` is libc, icu or builtin."""
+
+    encoding: str
+    provider: str
+    collate: str
+    ctype: str
+    locale: str | None = None
+
+
+@dataclass(frozen=True)
+class PostgresqlEvidence:
+    """One source's evidence. Tables are qualified names, quoted where SQL demands it; `tables` are exact rows of each
+    table whose data the archive carries, `excluded` those that it does not, with the reason."""
+
+    name: str
+    server_version: str
+    system_identifier: str
+    locale: Locale
+    preload: tuple[str, ...]
+    extensions: dict[str, str]
+    tables: dict[str, int]
+    excluded: dict[str, str]
+    sequences: dict[str, str]
+    large_objects: int
+    owner: str
+    roles: tuple[str, ...]
+    answers: tuple[QueryAnswer, ...]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The evidence of an artifact, one entry per source."""
+
+    format: int
+    app: str
+    artifact: str
+    sources: tuple[PostgresqlEvidence, ...]

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""manifest.json: the clear commit record of an artifact, written last. Without it there is no backup.
+
+It holds no names of tables and no count of a single table: whoever reads the destination learns sizes, not contents.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from .errors import DataRefused
+from .names import ArtifactName, parse_artifact
+from .record import decode_json, encode_json
+
+FORMAT = 1
+MAXIMUM_SIZE = 1 << 20
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """One encrypted file: bytes and sha256 as stored, and of the plain text inside."""
+
+    size: int
+    sha256: str
+    plain_size: int
+    plain_sha256: str
+
+
+@dataclass(frozen=True)
+class SourceRecord:
+    """One source in numbers. `archive` and `globals` name files of the artifact."""
+
+    name: str
+    kind: str
+    archive: str
+    globals: str
+    tables: int
+    rows: int
+    server_version: str
+    client_version: str
+    system_identifier: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """An artifact's commit record. Times are UTC in ISO 8601, `seconds` per phase, `marks` say what is wrong with a run
+    that was kept all the same."""
+
+    format: int
+    app: str
+    thread: str
+    artifact: str
+    started: str
+    finished: str
+    version: str
+    recipients: tuple[str, ...]
+    files: dict[str, FileRecord]
+    sources: tuple[SourceRecord, ...]
+    seconds: dict[str, float]
+    marks: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> ArtifactName:
+        """The artifact's name; checked when the manifest was read."""
+        name = parse_artifact(self.artifact)
+        if name is None:
+            raise DataRefused(f"the manifest names no artifact: {self.artifact!r}", remedy="drill an older artifact")
+        return name
+
+    @property
+    def rows(self) -> int:
+        """Rows of all sources."""
+        return sum(source.rows for source in self.sources)
+
+    @property
+    def tables(self) -> int:
+        """Tables of all sources."""
+        return sum(source.tables for source in self.sources)
+
+    @property
+    def size(self) -> int:
+        """Plain bytes of all archives: what the shrink rule compares, whatever encryption and padding add."""
+        return sum(self.files[source.archive].plain_size for source in self.sources)
+
+
+def read_manifest(text: bytes, *, app: str, artifact: ArtifactName) -> Manifest:
+    """Return the manifest of `app` that lies in `artifact`. Raise DataRefused when it is another's or unreadable."""
+    where = f"the manifest of {artifact}"
+    manifest = decode_json(Manifest, text, where, error=DataRefused)
+    if manifest.format > FORMAT:
+        raise DataRefused(f"{where} has format {manifest.format}", remedy="update the fanout command on this machine")
+    if manifest.app != app or manifest.artifact != str(artifact):
+        raise DataRefused(
+            f"{where} says that it belongs to {manifest.app}, artifact {manifest.artifact}",
+            remedy="find out who wrote it there; use an older artifact meanwhile",
+        )
+    for source in manifest.sources:
+        if source.archive not in manifest.files or source.globals not in manifest.files:
+            raise DataRefused(f"{where} lists no file for source {source.name}", remedy="use an older artifact")
+    return manifest
+
+
+def render_manifest(manifest: Manifest) -> bytes:
+    """Return the bytes that are stored."""
+    return encode_json(manifest).encode()
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a time as records hold it: UTC, whole seconds, ISO 8601 with Z."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(text: str) -> datetime:
+    """Return the time that `timestamp` wrote. Raise DataRefused for anything else."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    except ValueError:
+        raise DataRefused(f"{text!r} is no UTC time", remedy="use another artifact") from None

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Verdicts: the result of a drill, stored beside the artifacts. The summary is clear, the details are encrypted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .durations import spoken
+
+FORMAT = 1
+MAXIMUM_SIZE = 4 << 20
+Result = Literal["pass", "fail", "inconclusive"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One difference. `check` is the kind of check, `subject` the object's name, `difference` what is wrong with it."""
+
+    check: str
+    subject: str
+    difference: str
+
+    def __str__(self) -> str:
+        return f"{self.check}: {self.subject}: {self.difference}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a drill found. Times are UTC in ISO 8601; `age` is the artifact's when the drill began, in seconds, `seconds`
+    the duration of each phase, `findings` the number of findings per check; `details` is age-armored text."""
+
+    format: int
+    app: str
+    thread: str
+    artifact: str
+    result: Result
+    reason: str
+    started: str
+    finished: str
+    version: str
+    tables: int
+    rows: int
+    age: int
+    objective: int
+    seconds: dict[str, float]
+    findings: dict[str, int]
+    details: str
+
+    @property
+    def restore_seconds(self) -> float:
+        """From the first byte fetched to a restored database: what the owner would wait, without the checks."""
+        return sum(took for phase, took in self.seconds.items() if phase != "verify")
+
+
+def drill_line(verdict: Verdict, not_covered: tuple[str, ...]) -> str:
+    """Return the line that every drill ends with."""
+    if verdict.result == "pass":
+        rows = f"{verdict.rows:,}".replace(",", "\N{NO-BREAK SPACE}")
+        text = f"{verdict.tables} tables, {rows} rows, digests match; restored in {spoken(verdict.restore_seconds)}"
+        late = "objective missed: " if verdict.restore_seconds > verdict.objective else "objective "
+        text += f" ({late}{spoken(verdict.objective)})"
+        text += f"; {spoken(verdict.age)} old"
+        if not_covered:
+            text += f"; not covered: {', '.join(not_covered)}"
+        return f"DRILL PASS {verdict.thread}: {text}"
+    if verdict.result == "fail":
+        return f"DRILL FAIL {verdict.thread}: {verdict.artifact}: {verdict.reason}"
+    return f"DRILL INCONCLUSIVE {verdict.thread}: could not run: {verdict.reason}"

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""age encryption of streams and files, to several recipients, in bounded memory."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from .contract.errors import ConfigurationError, DataRefused
+
+
+class Reader(Protocol):
+    """What `encrypt` pulls plain bytes from."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+class Writer(Protocol):
+    """What takes the result."""
+
+    def write(self, data: bytes, /) -> int: ...
+
+    def flush(self) -> None: ...
+
+
+class _Remembering:
+    """pyrage turns an exception of a stream into text of its own; this keeps the original, so that it can go on."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.error: BaseException | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        return self._kept(self.stream.read, size)  # type: ignore[no-any-return]
+
+    def write(self, data: bytes) -> int:
+        return self._kept(self.stream.write, data)  # type: ignore[no-any-return]
+
+    def flush(self) -> None:
+        self._kept(self.stream.flush)
+
+    def _kept(self, call: Any, *arguments: Any) -> Any:
+        try:
+            return call(*arguments)
+        except BaseException as error:
+            self.error = error
+            raise
+
+
+def encrypt(reader: Reader, writer: Writer, recipients: Sequence[str], *, armored: bool = False) -> None:
+    """Encrypt all of `reader` into `writer` so that any one identity of `recipients` (age1...) can read it.
+
+    An exception of either stream passes through as it was raised, and what was written until then is no valid file.
+    """
+    import pyrage
+
+    keys = [recipient(text) for text in recipients]
+    source, sink = _Remembering(reader), _Remembering(writer)
+    try:
+        pyrage.encrypt_io(source, sink, keys, armored)
+    except BaseException:
+        if (cause := source.error or sink.error) is not None:
+            raise cause from None
+        raise
+
+
+def decrypt(reader: Reader, writer: Writer, identity_file: Path) -> None:
+    """Decrypt all of `reader` into `writer` with the identity in `identity_file`.
+
+    Raise ConfigurationError when the identity fits no recipient, DataRefused when the stream is damaged or cut. What was
+    written is to be used only after this returned: a cut stream gives up a part of its text before it is noticed.
+    """
+    import pyrage
+
+    identity = read_identity(identity_file)
+    source, sink = _Remembering(reader), _Remembering(writer)
+    try:
+        pyrage.decrypt_io(source, sink, [identity])
+    except BaseException as error:
+        if (cause := source.error or sink.error) is not None:
+            raise cause from None
+        if not isinstance(error, pyrage.DecryptError):
+            raise
+        if "No matching keys" in str(error):
+            raise ConfigurationError(
+                f"{identity_file} is not an identity that this file is encrypted to",
+                remedy="use the column's own drill identity or the owner's recovery identity",
+            ) from None
+        raise DataRefused(
+            f"decryption failed ({error})", remedy="the copy is damaged: use another artifact or destination"
+        ) from None
+
+
+def encrypt_bytes(data: bytes, recipients: Sequence[str], *, armored: bool = False) -> bytes:
+    """Encrypt a small value in memory."""
+    sink = io.BytesIO()
+    encrypt(io.BytesIO(data), sink, recipients, armored=armored)
+    return sink.getvalue()
+
+
+def decrypt_bytes(data: bytes, identity_file: Path) -> bytes:
+    """Decrypt a small value in memory; errors as `decrypt`."""
+    sink = io.BytesIO()
+    decrypt(io.BytesIO(data), sink, identity_file)
+    return sink.getvalue()
+
+
+def recipient(text: str) -> Any:
+    """Return pyrage's recipient for an age1... public key. Raise ConfigurationError when its checksum is wrong."""
+    import pyrage
+
+    try:
+        return pyrage.x25519.Recipient.from_str(text)
+    except pyrage.RecipientError:
+        raise ConfigurationError(
+            "an age recipient has a wrong checksum", remedy="copy the public key (age1...) again, whole"
+        ) from None
+
+
+def new_identity() -> str:
+    """Return the text of a fresh identity file, as age-keygen writes it: the public key in a comment, then the secret."""
+    import pyrage
+
+    identity = pyrage.x25519.Identity.generate()
+    return f"# public key: {identity.to_public()}\n{identity}\n"
+
+
+def recipient_of(identity_text: str, where: str) -> str:
+    """Return the public key of an identity file's text. Raise ConfigurationError, without its content, if there is none."""
+    return str(_identity(identity_text, where).to_public())
+
+
+def read_identity(file: Path) -> Any:
+    """Return pyrage's identity from an identity file. Raise ConfigurationError when it cannot be read or is none."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no text"
+        raise ConfigurationError(
+            f"the identity file {os.fspath(file)} cannot be read ({reason})",
+            remedy="run playbooks/site.yml as the user that runs drills, or name an identity file",
+        ) from None
+    return _identity(text, os.fspath(file))
+
+
+def _identity(text: str, where: str) -> Any:
+    import pyrage
+
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    try:
+        (line,) = lines
+        return pyrage.x25519.Identity.from_str(line)
+    except (ValueError, pyrage.IdentityError):
+        raise ConfigurationError(
+            f"{where} does not hold one age identity", remedy="restore it from where it is kept, or make a new one"
+        ) from None
