@@ -32,15 +32,13 @@ _OTHER_REGION = "us-west-004"
 
 @dataclass(frozen=True)
 class Minted:
-    """What is known of a key that we minted at Backblaze. `created` is Unix time, `api_version` the one that minted it;
-    `spec_sha256` tells a key that was asked for in other words from one that still fits."""
+    """What is known of a key that we minted at Backblaze. `created` is Unix time, `api_version` the one that minted it."""
 
     name: str
     bucket_id: str
     capabilities: tuple[str, ...]
     api_version: int
     created: int
-    spec_sha256: str
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,11 @@ class RetiringKey:
 
 @dataclass(frozen=True)
 class KeyFile:
-    """The whole of key.json. `pending` names a key that may exist at Backblaze without its secret being here."""
+    """The whole of key.json. `pending` names a key that may exist at Backblaze without its secret being here; `api_url` is
+    the native API that minted all of them, and None for keys of other servers."""
 
     format: int = FORMAT
+    api_url: str | None = None
     current: StoredKey | None = None
     pending: str | None = None
     retiring: tuple[RetiringKey, ...] = ()
