@@ -20,6 +20,7 @@ test: lint types sanity test-unit test-end-to-end ## everything below that prove
 lint: .venv/installed-dev $(COLLECTION) types ## style of Python, YAML and changelog
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	@# It calls other programs of Ansible by name.
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint
 	$(BIN)/antsibull-changelog lint
 
