@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads a PostgreSQL custom-format archive while it streams by: what it lists, and how much of it is there.
 
-The reader is fed bytes in any portions, passes over them once and keeps nothing but the table of contents and one result
-per table and large object. It runs no SQL and needs no seekable file.
+The reader is fed bytes in any portions, passes over them once and keeps nothing but the table of contents and one
+result per table and large object. It runs no SQL and needs no seekable file.
 
 Layout of a data block (pg_backup_custom.c): type, dump id, then chunks, each a length and that many bytes; the length 0
 ends the block. A block of large objects repeats object id and chunks; the object id 0 ends it. The chunks of one table
@@ -297,7 +297,7 @@ class ArchiveReader:
                 blocks[object_id] = yield from self._read_data(new_stream, _LargeObject(self._digests))
 
     def _read_data(self, new_stream: Callable[[], _Stream], data: _Table | _LargeObject) -> _Parser[Block]:
-        """Read chunks, in parts as they come, up to the chunk without length."""
+        """Read the chunks of one stream, and a large chunk in parts, as it comes."""
         # No chunk, no stream: what pg_dump writes for an empty large object depends on its version and compression.
         stream: _Stream | None = None
         while left := (yield from self._read(Cursor.integer)):
@@ -307,6 +307,9 @@ class ArchiveReader:
             while left:
                 part = yield from self._read(partial(Cursor.take_some, most=left))
                 left -= len(part)
+                # The chunk is through: add all others that are at hand.
+                if not left:
+                    part += self._cursor.take_chunks()
                 for piece in stream.unfold(part):
                     data.add(piece)
         if stream and not stream.ended:

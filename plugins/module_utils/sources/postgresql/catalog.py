@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the server says about a database, all of it from one snapshot."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...contract.errors import NoPermission
+from ...contract.evidence import Answer, Locale, QueryAnswer
+from ...contract.thread import Query
+from .names import qualified, shown
+
+if TYPE_CHECKING:
+    import psycopg
+
+_BATCH = 100  # tables counted in one statement
+
+_TABLES = """
+SELECT n.nspname, c.relname,
+       EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'),
+       has_table_privilege(c.oid, 'SELECT'),
+       row_security_active(c.oid)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%'
+  AND n.nspname NOT LIKE 'pg\\_temp\\_%'
+ORDER BY 1, 2
+"""
+_UNREADABLE_LARGE_OBJECT = """
+SELECT l.oid FROM pg_largeobject_metadata l
+WHERE NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+  AND NOT pg_has_role(l.lomowner, 'USAGE')
+  AND NOT EXISTS (SELECT FROM aclexplode(l.lomacl) a WHERE a.privilege_type = 'SELECT'
+                  AND (a.grantee = 0 OR pg_has_role(a.grantee, 'USAGE')))
+LIMIT 1
+"""
+_EXTENSIONS = "SELECT extname, extversion FROM pg_extension ORDER BY 1"
+_SEQUENCES = """
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND has_sequence_privilege(c.oid, 'SELECT')
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY 1, 2
+"""
+# Roles that the archive will name: owners, grantees, roles of policies and default privileges (all in pg_shdepend),
+# and those that they are members of.
+_ROLES = """
+WITH RECURSIVE named(oid) AS (
+  SELECT refobjid FROM pg_shdepend
+  WHERE refclassid = 'pg_authid'::regclass
+    AND (dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+         OR dbid = 0 AND classid = 'pg_database'::regclass
+            AND objid = (SELECT oid FROM pg_database WHERE datname = current_database()))
+  UNION SELECT datdba FROM pg_database WHERE datname = current_database()
+  UNION SELECT nspowner FROM pg_namespace
+  UNION SELECT m.roleid FROM pg_auth_members m JOIN named ON named.oid = m.member
+)
+SELECT r.* FROM pg_roles r JOIN named USING (oid) WHERE r.rolname NOT LIKE 'pg\\_%' ORDER BY r.rolname
+"""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Tables as the archive will name them (schema, name): those whose rows it carries, and those that it does not."""
+
+    carried: tuple[tuple[str, str], ...]
+    excluded: dict[str, str]
+
+
+def tables(connection: psycopg.Connection[Any], user: str) -> Tables:
+    """Return the database's ordinary tables. Raise NoPermission, naming one, if a backup by `user` would be incomplete."""
+    carried: list[tuple[str, str]] = []
+    excluded: dict[str, str] = {}
+    for schema, name, of_extension, readable, filtered in connection.execute(_TABLES):
+        table = shown(schema, name)
+        if of_extension:
+            excluded[table] = "belongs to an extension, which makes it anew"
+            continue
+        if not readable:
+            raise NoPermission(
+                f"{user} may not read the table {table}", remedy=f"grant SELECT, or make {user} the database's owner"
+            )
+        if filtered:
+            raise NoPermission(
+                f"row security hides rows of {table} from {user}",
+                remedy=f"make {user} the table's owner, or give it BYPASSRLS",
+            )
+        carried.append((schema, name))
+    return Tables(tuple(carried), excluded)
+
+
+def check_large_objects(connection: psycopg.Connection[Any], user: str) -> None:
+    """Raise NoPermission if `user` cannot read every large object: pg_read_all_data does not cover them."""
+    row = connection.execute(_UNREADABLE_LARGE_OBJECT).fetchone()
+    if row:
+        raise NoPermission(
+            f"{user} may not read the large object {row[0]}",
+            remedy=f"make {user} its owner, or grant it SELECT on every large object",
+        )
+
+
+def row_counts(connection: psycopg.Connection[Any], names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Given an open transaction, return {(schema, table): rows}: exact, all from its snapshot."""
+    return _for_each(connection, names, "count(*)", "ONLY")
+
+
+def _for_each(
+    connection: psycopg.Connection[Any], names: Sequence[tuple[str, str]], expression: str, only: str
+) -> dict[tuple[str, str], Any]:
+    """Return {(schema, name): expression} for many relations in few statements."""
+    values: dict[tuple[str, str], Any] = {}
+    for start in range(0, len(names), _BATCH):
+        batch = names[start : start + _BATCH]
+        parts = (f"SELECT {i}, {expression} FROM {only} {qualified(*name)}" for i, name in enumerate(batch))
+        # As bytes and without parameters: a percent sign in a name must not look like a placeholder.
+        for index, value in connection.execute(" UNION ALL ".join(parts).encode()):
+            values[batch[index]] = value
+    return values
+
+
+def extensions(connection: psycopg.Connection[Any]) -> dict[str, str]:
+    """Return {extension: version}."""
+    return dict(connection.execute(_EXTENSIONS).fetchall())
+
+
+def sequences(connection: psycopg.Connection[Any]) -> dict[str, str]:
+    """Return {sequence: "last value, is called"}. Not transactional: the dump may hold a later value."""
+    found = connection.execute(_SEQUENCES).fetchall()
+    values = _for_each(connection, found, "last_value::text || ', ' || is_called::text", "")
+    return {shown(*name): value for name, value in values.items()}
+
+
+def locale(connection: psycopg.Connection[Any]) -> Locale:
+    """Return how the database encodes and sorts text."""
+    version = connection.info.server_version
+    column = "datlocale" if version >= 170000 else "daticulocale" if version >= 150000 else "NULL"
+    provider = "datlocprovider" if version >= 150000 else "'c'"
+    row = connection.execute(
+        f"SELECT pg_encoding_to_char(encoding), {provider}::text, datcollate::text, datctype::text, {column}::text"
+        " FROM pg_database WHERE datname = current_database()".encode()
+    ).fetchone()
+    (encoding, letter, collate, ctype, name) = row or ("UTF8", "c", "C", "C", None)
+    return Locale(encoding, {"c": "libc", "i": "icu", "b": "builtin"}[letter], collate, ctype, name)
+
+
+def roles(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
+    """Return the rows of pg_roles for every role that the archive names, and for those that they are members of."""
+    cursor = connection.execute(_ROLES)
+    columns = [column.name for column in cursor.description or ()]
+    return [dict(zip(columns, row, strict=True)) for row in cursor]
+
+
+def preload(connection: psycopg.Connection[Any]) -> tuple[str, ...]:
+    """Return the libraries that the server loads at its start; empty when the login may not know."""
+    row = connection.execute("SELECT current_setting('shared_preload_libraries', true)").fetchone()
+    return tuple(name.strip().strip('"') for name in ((row and row[0]) or "").split(",") if name.strip())
+
+
+def answers(connection: psycopg.Connection[Any], queries: Iterable[Query]) -> tuple[QueryAnswer, ...]:
+    """Ask the app's queries inside the open transaction. One that fails is recorded, and the transaction goes on."""
+    return tuple(answer(connection, query) for query in queries)
+
+
+def answer(connection: psycopg.Connection[Any], query: Query) -> QueryAnswer:
+    """Ask one query, which has to return one value."""
+    import psycopg
+
+    try:
+        with connection.transaction():
+            cursor = connection.execute(query.sql.encode())
+            rows = cursor.fetchmany(2)
+    except psycopg.Error as error:
+        return QueryAnswer(query, error=str(error).strip().splitlines()[0])
+    if len(rows) != 1 or len(rows[0]) != 1:
+        return QueryAnswer(query, error="it has to return one row with one column")
+    return QueryAnswer(query, answer=plain(rows[0][0]))
+
+
+def plain(value: object) -> Answer:
+    """Return a value as JSON can hold it: numbers stay numbers, everything else becomes its text."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(value)
+
+
+def lock_numbers(thread: str) -> tuple[int, int]:
+    """Return the two numbers of a thread's advisory lock, the same in every process."""
+
+    def signed(text: str) -> int:
+        number = zlib.crc32(text.encode())
+        return number - (1 << 32) if number >= 1 << 31 else number
+
+    return signed("fanout.backup"), signed(thread)

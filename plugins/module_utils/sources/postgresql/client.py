@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PostgreSQL's programs: where they lie, which fits a server, and how they are told where to connect."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from ...contract.errors import ConfigurationError
+from ...contract.thread import PostgresqlSource
+
+# pg_dump does not pin these two, so that ALTER DATABASE ... SET would change the text of rows; the timeouts would end
+# a long dump or a waiting session. The same options hold for every session of ours.
+SESSION_OPTIONS = (
+    "-c timezone=UTC -c bytea_output=hex -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0"
+    " -c statement_timeout=0"
+)
+_VERSION_TIMEOUT = 30
+
+
+@dataclass(frozen=True)
+class Programs:
+    """The folder with one major version's programs, and the full version of its pg_dump."""
+
+    folder: Path
+    version: str
+
+    def path(self, name: str) -> str:
+        """Return the absolute path of a program."""
+        return str(self.folder / name)
+
+
+def find(major: int, folders: Sequence[str], *, needed: str = "pg_dump") -> Programs:
+    """Return the programs of `major` that contain `needed`.
+
+    Searched are `folders`, then where distributions put them, then PATH. Raise ConfigurationError when there are none.
+    """
+    candidates = [
+        *folders,
+        f"/usr/lib/postgresql/{major}/bin",
+        f"/usr/pgsql-{major}/bin",
+        f"/opt/homebrew/opt/postgresql@{major}/bin",
+        *os.environ.get("PATH", os.defpath).split(os.pathsep),
+    ]
+    for folder in dict.fromkeys(candidate for candidate in candidates if candidate):
+        # pg_dump's version stands for the folder: Debian's wrappers in PATH would name another one for each program.
+        version = _version(os.path.join(folder, "pg_dump"))
+        if version.partition(".")[0] == str(major) and os.access(os.path.join(folder, needed), os.X_OK):
+            return Programs(Path(folder), version)
+    package = f"postgresql-client-{major}" if needed == "pg_dump" else f"postgresql-{major}"
+    raise ConfigurationError(
+        f"no {needed} of PostgreSQL {major} was found",
+        remedy=f"install {package} on this machine, or name its folder in app_database_binaries",
+    )
+
+
+@lru_cache(maxsize=64)
+def _version(program: str) -> str:
+    if not os.access(program, os.X_OK):
+        return ""
+    try:
+        output = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=_VERSION_TIMEOUT, check=False
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    match = re.search(r"\) ([0-9]+[^ \n]*)", output)
+    return match[1] if match else ""
+
+
+@lru_cache(maxsize=16)
+def compression(programs: Programs) -> str:
+    """Return the fastest compression that this pg_dump can write: zstd:1, else level 1 of gzip.
+
+    Only clients from 16 on know zstd, and a build may lack it: asked for it, pg_dump complains before it connects.
+    """
+    refused = subprocess.run(
+        [programs.path("pg_dump"), "--format=custom", "--compress=zstd:1", "--file=/dev/null", "host=/nonexistent"],
+        capture_output=True,
+        text=True,
+        timeout=_VERSION_TIMEOUT,
+        check=False,
+        env={**os.environ, "LC_ALL": "C"},
+    ).stderr
+    return "1" if "zstd" in refused.lower() else "zstd:1"
+
+
+def password_of(source: PostgresqlSource) -> str | None:
+    """Return the login's password, or None when none is configured. Raise ConfigurationError when its file is missing."""
+    if source.password_file is None:
+        return None
+    try:
+        return Path(source.password_file).read_text(encoding="utf-8").rstrip("\n")
+    except OSError as error:
+        raise ConfigurationError(
+            f"the password file {source.password_file} cannot be read ({error.strerror})",
+            remedy="run playbooks/site.yml, as the user that runs the backups",
+        ) from None
+
+
+@contextlib.contextmanager
+def environment(source: PostgresqlSource, scratch: Path, application_name: str) -> Iterator[dict[str, str]]:
+    """Yield the environment in which a program connects to `source`.
+
+    The password goes into a passfile that exists only meanwhile: arguments and environment of a process can be read by others.
+    """
+    passfile = scratch / f".pgpass-{os.getpid()}"
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    settings = {
+        "PGHOST": source.host,
+        "PGPORT": str(source.port),
+        "PGUSER": source.user,
+        "PGDATABASE": source.database,
+        "PGSSLMODE": source.sslmode,
+        "PGAPPNAME": application_name,
+        "PGCONNECT_TIMEOUT": "10",
+        "PGOPTIONS": SESSION_OPTIONS,
+        "PGPASSFILE": str(passfile),
+        "LC_ALL": "C",
+    }
+    password = password_of(source)
+    try:
+        if password is not None:
+            escaped = re.sub(r"([\\:])", r"\\\1", password)
+            descriptor = os.open(passfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                stream.write(f"*:*:*:*:{escaped}\n")
+        yield {**inherited, **settings}
+    finally:
+        passfile.unlink(missing_ok=True)
+
+
+def tail(text: str, *, limit: int = 500) -> str:
+    """Return the last lines of a program's complaints in one line."""
+    return " / ".join(line.strip() for line in text.strip().splitlines()[-4:])[-limit:] or "it said nothing"
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a program of ours that is still running, and wait for its end."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(10)
+
+
+def ended(code: int) -> str:
+    """Return how a program ended, in words."""
+    return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"

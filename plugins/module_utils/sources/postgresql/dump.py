@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""pg_dump into an encrypted file, read once on the way: table of contents, rows per table, digest of the whole."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import io
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, BinaryIO
+
+from ...contract.errors import BackupError, ConfigurationError, NoPermission, TryAgain
+from ...contract.manifest import FileRecord
+from ...contract.names import dump_file
+from ...contract.thread import PostgresqlSource
+from ...encryption import encrypt
+from ...progress import Phases
+from ...streams import CHUNK, HashedFile
+from . import client
+from .archive import ArchiveReader, Contents
+
+LOCK_TIMEOUT = 60  # seconds that a count or the dump waits for a table's lock
+_END_TIMEOUT = 60  # seconds that pg_dump may take to end after its last byte
+
+
+class _DumpReader(io.RawIOBase):
+    """pg_dump's output as a stream that ends only when pg_dump ended well: a dump that died looks like its end, too."""
+
+    def __init__(self, process: subprocess.Popen[bytes], complaints: IO[bytes], phases: Phases) -> None:
+        self._process = process
+        self._pipe: BinaryIO = process.stdout  # type: ignore[assignment]
+        self._complaints = complaints
+        self._phases = phases
+        self._hash = hashlib.sha256()
+        self.archive = ArchiveReader()
+        self.size = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        view = memoryview(buffer)
+        count = self._pipe.readinto(view)  # type: ignore[attr-defined]
+        if not count:
+            self._end()
+            return 0
+        data = bytes(view[:count])
+        self._hash.update(data)
+        self.archive.feed(data)
+        self.size += count
+        self._phases.advance(count)
+        return int(count)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the plain archive, in hex."""
+        return self._hash.hexdigest()
+
+    def _end(self) -> None:
+        code = self._process.wait(_END_TIMEOUT)
+        if code != 0:
+            self._complaints.seek(0)
+            raise _failed(code, self._complaints.read(1 << 16).decode(errors="replace"))
+
+
+def _failed(code: int, complaints: str) -> BackupError:
+    problem = f"pg_dump {client.ended(code)} ({client.tail(complaints)})"
+    if "permission denied" in complaints or "row-level security" in complaints:
+        return NoPermission(problem, remedy="make the login the database's owner, or grant it what it lacks")
+    if "server version mismatch" in complaints or "could not translate host name" in complaints:
+        return ConfigurationError(problem, remedy="install the server's own major version of the client programs")
+    if "lock timeout" in complaints:
+        return TryAgain(problem, remedy="none: the next run tries again, when the app's migration is over")
+    return TryAgain(problem, remedy="none: the next run tries again; if it stays, look into the database server's log")
+
+
+def write(
+    source: PostgresqlSource,
+    programs: client.Programs,
+    snapshot: str,
+    folder: Path,
+    recipients: Sequence[str],
+    application_name: str,
+    phases: Phases,
+) -> tuple[FileRecord, Contents]:
+    """Dump `source` as of `snapshot` into folder/<source>.dump.age. Return the file's record and the archive's contents.
+
+    Raise DataRefused for an archive that is not whole, Full when the scratch folder is, and by cause when pg_dump fails;
+    the file is no backup then.
+    """
+    with (
+        HashedFile(folder / dump_file(source.name)) as target,
+        _pg_dump(source, programs, snapshot, folder, application_name, phases) as reader,
+    ):
+        encrypt(io.BufferedReader(reader, CHUNK), target, recipients)
+        contents = reader.archive.finish()
+    return FileRecord(target.size, target.sha256, reader.size, reader.sha256), contents
+
+
+@contextlib.contextmanager
+def _pg_dump(
+    source: PostgresqlSource,
+    programs: client.Programs,
+    snapshot: str,
+    folder: Path,
+    application_name: str,
+    phases: Phases,
+) -> Iterator[_DumpReader]:
+    command = (
+        programs.path("pg_dump"),
+        "--format=custom",
+        f"--compress={client.compression(programs)}",
+        f"--snapshot={snapshot}",
+        f"--lock-wait-timeout={LOCK_TIMEOUT}s",
+        "--no-password",
+    )
+    with (
+        tempfile.TemporaryFile(dir=folder) as complaints,
+        client.environment(source, folder, application_name) as environment,
+        subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints, bufsize=0
+        ) as process,
+    ):
+        try:
+            _widen(process.stdout)
+            yield _DumpReader(process, complaints, phases)
+        finally:
+            client.stop(process)
+
+
+def _widen(pipe: IO[bytes] | None) -> None:
+    """A wider pipe saves switches between pg_dump and us; where the system allows none, the usual one does as well."""
+    with contextlib.suppress(OSError, AttributeError):
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, CHUNK)  # type: ignore[arg-type]
+
+
+def write_text(text: str, path: Path, recipients: Sequence[str]) -> FileRecord:
+    """Encrypt a small text into a new file and return its record."""
+    data = text.encode()
+    with HashedFile(path) as target:
+        encrypt(io.BytesIO(data), target, recipients)
+    return FileRecord(target.size, target.sha256, len(data), hashlib.sha256(data).hexdigest())

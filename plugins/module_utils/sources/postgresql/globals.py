@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The roles that an archive names, as SQL without passwords: the custom format itself holds no roles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .catalog import roles
+from .names import literal, quoted
+
+if TYPE_CHECKING:
+    import psycopg
+
+_ATTRIBUTES = (
+    ("rolsuper", "SUPERUSER"),
+    ("rolinherit", "INHERIT"),
+    ("rolcreaterole", "CREATEROLE"),
+    ("rolcreatedb", "CREATEDB"),
+    ("rolcanlogin", "LOGIN"),
+    ("rolreplication", "REPLICATION"),
+    ("rolbypassrls", "BYPASSRLS"),
+)
+
+
+def globals_sql(connection: psycopg.Connection[Any]) -> str:
+    """Return CREATE ROLE and GRANT statements, one a line, for every role that the open database refers to.
+
+    Passwords are not in it: a login could not read them, and a backup should not carry them.
+    """
+    found = roles(connection)
+    lines = ["-- Roles that this database refers to, without passwords: set them with ALTER ROLE ... PASSWORD."]
+    lines += [_create(role) for role in found]
+    lines += [
+        f"ALTER ROLE {quoted(role['rolname'])} SET {_setting(setting)};"
+        for role in found
+        for setting in role["rolconfig"] or ()
+    ]
+    return "\n".join([*lines, *_memberships(connection, [role["oid"] for role in found])]) + "\n"
+
+
+def _create(role: dict[str, Any]) -> str:
+    attributes = " ".join(word if role[column] else f"NO{word}" for column, word in _ATTRIBUTES)
+    limit = f" CONNECTION LIMIT {role['rolconnlimit']}" if role["rolconnlimit"] != -1 else ""
+    return f"CREATE ROLE {quoted(role['rolname'])} WITH {attributes}{limit};"
+
+
+def _setting(setting: str) -> str:
+    name, _, value = setting.partition("=")
+    return f"{quoted(name)} TO {literal(value)}"
+
+
+def _memberships(connection: psycopg.Connection[Any], members: list[int]) -> list[str]:
+    """One GRANT for each membership; from 16 on it carries INHERIT and SET of its own."""
+    options = "m.admin_option"
+    if connection.info.server_version >= 160000:
+        options += ", m.inherit_option, m.set_option"
+    rows = connection.execute(
+        f"SELECT DISTINCT granted.rolname, member.rolname, {options} FROM pg_auth_members m"
+        " JOIN pg_roles granted ON granted.oid = m.roleid JOIN pg_roles member ON member.oid = m.member"
+        " WHERE m.member = ANY(%s) ORDER BY 1, 2".encode(),
+        [members],
+    ).fetchall()
+    statements = []
+    for granted, member, admin, *rest in rows:
+        words = [f"{name} {str(value).upper()}" for name, value in zip(("INHERIT", "SET"), rest, strict=False)]
+        if admin:
+            words.insert(0, "ADMIN TRUE" if rest else "ADMIN OPTION")
+        statements.append(f"GRANT {quoted(granted)} TO {quoted(member)}{' WITH ' + ', '.join(words) if words else ''};")
+    return statements

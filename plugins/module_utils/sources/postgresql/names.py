@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names of tables and roles in SQL."""
+
+from __future__ import annotations
+
+import re
+
+_SIMPLE = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+def quoted(name: str) -> str:
+    """Return an identifier as SQL must write it. Always quoted: beside a table "user" an unquoted user is a function."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return a string as SQL writes it, whatever standard_conforming_strings says."""
+    escaped = text.replace("\\", "\\\\").replace("'", "''")
+    return f"E'{escaped}'" if "\\" in text else f"'{escaped}'"
+
+
+def qualified(schema: str, name: str) -> str:
+    """Return schema and name for SQL."""
+    return f"{quoted(schema)}.{quoted(name)}"
+
+
+def shown(schema: str, name: str) -> str:
+    """Return schema and name for people and evidence: quoted only where a part is not a plain lower-case word."""
+    return ".".join(part if _SIMPLE.fullmatch(part) else quoted(part) for part in (schema, name))
