@@ -10,7 +10,7 @@ COLLECTION := .collections/ansible_collections/fanout/backup
 .PHONY: help setup demo test lint types sanity test-unit test-end-to-end build sandbox-up sandbox-down bench clean
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/installed-sandbox $(COLLECTION) ## the whole story on this machine: back up, restore, compare, break things
 	$(BIN)/python -m tests.sandbox.demo
