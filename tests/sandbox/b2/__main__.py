@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the stand-in: `python -m tests.sandbox.b2 --port 0 --state-file PATH`, until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+
+from .native import NativeHandler
+from .s3 import S3Handler
+from .web import Server
+from .world import World
+
+# What a dedicated bucket needs: hidden files are purged, and killed uploads do not stay for ever.
+PURGE_RULE = {
+    "fileNamePrefix": "",
+    "daysFromHidingToDeleting": 7,
+    "daysFromStartingToCancelingUnfinishedLargeFiles": 2,
+}
+
+
+def main() -> None:
+    arguments = _arguments()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    world = World(arguments.region)
+    servers = [Server(world, NativeHandler, arguments.port), Server(world, S3Handler, arguments.s3_port)]
+    world.api_url, world.s3_url = (server.url for server in servers)
+    if arguments.bucket:
+        world.store.create_bucket(arguments.bucket, "allPrivate").lifecycle_rules = [PURGE_RULE]
+    threads = [threading.Thread(target=server.serve_forever, daemon=True) for server in servers]
+    for thread in threads:
+        thread.start()
+    _write_state(arguments.state_file, world)
+    stop.wait()
+    world.faults.reset()
+    for server in servers:
+        server.shutdown()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tests.sandbox.b2", description=__doc__)
+    parser.add_argument("--state-file", type=Path, required=True, help="written (0600) once both listeners answer")
+    parser.add_argument("--port", type=int, default=0, help="native API and control calls; 0 takes a free one")
+    parser.add_argument("--s3-port", type=int, default=0)
+    parser.add_argument("--region", default="us-west-004")
+    parser.add_argument("--bucket", help="create this bucket, with a rule that purges hidden files after 7 days")
+    return parser.parse_args()
+
+
+def _write_state(path: Path, world: World) -> None:
+    """Write where the server is and the account's keys, whole or not at all, readable by its owner only."""
+    state = {
+        "pid": os.getpid(),
+        "api_url": world.api_url,
+        "s3_endpoint": world.s3_url,
+        "control_url": f"{world.api_url}/_control",
+        "region": world.region,
+        "account_id": world.account_id,
+        "application_key_id": world.account_key.id,
+        "application_key": world.account_key.secret,
+        "master_key_id": world.master.id,
+        "master_key": world.master.secret,
+    }
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    unfinished.touch(mode=0o600, exist_ok=False)
+    unfinished.write_text(json.dumps(state, indent=2), encoding="utf-8")
+    unfinished.replace(path)
+
+
+if __name__ == "__main__":
+    main()
