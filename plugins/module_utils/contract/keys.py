@@ -32,7 +32,7 @@ _OTHER_REGION = "us-west-004"
 
 @dataclass(frozen=True)
 class Minted:
-    """What is known of a key that we minted at Backblaze. `created` is Unix time, `api_version` the one that minted it."""
+    """What is known of a key that we minted at Backblaze, with `api_version`, at the Unix time `created`."""
 
     name: str
     bucket_id: str
@@ -67,8 +67,11 @@ class RetiringKey:
 
 @dataclass(frozen=True)
 class KeyFile:
-    """The whole of key.json. `pending` names a key that may exist at Backblaze without its secret being here; `api_url` is
-    the native API that minted all of them, and None for keys of other servers."""
+    """The whole of key.json.
+
+    `pending` names a key that may exist at Backblaze without its secret being here. `api_url` is the native API that
+    minted all of these keys; None for keys of other servers.
+    """
 
     format: int = FORMAT
     api_url: str | None = None

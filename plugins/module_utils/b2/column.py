@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The keys of one column: one for each of its destinations of kind b2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..contract.app import Column
+from ..contract.errors import ConfigurationError, about
+from ..contract.keys import KeyFile, read
+from ..contract.thread import KEY_FILE, B2Destination
+from .buckets import find_bucket
+from .client import B2Client
+from .keys import Key
+from .provision import KeyChange, KeySpec, RollOut, absent, ensure, flaw, inspect, key_base, unborn, view
+from .stores import FileStore
+
+API_URL = "https://api.backblazeb2.com"
+Connect = Callable[[str], B2Client]
+
+
+@dataclass(frozen=True)
+class ThreadKeys:
+    """What happened, or would happen, to the keys of one thread. `path` is where its key is kept."""
+
+    destination: str
+    path: str
+    change: KeyChange
+
+
+def ensure_keys(column: Column, connect: Connect, roll_out: RollOut) -> tuple[ThreadKeys, ...]:
+    """Give every thread to B2 its key, and take the keys of threads that are no longer wanted.
+
+    `connect` returns the account's client for the URL of a native API, and is called only where there is work for it.
+    Raise ConfigurationError for a bucket that does not exist; check mode takes it for one that b2_bucket would create.
+    """
+    wanted = tuple(_wanted(column))
+    results = []
+    for thread in (*wanted, *_dropped(column)):
+        with about(
+            f"{column.app}/{thread.destination}", "minting its key" if thread in wanted else "deleting its keys"
+        ):
+            client = connect(thread.api_url)
+            store = FileStore(thread.path)
+            if column.present and thread in wanted:
+                change = _ensure(client, thread, store, roll_out)
+            else:
+                change = absent(client, _spec(client, thread), store, roll_out)
+        results.append(ThreadKeys(thread.destination, store.place, change))
+    return tuple(results)
+
+
+def describe_keys(column: Column, connect: Connect, hide: Callable[[str], None]) -> list[dict[str, object]]:
+    """Return, for every thread to B2, what is stored, what B2 knows and whether they agree. Changes nothing."""
+    results = []
+    for thread in (*_wanted(column), *_dropped(column)):
+        with about(f"{column.app}/{thread.destination}", "inspecting its key"):
+            client = connect(thread.api_url)
+            client.require({"listKeys", "listBuckets"})
+            file = read(thread.path) or KeyFile()
+            if file.current is not None:
+                hide(file.current.secret)
+            results.append({"destination": thread.destination, "path": str(thread.path), **_held(client, thread, file)})
+    return results
+
+
+@dataclass(frozen=True)
+class _Thread:
+    """A thread to B2, or what one that is gone left behind."""
+
+    destination: str
+    path: Path
+    api_url: str
+    base: str
+    bucket: str
+    prefix: str
+
+
+def _wanted(column: Column) -> Iterator[_Thread]:
+    for name, destination in column.destinations.items():
+        if isinstance(destination, B2Destination):
+            base = key_base(column.app, name)
+            yield _Thread(name, _path(column, name), destination.api_url, base, destination.bucket, column.prefix)
+
+
+def _dropped(column: Column) -> Iterator[_Thread]:
+    """Find keys whose destination left the inventory: without their files nobody would know that they exist."""
+    for path in sorted(Path(column.folder).glob(f"*/{KEY_FILE}")):
+        name = path.parent.name
+        if isinstance(column.destinations.get(name), B2Destination):
+            continue
+        file = read(path)
+        if file is None or file.api_url is None:
+            continue  # the key of another server: `column` writes and removes those
+        bucket, prefix = (file.current.bucket, file.current.prefix) if file.current else ("", column.prefix)
+        yield _Thread(name, path, file.api_url, key_base(column.app, name), bucket, prefix)
+
+
+def _path(column: Column, destination: str) -> Path:
+    return Path(column.thread_folder(destination)) / KEY_FILE
+
+
+def _spec(client: B2Client, thread: _Thread) -> KeySpec:
+    """Ask B2 for the rest of the spec. An empty bucket id (no such bucket) matches no key."""
+    bucket = find_bucket(client, thread.bucket) if thread.bucket else None
+    bucket_id = bucket.bucket_id if bucket else ""
+    return KeySpec(thread.base, thread.bucket, bucket_id, thread.prefix, client.account().s3_endpoint)
+
+
+def _ensure(client: B2Client, thread: _Thread, store: FileStore, roll_out: RollOut) -> KeyChange:
+    spec = _spec(client, thread)
+    if spec.bucket_id:
+        return ensure(client, spec, store, roll_out)
+    if roll_out.check_mode:
+        return KeyChange(view(store.read() or KeyFile(), ()), unborn(spec), "the bucket does not exist yet")
+    raise ConfigurationError(
+        f"the bucket {spec.bucket} does not exist",
+        remedy="create it with b2_bucket, as playbooks/site.yml does, or correct the destination's bucket",
+    )
+
+
+def _held(client: B2Client, thread: _Thread, file: KeyFile) -> dict[str, object]:
+    spec = _spec(client, thread)
+    found = inspect(client, spec, file)
+    difference = flaw(client, spec, found) if spec.bucket_id else "the bucket does not exist"
+    stored = view(file, ())
+    return {
+        "stored": stored,
+        "known": _listed(found.stored) if found.stored else None,
+        "agrees": not difference and file.pending is None,
+        "difference": difference,
+        "leftovers": [_listed(key) for key in found.leftovers],
+        "strays": [_listed(key) for key in found.strays],
+    }
+
+
+def _listed(key: Key) -> dict[str, object]:
+    return {
+        "key_id": key.key_id,
+        "name": key.name,
+        "bucket_ids": list(key.scope.bucket_ids),
+        "prefix": key.scope.prefix,
+        "capabilities": list(key.scope.capabilities),
+    }
