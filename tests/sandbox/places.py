@@ -44,7 +44,9 @@ def run_root() -> Path:
         root.chmod(0o711)  # what the umask took from mkdir's mode
     found = root.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        raise SandboxError(f"{root} is not a folder that this user alone can write", remedy=f"look at it, remove {root}")
+        raise SandboxError(
+            f"{root} is not a folder that this user alone can write", remedy=f"look at it, remove {root}"
+        )
     return root
 
 

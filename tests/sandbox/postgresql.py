@@ -50,7 +50,13 @@ class PostgresServer:
     superuser = "postgres"
 
     def __init__(
-        self, directory: Path, binaries: Path, *, name: str = "server", records: Path | None = None, log: Path | None = None
+        self,
+        directory: Path,
+        binaries: Path,
+        *,
+        name: str = "server",
+        records: Path | None = None,
+        log: Path | None = None,
     ) -> None:
         self.directory = directory
         self.account = programs.server_account()
@@ -84,7 +90,9 @@ class PostgresServer:
             processes.end(self._process, STOP)
             self._process = None
 
-    def connect(self, database: str = "postgres", user: str = superuser, password: str = "", **options: Any) -> psycopg.Connection:
+    def connect(
+        self, database: str = "postgres", user: str = superuser, password: str = "", **options: Any
+    ) -> psycopg.Connection:
         """Open a connection over TCP, by default as superuser. `options` go to psycopg.connect."""
         import psycopg
 
@@ -113,7 +121,13 @@ class PostgresServer:
         places.write_private(password_file, self.superuser_password)
         self._give(password_file)
         command = [str(self.binaries / "initdb"), f"--pgdata={self.data}", f"--username={self.superuser}"]
-        command += [f"--pwfile={password_file}", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
+        command += [
+            f"--pwfile={password_file}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+        ]
         with self.log.open("ab") as output:
             answer = subprocess.run(
                 command,
