@@ -10,6 +10,7 @@ import signal
 import threading
 from pathlib import Path
 
+from . import lifecycle
 from .native import NativeHandler
 from .s3 import S3Handler
 from .web import Server
@@ -32,7 +33,7 @@ def main() -> None:
     servers = [Server(world, NativeHandler, arguments.port), Server(world, S3Handler, arguments.s3_port)]
     world.api_url, world.s3_url = (server.url for server in servers)
     if arguments.bucket:
-        world.store.create_bucket(arguments.bucket, "allPrivate").lifecycle_rules = [PURGE_RULE]
+        world.store.create_bucket(arguments.bucket, "allPrivate").lifecycle_rules = lifecycle.check_rules([PURGE_RULE])
     threads = [threading.Thread(target=server.serve_forever, daemon=True) for server in servers]
     for thread in threads:
         thread.start()

@@ -92,7 +92,7 @@ class Control:
     def _send(self, call: str, body: bytes | None) -> Any:
         try:
             # The URL is the stand-in's own, from its state file.
-            with urllib.request.urlopen(f"{self._url}/{call}", body, TIMEOUT) as answer:  # noqa: S310
+            with urllib.request.urlopen(f"{self._url}/{call}", body, TIMEOUT) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             with error:

@@ -62,6 +62,11 @@ def unsigned() -> S3Error:
     return S3Error(403, "AccessDenied", "Unauthenticated requests are not allowed for this api")
 
 
+def unsigned_header() -> S3Error:
+    """(inferred)"""
+    return S3Error(403, "AccessDenied", "There were headers present in the request which were not signed")
+
+
 def link_expired() -> S3Error:
     """(inferred)"""
     return S3Error(403, "AccessDenied", "Request has expired")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import secrets
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,11 @@ class Key:
         return self.gone_at is None and self.alive(now)
 
 
+def new_secret() -> str:
+    """A secret in Backblaze's form. It may hold "+" and "/", which a careless client would escape."""
+    return "K004" + base64.b64encode(secrets.token_bytes(21)).decode()[:27]
+
+
 @dataclass(frozen=True)
 class Token:
     key_id: str
@@ -65,9 +71,7 @@ class KeyRing:
     def create(self, template: Key) -> Key:
         """Given a key without id and secret, mint it. Names need not be unique."""
         self._created += 1
-        key = replace(
-            template, id=f"004{self._account_id}{self._created:010d}", secret="K004" + secrets.token_urlsafe(21)
-        )
+        key = replace(template, id=f"004{self._account_id}{self._created:010d}", secret=new_secret())
         self._keys[key.id] = key
         return key
 

@@ -14,16 +14,16 @@ from typing import Any
 from . import errors
 from .store import Bucket, Store, Version, new_version_id
 
-RULE_FIELDS = {
-    "daysFromUploadingToHiding",
+RULE_FIELDS = (
     "daysFromHidingToDeleting",
     "daysFromStartingToCancelingUnfinishedLargeFiles",
-}
+    "daysFromUploadingToHiding",
+)
 MOST_RULES = 100
 
 
 def check_rules(rules: Any) -> list[dict[str, Any]]:
-    """Return lifecycle rules as given. Raise NativeError if Backblaze would refuse them."""
+    """Return lifecycle rules as Backblaze gives them back, null for what is not set. Raise NativeError if refused."""
     if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
         raise errors.bad_request("lifecycleRules must be a list of rules")
     if len(rules) > MOST_RULES:
@@ -34,11 +34,11 @@ def check_rules(rules: Any) -> list[dict[str, Any]]:
     for shorter, longer in itertools.pairwise(prefixes):
         if longer.startswith(shorter):
             raise errors.bad_request(f"lifecycle rules overlap: '{shorter}' and '{longer}' match the same files")
-    return rules
+    return [{name: rule.get(name) for name in ("fileNamePrefix", *RULE_FIELDS)} for rule in rules]
 
 
 def _check_rule(rule: dict[str, Any]) -> None:
-    unknown = set(rule) - RULE_FIELDS - {"fileNamePrefix"}
+    unknown = set(rule) - {"fileNamePrefix", *RULE_FIELDS}
     if unknown:
         raise errors.bad_request(f"unknown field in lifecycle rule: {min(unknown)}")
     if not isinstance(rule.get("fileNamePrefix"), str):

@@ -96,7 +96,10 @@ class NativeHandler(Handler):
             "recommendedPartSize": 100_000_000,
             "absoluteMinimumPartSize": 5_000_000,
         }
-        top: dict[str, Any] = {"accountId": self.world.account_id, "authorizationToken": self.world.keys.issue_token(key)}
+        top: dict[str, Any] = {
+            "accountId": self.world.account_id,
+            "authorizationToken": self.world.keys.issue_token(key),
+        }
         scope: dict[str, Any] = {"capabilities": list(key.capabilities), "namePrefix": key.prefix}
         buckets = None if key.bucket_ids is None else [self._named(bucket_id) for bucket_id in key.bucket_ids]
         first: dict[str, str | None] = buckets[0] if buckets else {"id": None, "name": None}

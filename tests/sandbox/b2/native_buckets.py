@@ -114,9 +114,11 @@ def _changes(request: NativeRequest, *, lock_enabled: bool) -> dict[str, Any]:
     if "lifecycleRules" in given:
         changes["lifecycle_rules"] = lifecycle.check_rules(given["lifecycleRules"])
     if "fileLockEnabled" in given:
-        if given["fileLockEnabled"] is not True and lock_enabled:
+        if not isinstance(given["fileLockEnabled"], bool):
+            raise errors.bad_request("fileLockEnabled must be true or false")
+        if lock_enabled and not given["fileLockEnabled"]:
             raise errors.bad_request("fileLockEnabled cannot be switched off")
-        changes["lock_enabled"] = given["fileLockEnabled"] is True
+        changes["lock_enabled"] = given["fileLockEnabled"]
     if "defaultRetention" in given:
         changes["default_retention"] = _retention(given["defaultRetention"])
         if not changes.get("lock_enabled", lock_enabled):

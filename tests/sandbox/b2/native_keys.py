@@ -94,7 +94,8 @@ def _capabilities(request: NativeRequest, *, restricted: bool) -> tuple[str, ...
             raise errors.bad_request(f"unknown capability: {name}")
         if restricted and name not in rules.BUCKET_CAPABILITIES:
             raise errors.bad_request(f"capability {name} is not allowed for a key that is restricted to a bucket")
-    return tuple(dict.fromkeys(wanted))
+    # In an order of the server's own: clients must compare them as sets.
+    return tuple(sorted(set(wanted), key=lambda name: (len(name), name)))
 
 
 def _listed(request: NativeRequest, key: Key) -> dict[str, Any]:

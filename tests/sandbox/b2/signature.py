@@ -81,6 +81,8 @@ class Verifier(S3SigV4Auth):
 
     def check(self, method: str, target: str, headers: Mapping[str, str], payload: str) -> None:
         """Raise S3Error unless the claim's signature fits. `payload` is the hash, or word, that stands for the body."""
+        if any(name.startswith("x-amz-") and name not in self._claim.signed_headers for name in headers):
+            raise errors.unsigned_header()
         bare = re.sub(r"(?<=[?&])X-Amz-Signature=[^&]*&?", "", target).rstrip("?&") if self._claim.lifetime else target
         request = AWSRequest(method=method, url="http://" + headers.get("host", "") + bare)
         for name in self._claim.signed_headers & headers.keys():

@@ -47,6 +47,8 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = IDLE_TIMEOUT
+    # Headers and body are two writes; without this the second one waits for the client's acknowledgement.
+    disable_nagle_algorithm = True
     server: Server
 
     @property
@@ -88,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
     def _dispatch(self) -> None:
         self.respond()
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _dispatch  # noqa: N815 - the names that http.server calls
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _dispatch
 
     def _answer(self, fault: Fault | None) -> Answer:
         kind = fault.kind if fault else ""
