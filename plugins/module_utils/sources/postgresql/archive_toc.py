@@ -85,7 +85,7 @@ class Cursor:
     def take_chunks(self) -> bytes:
         """The contents of the chunks that are at hand as a whole, up to the one without length; nothing if none is.
 
-        An uncompressed archive has one chunk per row, so this is the innermost loop of all: 5 times faster in one go."""
+        An uncompressed archive has one chunk per row: this loop reads it 5 times faster than one value at a time."""
         contents = []
         while self.left >= _INTEGER.size:
             sign, length = _INTEGER.unpack_from(self._data, self.position)
