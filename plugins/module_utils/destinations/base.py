@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every kind of destination offers. A destination stores objects and does not know what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+from ..contract.errors import DataRefused
+
+# Called with the bytes that were added since the last call.
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One object, or one version of one.
+
+    `key` is relative to the thread's prefix. `modified` is the destination's own time in UTC: at a bucket the holder of
+    a stolen writer key cannot forge it. `hidden` means that `list` does not show it: retired, or covered by a later
+    upload; `hidden_since` is when, if the destination tells.
+    """
+
+    key: str
+    size: int
+    modified: datetime
+    version: str | None = None
+    hidden: bool = False
+    hidden_since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ProbeStep:
+    """One thing that a probe tried. `inconclusive` is anything but the expected answer, and proves nothing."""
+
+    name: str
+    outcome: Literal["passed", "failed", "inconclusive"]
+    detail: str
+
+
+Listing = list[Stored]  # a class with a method `list` cannot name the type
+
+
+class Destination(Protocol):
+    """One thread's place at one destination.
+
+    Every method raises Unavailable when the destination does not answer, NoPermission when it refuses, TryAgain when
+    the deadline passes, and ConfigurationError when it can never work as configured. No message holds a secret.
+    """
+
+    @property
+    def where(self) -> str:
+        """The place, for messages: "bucket backups under forgejo/" or "/mnt/nas/forgejo"."""
+
+    @property
+    def can_retire(self) -> bool:
+        """Whether an object can be taken away undoably. Where it cannot, `retire` refuses."""
+
+    def check(self) -> None:
+        """Return if the destination answers, is the right one, and its clock, if it has one, is near ours."""
+
+    def list(self, under: str = "") -> Listing:
+        """Return the visible objects whose keys begin with `under`, sorted by key."""
+
+    def versions(self, under: str = "") -> Listing:
+        """Return all objects whose keys begin with `under`, hidden ones too, each readable; newest first per key."""
+
+    def put(self, key: str, file: Path, *, sha256: str, progress: Progress | None = None) -> Stored:
+        """Store `file`, whose content has to have this digest (hex), and prove that the destination has the same bytes.
+
+        Raise DataRefused if file or copy has another content, Full if there is no room. Nothing of a failed upload is
+        ever visible.
+        """
+
+    def put_bytes(self, key: str, data: bytes) -> Stored:
+        """Store a small object, with the same proof as `put`."""
+
+    def get(self, stored: Stored, target: Path, *, progress: Progress | None = None) -> None:
+        """Write an object to the file `target` (mode 0600), or leave no file. Raise DataRefused for a wrong size."""
+
+    def read(self, stored: Stored, limit: int) -> bytes:
+        """Return a small object. Raise DataRefused if it has more bytes than `limit`."""
+
+    def retire(self, keys: Sequence[str]) -> None:
+        """Take objects out of sight, undoably, in the given order. Keys that are not there are passed over."""
+
+    def purge(self, now: datetime) -> None:
+        """Remove for good what was retired long ago, where no rule of the destination's own does it."""
+
+    def probe(self, neighbours: Sequence[str], *, tamper: bool) -> tuple[ProbeStep, ...]:
+        """Prove that the thread reaches its own prefix and, for a key, neither the bucket's root, nor the prefixes of
+        `neighbours`, nor a name that only begins alike; with `tamper` also that the key cannot delete history."""
+
+
+def check_key(key: str) -> None:
+    """Raise DataRefused for a key that could lead out of the prefix or to a destination's own files.
+
+    A key may come out of a listing or a manifest that somebody else wrote.
+    """
+    if any(part.startswith(".") or not part for part in key.split("/")) or not key.isprintable() or "\\" in key:
+        raise DataRefused(f"{key!r} is no key of an object", remedy="find out who wrote it; use another artifact")

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Destination kind `s3`: a prefix of a bucket at any S3 server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from ..contract.durations import spoken
+from ..contract.errors import ConfigurationError, DataRefused, NoPermission, about
+from ..contract.keys import StoredKey
+from .base import Listing, Progress, Stored, check_key
+from .files import PIECE, new_file, told
+from .patience import Patience
+from .s3_client import Connection
+from .s3_errors import is_of_transport
+from .s3_listing import objects, utc, versions
+from .s3_upload import Sent, confirm, send_bytes, send_file
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# A third of what servers tolerate before they refuse a request.
+_SKEW = 300
+
+
+class S3Bucket:
+    """One thread's prefix of a bucket, reached with its own key."""
+
+    def __init__(self, key: StoredKey, *, patience: Patience | None = None) -> None:
+        self._connection = Connection(key, patience or Patience())
+        self._bucket = key.bucket
+        self._prefix = key.prefix
+        self.where = f"bucket {key.bucket} under {key.prefix}"
+
+    @cached_property
+    def can_retire(self) -> bool:
+        """Whether the bucket keeps versions. An answer that is refused or unknown to the server counts as no."""
+        try:
+            answer = self._connection.run(
+                f"asking whether bucket {self._bucket} keeps versions",
+                lambda client: client.get_bucket_versioning(Bucket=self._bucket),
+            )
+        except (NoPermission, ConfigurationError):
+            return False
+        return answer.get("Status") == "Enabled"
+
+    def check(self) -> None:
+        """See Destination.check."""
+        doing = f"checking {self.where}"
+        answer = self._connection.run(
+            doing,
+            lambda client: client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1),
+        )
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        if date:
+            self._check_clock(parsedate_to_datetime(date), doing)
+
+    def _check_clock(self, theirs: datetime, doing: str) -> None:
+        """Artifacts sort by our clock: a wrong one would make the newest copy look old, or an old one new."""
+        offset = (datetime.now(UTC) - utc(theirs)).total_seconds()
+        if abs(offset) > _SKEW:
+            raise ConfigurationError(
+                f"this machine's clock is {spoken(abs(offset))} {'ahead of' if offset > 0 else 'behind'} that of "
+                f"{self._connection.server.host}",
+                doing=doing,
+                remedy="set this machine's clock (systemd-timesyncd, chrony)",
+            )
+
+    def list(self, under: str = "") -> Listing:
+        """See Destination.list."""
+        return [
+            Stored(found["Key"].removeprefix(self._prefix), found["Size"], utc(found["LastModified"]))
+            for found in objects(self._connection, self._prefix + under)
+        ]
+
+    def versions(self, under: str = "") -> Listing:
+        """See Destination.versions."""
+        found = versions(self._connection, self._prefix + under, self._prefix)
+        return sorted(found, key=lambda stored: stored.key)
+
+    def put(self, key: str, file: Path, *, sha256: str, progress: Progress | None = None) -> Stored:
+        """See Destination.put."""
+        check_key(key)
+        with about(doing=f"storing {key} in {self.where}"):
+            return self._confirmed(key, send_file(self._connection, self._prefix + key, file, sha256, progress))
+
+    def put_bytes(self, key: str, data: bytes) -> Stored:
+        """See Destination.put_bytes."""
+        check_key(key)
+        with about(doing=f"storing {key} in {self.where}"):
+            return self._confirmed(key, send_bytes(self._connection, self._prefix + key, data))
+
+    def _confirmed(self, key: str, sent: Sent) -> Stored:
+        modified = confirm(self._connection, self._prefix + key, sent)
+        return Stored(key, sent.size, modified, version=sent.version)
+
+    def get(self, stored: Stored, target: Path, *, progress: Progress | None = None) -> None:
+        """See Destination.get. A connection that breaks is resumed where it broke."""
+        doing = f"fetching {stored.key} from {self.where}"
+        with about(doing=doing), told(doing, target):
+            target.unlink(missing_ok=True)
+            with new_file(target, doing=doing, needed=stored.size) as stream:
+                # Each turn ends with more of the object in the file, or raises.
+                while stream.tell() < stored.size:
+                    self._connection.run(doing, lambda client: self._fetch(client, stored, stream, progress))
+
+    def _fetch(self, client: S3Client, stored: Stored, stream: BinaryIO, progress: Progress | None) -> None:
+        """Append what is missing of the object to `stream`: all of it, or what comes before the connection breaks."""
+        began = stream.tell()
+        resumed: dict[str, Any] = {"Range": f"bytes={began}-"} if began else {}
+        answer = client.get_object(**self._request(stored), **resumed)
+        if began + answer["ContentLength"] != stored.size:
+            raise _changed(stored, began + answer["ContentLength"])
+        with answer["Body"] as body:
+            try:
+                while piece := body.read(PIECE):
+                    self._connection.patience.check()
+                    stream.write(piece)
+                    if progress:
+                        progress(len(piece))
+            except Exception as error:
+                if stream.tell() == began or not is_of_transport(error):
+                    raise
+
+    def _request(self, stored: Stored) -> dict[str, Any]:
+        version = {} if stored.version is None else {"VersionId": stored.version}
+        return {"Bucket": self._bucket, "Key": self._prefix + stored.key, **version}
+
+    def read(self, stored: Stored, limit: int) -> bytes:
+        """See Destination.read."""
+        doing = f"reading {stored.key} in {self.where}"
+        with about(doing=doing):
+            if stored.size > limit:
+                raise DataRefused(f"{stored.size} bytes are more than {limit}", remedy="find out who wrote it")
+            data = self._connection.run(doing, lambda client: self._read(client, stored, limit))
+            if len(data) != stored.size:
+                raise _changed(stored, len(data))
+            return data
+
+    def _read(self, client: S3Client, stored: Stored, limit: int) -> bytes:
+        with client.get_object(**self._request(stored))["Body"] as body:
+            return body.read(limit + 1)
+
+    def retire(self, keys: Sequence[str]) -> None:
+        """Delete without naming a version, which only hides: the bucket's rule purges later."""
+        if not self.can_retire:
+            raise ConfigurationError(
+                f"bucket {self._bucket} keeps no versions, so deleting would be final",
+                doing=f"retiring in {self.where}",
+                remedy="switch versioning on, and add a rule that deletes noncurrent versions after some days",
+            )
+        for key in keys:
+            self._hide(key)
+
+    def _hide(self, key: str) -> None:
+        check_key(key)
+        self._connection.run(
+            f"retiring {key} in {self.where}",
+            lambda client: client.delete_object(Bucket=self._bucket, Key=self._prefix + key),
+        )
+
+    def purge(self, now: datetime) -> None:
+        """Do nothing: a rule of the bucket purges, and a thread's key may not."""
+
+
+def _changed(stored: Stored, size: int) -> DataRefused:
+    return DataRefused(
+        f"it has {size} bytes, expected {stored.size}", remedy="use another artifact; check the destination's health"
+    )

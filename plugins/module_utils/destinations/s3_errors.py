@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an S3 server or the network says, in our errors. No message ever holds the secret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..contract.errors import (
+    BackupError,
+    ConfigurationError,
+    DataRefused,
+    Full,
+    NoPermission,
+    Unavailable,
+)
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
+_REPEATED_STATUS = {408, 429}
+# Damage on the way, and a server that gives up on a slow body, come as 400.
+_REPEATED_CODES = {"BadDigest", "RequestTimeout", "IncompleteBody"}
+_FULL_CODES = {"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage"}
+_REGION_CODES = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"}
+_CLOCK = "RequestTimeTooSkewed"
+
+
+@dataclass(frozen=True)
+class Server:
+    """Whom messages are about."""
+
+    host: str
+    bucket: str
+    key_id: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A refusal as the server spelt it. A HEAD has no body to spell it in, so none is ever sent."""
+
+    status: int
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.code}: {self.message}" if self.message else f"{self.status} {self.code}"
+
+
+def answer_of(error: ClientError) -> Answer:
+    """Return what stands in an error answer, whatever of it is missing."""
+    told = error.response.get("Error", {})
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return Answer(status, str(told.get("Code", "")), str(told.get("Message", "")))
+
+
+def is_silence(error: Exception) -> bool:
+    """Whether the server was waited for in vain: repeating that costs the whole wait again."""
+    from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+
+    return isinstance(error, (ConnectTimeoutError, ReadTimeoutError))
+
+
+def worth_repeating(error: Exception) -> bool:
+    """Whether the same request may succeed a moment later. A refusal of the key (403) never does."""
+    from botocore.exceptions import ClientError, SSLError
+
+    if isinstance(getattr(error, "kwargs", {}).get("error"), BackupError):
+        return False
+    if not isinstance(error, ClientError):
+        return not isinstance(error, SSLError) and is_of_transport(error)
+    answer = answer_of(error)
+    if answer.code in _FULL_CODES or answer.status in (501, 507):
+        return False
+    return answer.status >= 500 or answer.status in _REPEATED_STATUS or answer.code in _REPEATED_CODES
+
+
+def is_of_transport(error: Exception) -> bool:
+    """Whether the network failed, or something on it that is no S3 server."""
+    from botocore.exceptions import ConnectionError as NoConnection
+    from botocore.exceptions import HTTPClientError, IncompleteReadError
+    from botocore.parsers import ResponseParserError
+
+    # A body that is no XML is what a proxy on the way says in a server's place.
+    return isinstance(error, (HTTPClientError, NoConnection, IncompleteReadError, ResponseParserError))
+
+
+def spoken(error: Exception, server: Server) -> BackupError:
+    """Return the error that a user reads for what botocore raised. Raise what it never raises: that is a bug."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    # What a Body raises while it is being sent (the deadline has passed) arrives wrapped.
+    cause = getattr(error, "kwargs", {}).get("error")
+    if isinstance(cause, BackupError):
+        return cause
+    if isinstance(error, ClientError):
+        return _refused(error, server)
+    if is_of_transport(error):
+        return Unavailable(
+            f"{server.host} does not answer ({_reason(error)})",
+            remedy="check the network and the endpoint; the next run tries again",
+        )
+    if not isinstance(error, BotoCoreError):
+        raise error
+    # What botocore refuses before sending: an impossible bucket name or endpoint.
+    return ConfigurationError(
+        f"the request to {server.host} cannot be made ({error})", remedy="check endpoint, region and bucket"
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Name the cause, not the layers around it: "ConnectionRefusedError", "ReadTimeoutError"."""
+    text = str(error)
+    return text if len(text) < 300 else type(error).__name__
+
+
+def _refused(error: ClientError, server: Server) -> BackupError:
+    answer = answer_of(error)
+    if answer.code == _CLOCK:
+        return ConfigurationError(
+            f"{server.host} refuses our clock ({answer})", remedy="set this machine's clock (systemd-timesyncd, chrony)"
+        )
+    if answer.code in _FULL_CODES or answer.status == 507:
+        return Full(f"bucket {server.bucket} has no room ({answer})", remedy="free some space there or raise its quota")
+    if "cap exceeded" in answer.message.lower() or answer.code.lower().endswith("cap_exceeded"):
+        return _capped(answer, server)
+    if answer.status in (401, 403):
+        return _forbidden(answer, server)
+    if answer.code == "NoSuchBucket":
+        return ConfigurationError(
+            f"{server.host} has no bucket {server.bucket}", remedy="create it with b2_bucket, or correct its name"
+        )
+    if answer.code in ("NoSuchKey", "NoSuchVersion"):
+        return DataRefused(f"the object is gone ({answer})", remedy="list again; use another artifact")
+    if answer.code == "BadDigest":
+        return DataRefused(f"the bytes are damaged on the way ({answer})", remedy="check network and memory, try again")
+    if answer.status >= 500 or answer.status in _REPEATED_STATUS:
+        return Unavailable(
+            f"{server.host} cannot serve now ({answer})", remedy="the next run tries again; see the provider's status"
+        )
+    hint = "the region" if answer.code in _REGION_CODES else "endpoint, region and bucket"
+    return ConfigurationError(f"{server.host} does not accept the request ({answer})", remedy=f"check {hint}")
+
+
+def _capped(answer: Answer, server: Server) -> BackupError:
+    """Backblaze's daily and storage caps are the owner's own limits, and no fault of a key."""
+    kind = Full if "storage" in f"{answer.code} {answer.message}".lower() else Unavailable
+    return kind(
+        f"a cap of the account at {server.host} is reached ({answer})",
+        remedy="raise it on the page Caps & Alerts, or wait until it is reset at midnight GMT",
+    )
+
+
+def _forbidden(answer: Answer, server: Server) -> BackupError:
+    remedy = "run playbooks/site.yml, which makes a new key"
+    if "Malformed Access Key Id" in answer.message:
+        remedy = "use an application key: the account's master key does not work with S3"
+    elif answer.code == "InvalidAccessKeyId":
+        remedy = f"the key is unknown, deleted, expired or of another region: {remedy}"
+    elif "ignature" in f"{answer.code} {answer.message}":
+        remedy = f"the secret does not belong to this key: {remedy}"
+    else:
+        remedy = f"the key may not do this there: {remedy}"
+    return NoPermission(f"{server.host} refuses key {server.key_id} ({answer})", remedy=remedy)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Listings of a bucket, page by page. A key of one thread may list under its own prefix only, so each names one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from .base import Stored
+from .s3_client import Connection
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import (
+        ListObjectsV2OutputTypeDef,
+        ListObjectVersionsOutputTypeDef,
+        ObjectTypeDef,
+    )
+
+
+def objects(connection: Connection, prefix: str) -> Iterator[ObjectTypeDef]:
+    """Yield the visible objects below `prefix`, sorted by key."""
+    bucket = connection.server.bucket
+    more: dict[str, Any] = {}
+
+    def request(client: S3Client) -> ListObjectsV2OutputTypeDef:
+        return client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more)
+
+    while True:
+        page = connection.run(f"listing {prefix} in bucket {bucket}", request)
+        yield from page.get("Contents", [])
+        if not page["IsTruncated"]:
+            return
+        more = {"ContinuationToken": page["NextContinuationToken"]}
+
+
+def find(connection: Connection, key: str) -> ObjectTypeDef | None:
+    """Return the visible object at the bucket's key `key`. A listing, because a refused HEAD would not say why."""
+    bucket = connection.server.bucket
+    page = connection.run(
+        f"looking for {key} in bucket {bucket}",
+        lambda client: client.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1),
+    )
+    # The key itself sorts before every longer key that begins with it.
+    return next((found for found in page.get("Contents", []) if found["Key"] == key), None)
+
+
+def versions(connection: Connection, prefix: str, own: str) -> Iterator[Stored]:
+    """Yield every version below `prefix`, newest first per key, with keys relative to the thread's prefix `own`."""
+    latest: dict[str, datetime] = {}
+    for page in _version_pages(connection, prefix):
+        found, markers = page.get("Versions", []), page.get("DeleteMarkers", [])
+        # The latest of a key, be it a version or a delete marker, comes before the versions that it covers.
+        latest.update({entry["Key"]: utc(entry["LastModified"]) for entry in (*found, *markers) if entry["IsLatest"]})
+        for version in found:
+            hidden = not version["IsLatest"]
+            yield Stored(
+                version["Key"].removeprefix(own),
+                version["Size"],
+                utc(version["LastModified"]),
+                version=version["VersionId"],
+                hidden=hidden,
+                hidden_since=latest.get(version["Key"]) if hidden else None,
+            )
+
+
+def _version_pages(connection: Connection, prefix: str) -> Iterator[ListObjectVersionsOutputTypeDef]:
+    bucket = connection.server.bucket
+    more: dict[str, Any] = {}
+
+    def request(client: S3Client) -> ListObjectVersionsOutputTypeDef:
+        return client.list_object_versions(Bucket=bucket, Prefix=prefix, **more)
+
+    while True:
+        page = connection.run(f"listing the versions of {prefix} in bucket {bucket}", request)
+        yield page
+        if not page["IsTruncated"]:
+            return
+        more = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+
+
+def utc(moment: datetime) -> datetime:
+    """Return the server's time in UTC."""
+    return moment.astimezone(UTC)
