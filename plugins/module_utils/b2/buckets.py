@@ -37,7 +37,7 @@ class Bucket:
 
 def find_bucket(client: B2Client, name: str) -> Bucket | None:
     """Return the account's bucket of that name, or None."""
-    answer = client.call("b2_list_buckets", {"bucketName": name})
+    answer = client.call("b2_list_buckets", {"accountId": client.account().account_id, "bucketName": name})
     return next((_bucket(item) for item in answer.get("buckets", ()) if item.get("bucketName") == name), None)
 
 
@@ -47,6 +47,7 @@ def create_bucket(client: B2Client, name: str, rule: Mapping[str, Any], *, locke
     Names are global, so that sending the call twice makes no second bucket.
     """
     arguments = {
+        "accountId": client.account().account_id,
         "bucketName": name,
         "bucketType": PRIVATE,
         "lifecycleRules": [dict(rule)],
@@ -68,8 +69,8 @@ def create_bucket(client: B2Client, name: str, rule: Mapping[str, Any], *, locke
 
 def update_bucket(client: B2Client, bucket: Bucket, changes: Mapping[str, Any]) -> Bucket:
     """Change a bucket, unless it is no longer as `bucket` says: then raise Conflict. Arrays are replaced whole."""
-    arguments = {"bucketId": bucket.bucket_id, "ifRevisionIs": bucket.revision, **changes}
-    return _bucket(client.call("b2_update_bucket", arguments))
+    identity = {"accountId": client.account().account_id, "bucketId": bucket.bucket_id, "ifRevisionIs": bucket.revision}
+    return _bucket(client.call("b2_update_bucket", {**identity, **changes}))
 
 
 def _bucket(item: Mapping[str, Any]) -> Bucket:

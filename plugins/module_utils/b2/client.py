@@ -77,7 +77,7 @@ class B2Client:
         """Return the session, opened if need be. Raise NoPermission when B2 refuses the key."""
         if self._account is None:
             url = f"{self.api_url}/b2api/v{AUTHORIZE_VERSION}/b2_authorize_account"
-            answer = self._patiently(url, lambda: self._basic, None)
+            answer = self._patiently(url, self._basic, None)
             if answer.status != 200:
                 raise self._refused_key(answer)
             self._account = parse_account(answer.body, host_of(url))
@@ -95,7 +95,7 @@ class B2Client:
     def call(
         self, operation: str, arguments: Mapping[str, Any], *, version: int = VERSION, repeat: bool = True
     ) -> Mapping[str, Any]:
-        """Call e.g. "b2_list_keys" and return its answer. `accountId` is added to the arguments.
+        """Call e.g. "b2_list_keys" and return its answer.
 
         With `repeat` a call that got no answer, or 429 or 5xx, is sent again a few times: for calls that may safely
         arrive twice. Raise BadRequest (400), NoPermission (401, 403), Conflict (409), Full or TryAgain (caps), and
@@ -113,21 +113,20 @@ class B2Client:
     def _send(self, operation: str, arguments: Mapping[str, Any], version: int, repeat: bool) -> Answer:
         account = self.account()
         url = f"{account.api_url}/b2api/v{version}/{operation}"
-        body = {"accountId": account.account_id, **arguments}
         if repeat:
-            return self._patiently(url, lambda: account.token, body)
-        return self._transport.send(url, account.token, body)
+            return self._patiently(url, account.token, arguments)
+        return self._transport.send(url, account.token, arguments)
 
-    def _patiently(self, url: str, authorization: Callable[[], str], body: Mapping[str, Any] | None) -> Answer:
+    def _patiently(self, url: str, authorization: str, body: Mapping[str, Any] | None) -> Answer:
         for pause in _PAUSES:
             wait = pause
             with contextlib.suppress(Unavailable):
-                answer = self._transport.send(url, authorization(), body)
+                answer = self._transport.send(url, authorization, body)
                 if answer.status != 429 and answer.status < 500:
                     return answer
                 wait = max(pause, answer.retry_after or 0)
             self._sleep(min(wait, _LONGEST_PAUSE))
-        return self._transport.send(url, authorization(), body)
+        return self._transport.send(url, authorization, body)
 
     def _refused_key(self, answer: Answer) -> BackupError:
         """B2 says `unauthorized` to some wrong pairs and `bad_auth_token` to others: all of 401 means the same."""

@@ -29,6 +29,17 @@ class ThreadKeys:
     path: str
     change: KeyChange
 
+    def as_result(self) -> dict[str, object]:
+        """Return the thread's key as it is afterwards, for a user: no secret."""
+        shown = ("key_id", "name", "bucket", "prefix", "capabilities", "retiring")
+        after = self.change.after or {}
+        return {
+            "destination": self.destination,
+            "path": self.path,
+            **{name: after.get(name) for name in shown},
+            "reason": self.change.reason,
+        }
+
 
 def ensure_keys(column: Column, connect: Connect, roll_out: RollOut) -> tuple[ThreadKeys, ...]:
     """Give every thread to B2 its key, and take the keys of threads that are no longer wanted.

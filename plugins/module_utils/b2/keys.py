@@ -49,7 +49,7 @@ def list_keys(client: B2Client) -> dict[str, Key]:
     for version in _VERSIONS:
         start: str | None = None
         while True:
-            arguments = {"maxKeyCount": _PAGE} | ({"startApplicationKeyId": start} if start else {})
+            arguments = {"accountId": client.account().account_id, "maxKeyCount": _PAGE, "startApplicationKeyId": start}
             answer = client.call("b2_list_keys", arguments, version=version)
             for item in answer.get("keys", ()):
                 key = _key(item, version)
@@ -67,6 +67,7 @@ def create_key(client: B2Client, name: str, scope: Scope) -> KeyWithSecret:
     """
     (bucket_id,) = scope.bucket_ids
     arguments = {
+        "accountId": client.account().account_id,
         "keyName": name,
         "capabilities": list(scope.capabilities),
         "bucketId": bucket_id,
