@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .contract.errors import ConfigurationError, DataRefused
+from .contract.manifest import FileRecord
+from .streams import HashedFile
 
 
 class Reader(Protocol):
@@ -106,6 +109,14 @@ def decrypt_bytes(data: bytes, identity_file: Path) -> bytes:
     sink = io.BytesIO()
     decrypt(io.BytesIO(data), sink, identity_file)
     return sink.getvalue()
+
+
+def encrypt_text(text: str, path: Path, recipients: Sequence[str]) -> FileRecord:
+    """Encrypt a small text into the new file `path` and return its record for the manifest."""
+    data = text.encode()
+    with HashedFile(path) as target:
+        encrypt(io.BytesIO(data), target, recipients)
+    return FileRecord(target.size, target.sha256, len(data), hashlib.sha256(data).hexdigest())
 
 
 def recipient(text: str) -> Any:

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from .thread import Query
 
 FORMAT = 1
-Answer = str | int | float | bool | None
+Answer: TypeAlias = "str | int | float | bool | None"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,12 @@ class PostgresqlEvidence:
     owner: str
     roles: tuple[str, ...]
     answers: tuple[QueryAnswer, ...]
+
+    @property
+    def major(self) -> int:
+        """The server's major version: 18 of "18.6 (Debian 18.6-1)" as of "18beta2"."""
+        match = re.match(r"[0-9]+", self.server_version)
+        return int(match[0]) if match else 0
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Object keys below an app's prefix: who writes and who reads them agrees here.
 
-    <YYYYMMDDTHHMMSSZ>-<random>/{<source>.dump.age, <source>.globals.sql.age, evidence.json.age, manifest.json}
-    drills/<YYYYMMDDTHHMMSSZ>-<random>.json    probe
+<YYYYMMDDTHHMMSSZ>-<random>/{<source>.dump.age, <source>.globals.sql.age, evidence.json.age, manifest.json}
+drills/<YYYYMMDDTHHMMSSZ>-<random>.json    probe
 """
 
 from __future__ import annotations

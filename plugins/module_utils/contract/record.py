@@ -109,7 +109,9 @@ def _one_of(choices: list[Any], value: object, where: str, error: type[BackupErr
         kind = value.get("kind") if isinstance(value, Mapping) else None
         if kind not in kinds:
             near = nearest(str(kind), kinds)
-            raise error(f"{where}.kind has to be one of {', '.join(kinds)}, not {kind!r}{near}", remedy=f"correct {where}")
+            raise error(
+                f"{where}.kind has to be one of {', '.join(kinds)}, not {kind!r}{near}", remedy=f"correct {where}"
+            )
         return _value(kinds[kind], value, where, error)
     for choice in choices:
         if type(value) is choice:

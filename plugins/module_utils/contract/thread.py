@@ -11,7 +11,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from .errors import ConfigurationError
 from .record import decode_json, encode_json
@@ -50,7 +50,7 @@ class DirectoryDestination:
     marker: str | None = None
 
 
-Destination = B2Destination | S3Destination | DirectoryDestination
+Destination: TypeAlias = "B2Destination | S3Destination | DirectoryDestination"
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class PostgresqlSource:
     binaries: tuple[str, ...] = ()
 
 
-Source = PostgresqlSource
+Source: TypeAlias = PostgresqlSource
 
 
 @dataclass(frozen=True)

@@ -55,16 +55,20 @@ def _connect_error(error: psycopg.Error, source: PostgresqlSource, where: str) -
     if "does not exist" in text and f'"{source.database}"' in text:
         return ConfigurationError(f"{where} has no database {source.database}", remedy="correct app_database")
     if "does not exist" in text or "pg_hba.conf" in text or "permission denied" in text or "not permitted" in text:
-        return NoPermission(f"{where} refused the login {source.user} ({text})", remedy="let this login in on the server")
+        return NoPermission(
+            f"{where} refused the login {source.user} ({text})", remedy="let this login in on the server"
+        )
     if "too many" in text or "remaining connection slots" in text or "starting up" in text or "shutting down" in text:
         return TryAgain(f"{where} takes no connection now ({text})", remedy="none: the next run tries again")
-    return Unavailable(f"{where} does not answer ({text})", remedy="check that the database server runs and is reachable")
+    return Unavailable(
+        f"{where} does not answer ({text})", remedy="check that the database server runs and is reachable"
+    )
 
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     # libpq names the address first ('connection to server at "127.0.0.1", port 5432 failed: '): we name it ourselves.
-    return re.sub(r'^.*connection to server (at|on socket) .*? failed: ', "", lines[0]) if lines else "no reason given"
+    return re.sub(r"^.*connection to server (at|on socket) .*? failed: ", "", lines[0]) if lines else "no reason given"
 
 
 def _pooler(where: str) -> ConfigurationError:
@@ -118,7 +122,9 @@ def translated(doing: str) -> Iterator[None]:
         ) from None
     except psycopg.OperationalError as error:
         raise Unavailable(
-            f"the connection broke ({_first_line(error)})", doing=doing, remedy="check the database server and its network"
+            f"the connection broke ({_first_line(error)})",
+            doing=doing,
+            remedy="check the database server and its network",
         ) from None
     except psycopg.Error as error:
         raise TryAgain(_first_line(error), doing=doing, remedy="look into the database server's log") from None

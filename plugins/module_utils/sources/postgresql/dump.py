@@ -136,11 +136,3 @@ def _widen(pipe: IO[bytes] | None) -> None:
     """A wider pipe saves switches between pg_dump and us; where the system allows none, the usual one does as well."""
     with contextlib.suppress(OSError, AttributeError):
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, CHUNK)  # type: ignore[arg-type]
-
-
-def write_text(text: str, path: Path, recipients: Sequence[str]) -> FileRecord:
-    """Encrypt a small text into a new file and return its record."""
-    data = text.encode()
-    with HashedFile(path) as target:
-        encrypt(io.BytesIO(data), target, recipients)
-    return FileRecord(target.size, target.sha256, len(data), hashlib.sha256(data).hexdigest())

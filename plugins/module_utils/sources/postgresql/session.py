@@ -18,6 +18,7 @@ from ...contract.evidence import PostgresqlEvidence
 from ...contract.manifest import FileRecord, SourceRecord
 from ...contract.names import dump_file, globals_file
 from ...contract.thread import PostgresqlSource, Query
+from ...encryption import encrypt_text
 from ...progress import Phases
 from . import catalog, client, dump
 from .archive import Contents
@@ -69,7 +70,7 @@ class Session:
                     )
             difference = _difference(carried, contents)
             if not difference:
-                globals_record = dump.write_text(roles_sql, folder / globals_file(self._source.name), recipients)
+                globals_record = encrypt_text(roles_sql, folder / globals_file(self._source.name), recipients)
                 return self._taken(evidence, archive_file, globals_record, carried)
             (folder / dump_file(self._source.name)).unlink()
         raise TryAgain(
@@ -191,6 +192,4 @@ def _rows(number: int | None) -> str:
 
 def _of_extension(name: tuple[str, str], contents: Contents) -> bool:
     """An extension's configuration table is dumped in part, by a filter of the extension's own: nothing can be counted."""
-    return not any(
-        entry.description == "TABLE" and (entry.schema, entry.tag) == name for entry in contents.entries
-    )
+    return not any(entry.description == "TABLE" and (entry.schema, entry.tag) == name for entry in contents.entries)

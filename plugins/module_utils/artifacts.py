@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What lies at a destination: complete artifacts, unfinished ones, manifests, verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from .contract.errors import DataRefused
+from .contract.manifest import MAXIMUM_SIZE, Manifest, read_manifest
+from .contract.names import MANIFEST, ArtifactName, artifact_of
+from .destinations.base import Destination, Stored
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A complete artifact: its manifest's object, and all of its files by name."""
+
+    name: ArtifactName
+    manifest: Stored
+    files: dict[str, Stored]
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of all files, the manifest's first: without it the rest is no artifact any more."""
+        return [self.manifest.key, *(stored.key for name, stored in sorted(self.files.items()) if name != MANIFEST)]
+
+
+def group(objects: Iterable[Stored]) -> dict[ArtifactName, dict[str, Stored]]:
+    """Return {artifact: {file name: object}}. Of several versions of one key the first counts: the newest, as listed."""
+    found: dict[ArtifactName, dict[str, Stored]] = {}
+    for stored in objects:
+        name = artifact_of(stored.key)
+        if name is not None:
+            found.setdefault(name, {}).setdefault(stored.key.partition("/")[2], stored)
+    return found
+
+
+def complete(objects: Iterable[Stored]) -> list[Artifact]:
+    """Return the artifacts that have a manifest, newest first."""
+    return [
+        Artifact(name, files[MANIFEST], files)
+        for name, files in sorted(group(objects).items(), reverse=True)
+        if MANIFEST in files
+    ]
+
+
+def unfinished(objects: Iterable[Stored]) -> dict[ArtifactName, list[str]]:
+    """Return {artifact: keys} for those without a manifest: runs that are under way, or died before they published."""
+    return {
+        name: sorted(stored.key for stored in files.values())
+        for name, files in group(objects).items()
+        if MANIFEST not in files
+    }
+
+
+def manifest_of(destination: Destination, artifact: Artifact, app: str) -> Manifest:
+    """Fetch and check an artifact's manifest. Raise DataRefused when it is not whole or not this app's."""
+    return read_manifest(destination.read(artifact.manifest, MAXIMUM_SIZE), app=app, artifact=artifact.name)
+
+
+def readable(
+    destination: Destination, artifacts: Sequence[Artifact], app: str, *, most: int
+) -> Iterator[tuple[Artifact, Manifest]]:
+    """Yield the first `most` artifacts with their manifests, passing over those whose manifest is refused."""
+    for artifact in artifacts[:most]:
+        try:
+            yield artifact, manifest_of(destination, artifact, app)
+        except DataRefused:
+            continue  # a drill says what is wrong with it; here it only does not count

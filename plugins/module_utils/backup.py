@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""source -> destination: the one place where a backup is made.
+
+The order of the steps is what makes it safe: every source is dumped into scratch and its transaction ended before the first
+byte is uploaded; the evidence follows the archives, and the manifest comes last: without a manifest there is no backup.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from . import artifacts, retention
+from .contract import evidence as evidence_record
+from .contract import manifest as manifest_record
+from .contract.durations import spoken
+from .contract.errors import BackupError, ConfigurationError, about
+from .contract.evidence import Evidence
+from .contract.manifest import FileRecord, Manifest, timestamp
+from .contract.names import EVIDENCE, MANIFEST, ArtifactName, new_artifact
+from .contract.record import encode_json
+from .contract.thread import ShrinkLimit, Thread
+from .contract.version import VERSION
+from .destinations.base import Destination, Stored
+from .destinations.kinds import open_destination
+from .encryption import encrypt_text
+from .progress import Phases, Report, silent
+from .scratch import scratch_folder
+from .sources.kinds import Taken, kind_of
+
+_FUTURE = timedelta(minutes=5)  # how far ahead an artifact's time may be before a clock must be wrong
+_NEWEST = 10  # manifests that are read to find the newest good one
+_RETIRE_MOST = 50  # artifacts that one run may retire: a wrong clock or setting does bounded harm
+_UNFINISHED = timedelta(days=2)  # no run lasts longer: what has no manifest by then died
+
+
+@dataclass(frozen=True)
+class BackupResult:
+    """What a backup left: its manifest, the artifacts it retired, and what a user should know."""
+
+    thread: str
+    manifest: Manifest
+    retired: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def backup(thread: Thread, *, accept_shrink: bool = False, report: Report = silent) -> BackupResult:
+    """Make one backup of `thread` and return what was left at the destination.
+
+    A run that shrank beyond the limit or could not answer a query is kept, marked, and retires nothing; `accept_shrink`
+    takes a shrunken run as the new normal. Every BackupError raised names the thread and the phase; no manifest exists then.
+    """
+    with about(thread.id):
+        return _backup(thread, accept_shrink, Phases(report))
+
+
+def _backup(thread: Thread, accept_shrink: bool, phases: Phases) -> BackupResult:
+    deadline = time.monotonic() + thread.limits.deadline
+    started = datetime.now(timezone.utc)
+    with contextlib.ExitStack() as stack:
+        with phases.phase("check"):
+            destination = open_destination(thread, deadline=deadline)
+            destination.check()
+            sessions = [stack.enter_context(kind_of(source).session(source, thread.id)) for source in thread.sources]
+            present = destination.list()
+            name = _name(started, present)
+        folder = stack.enter_context(scratch_folder(thread.scratch_directory, f"{thread.app}.{thread.name}"))
+        taken = [session.take(folder, thread.recipients.all(), thread.queries, phases) for session in sessions]
+        files = {file: record for each in taken for file, record in each.files.items()}
+        files[EVIDENCE] = _write_evidence(thread, name, taken, folder)
+        previous = _newest_good(destination, thread, present)
+        manifest = Manifest(
+            format=manifest_record.FORMAT,
+            app=thread.app,
+            thread=thread.id,
+            artifact=str(name),
+            started=timestamp(started),
+            finished="",
+            version=VERSION,
+            recipients=thread.recipients.all(),
+            files=files,
+            sources=tuple(each.record for each in taken),
+            seconds=phases.seconds,
+        )
+        marks = _failed_queries(taken)
+        if previous is not None and not accept_shrink:
+            marks += shrunk(manifest, previous, thread.shrink_limit)
+        with phases.phase("upload", total=sum(record.size for record in files.values())):
+            manifest = _publish(destination, manifest, marks, folder, phases)
+        retired, warnings = (), ()
+        if not marks:
+            retired, warnings = _retire(thread, destination, name)
+    return BackupResult(thread.id, manifest, retired, warnings)
+
+
+def _name(started: datetime, present: Sequence[Stored]) -> ArtifactName:
+    """A fresh name that sorts behind every artifact that is there already. Raise ConfigurationError if a clock is wrong."""
+    newest = max(artifacts.group(present), default=None)
+    if newest is None or newest.time < started:
+        return new_artifact(started)
+    if newest.time > started + _FUTURE:
+        ahead = spoken((newest.time - started).total_seconds())
+        raise ConfigurationError(
+            f"the newest artifact, {newest}, is {ahead} ahead of this machine's clock",
+            remedy="correct the clock; if it is right, hide that artifact at the destination",
+        )
+    return new_artifact(newest.time + timedelta(seconds=1))
+
+
+def _write_evidence(thread: Thread, name: ArtifactName, taken: Sequence[Taken], folder: Path) -> FileRecord:
+    record = Evidence(evidence_record.FORMAT, thread.app, str(name), tuple(each.evidence for each in taken))
+    return encrypt_text(encode_json(record), folder / EVIDENCE, thread.recipients.all())
+
+
+def _newest_good(destination: Destination, thread: Thread, present: Sequence[Stored]) -> Manifest | None:
+    newest = artifacts.readable(destination, artifacts.complete(present), thread.app, most=_NEWEST)
+    return next((manifest for _artifact, manifest in newest if not manifest.marks), None)
+
+
+def _failed_queries(taken: Sequence[Taken]) -> tuple[str, ...]:
+    """A query that fails stops no backup: the app's next version may have renamed a table."""
+    failed = [answer.query.name for each in taken for answer in each.evidence.answers if answer.error is not None]
+    return tuple(f"the drill query '{name}' could not be answered" for name in failed)
+
+
+def shrunk(manifest: Manifest, previous: Manifest, limit: ShrinkLimit) -> tuple[str, ...]:
+    """Return what is smaller than in `previous` by more than the limit's percentages."""
+    pairs = (
+        ("bytes", manifest.size, previous.size, limit.bytes),
+        ("rows", manifest.rows, previous.rows, limit.rows),
+        ("tables", manifest.tables, previous.tables, limit.tables),
+    )
+    return tuple(
+        f"{name} shrank from {before} to {now}, by more than {percent} percent"
+        for name, now, before, percent in pairs
+        if now * 100 < before * (100 - percent)
+    )
+
+
+def _publish(
+    destination: Destination, manifest: Manifest, marks: tuple[str, ...], folder: Path, phases: Phases
+) -> Manifest:
+    """Upload the artifact's files, evidence behind the archives, manifest last. What a failure leaves is hidden again."""
+    name = manifest.name
+    sent: list[str] = []
+    try:
+        for file, record in sorted(manifest.files.items(), key=lambda item: item[0] == EVIDENCE):
+            sent.append(name.key(file))
+            destination.put(name.key(file), folder / file, sha256=record.sha256, progress=phases.advance)
+        finished = timestamp(datetime.now(timezone.utc))
+        manifest = dataclasses.replace(manifest, finished=finished, marks=marks, seconds=dict(phases.seconds))
+        sent.append(name.key(MANIFEST))
+        destination.put_bytes(name.key(MANIFEST), manifest_record.render_manifest(manifest))
+    except BaseException:
+        # Best effort: without a manifest these files are no backup, and a later run retires them.
+        with contextlib.suppress(BackupError):
+            if destination.can_retire:
+                destination.retire(list(reversed(sent)))
+        raise
+    return manifest
+
+
+def _retire(thread: Thread, destination: Destination, name: ArtifactName) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Apply retention after a good run. Return the retired artifacts, and a warning where it was not possible.
+
+    The backup itself is safe by now, so that trouble here must not call it failed.
+    """
+    if not destination.can_retire:
+        return (), ("nothing is retired: this destination cannot take objects away undoably",)
+    try:
+        present = destination.list()
+        whole = {artifact.name: artifact for artifact in artifacts.complete(present)}
+        if name not in whole:
+            return (), (f"nothing is retired: the destination does not list {name}, which was just written",)
+        now = name.time
+        old = retention.to_retire(list(whole), good=[name], keep=thread.keep, now=now, most=_RETIRE_MOST)
+        for artifact in old:
+            destination.retire(whole[artifact].keys)
+        for artifact, keys in artifacts.unfinished(present).items():
+            if artifact.time < now - _UNFINISHED:
+                destination.retire(keys)
+        destination.purge(now)
+        return tuple(str(artifact) for artifact in old), ()
+    except BackupError as error:
+        return (), (f"retention stopped: {error.problem}",)

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A restored database against its archive and its evidence. Whatever differs has a name.
+
+Only reading checks come first: rows and digests are taken before anything that could write.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...contract.errors import TryAgain
+from ...contract.evidence import PostgresqlEvidence
+from ...contract.verdict import Finding
+from ...progress import Phases
+from ...streams import CHUNK
+from . import catalog, client
+from .archive import ArchiveReader, Block, Contents
+from .archive_toc import TocEntry
+from .names import qualified, shown
+from .server import Server
+
+if TYPE_CHECKING:
+    import psycopg
+
+# pg_dump sets these while it reads; reading back has to see the same text and, without the last, the same order.
+_READ_BACK = (
+    "SET row_security = off; SET synchronize_seqscans = off; SET datestyle = ISO; SET intervalstyle = postgres;"
+    " SET extra_float_digits = 3"
+)
+_WHOLE_OBJECT = 64 << 20  # large objects up to this size are hashed by the server, which holds one in memory
+_SEQUENCE_SET = re.compile(r"setval\(.*, (-?[0-9]+), (true|false)\)")
+_INVALID_INDEXES = """
+SELECT n.nspname, c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT (i.indisvalid AND i.indisready AND i.indislive)
+"""
+_UNPOPULATED = """
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'm' AND NOT c.relispopulated
+"""
+_BTREES = """
+SELECT c.oid, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_am a ON a.oid = c.relam JOIN pg_index i ON i.indexrelid = c.oid
+WHERE a.amname = 'btree' AND c.relkind = 'i' AND c.relpersistence = 'p' AND i.indisvalid AND i.indisready
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
+"""
+
+
+def read_archive(archive: Path) -> Contents:
+    """Read the decrypted archive whole and return its contents with digests. Raise DataRefused when it is damaged."""
+    reader = ArchiveReader(digests=True)
+    with archive.open("rb") as stream:
+        while data := stream.read(CHUNK):
+            reader.feed(data)
+    return reader.finish()
+
+
+def scratch_schema(server: Server, folder: Path) -> tuple[TocEntry, ...]:
+    """Return the table of contents of a schema-only dump of the scratch database, by the client that made the archive."""
+    command = (server.programs.path("pg_dump"), "--format=custom", "--schema-only", "--compress=0", "--no-password")
+    reader = ArchiveReader()
+    with (
+        tempfile.TemporaryFile(dir=folder) as complaints,
+        client.environment(server.source, folder, "fanout drill") as environment,
+        subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints
+        ) as process,
+    ):
+        try:
+            while process.stdout and (data := process.stdout.read(CHUNK)):
+                reader.feed(data)
+            code = process.wait()
+        finally:
+            client.stop(process)
+        complaints.seek(0)
+        if code != 0:
+            said = client.tail(complaints.read(1 << 16).decode(errors="replace"))
+            raise TryAgain(f"pg_dump of the scratch database {client.ended(code)} ({said})", remedy="drill again")
+    return reader.finish().entries
+
+
+def rows_and_digests(
+    connection: psycopg.Connection[Any], contents: Contents, evidence: PostgresqlEvidence, phases: Phases
+) -> Iterator[Finding]:
+    """Compare each table's rows and COPY text with the archive's block, and its rows with the evidence."""
+    connection.execute(_READ_BACK)
+    carried = {}
+    for entry in contents.entries:
+        if entry.dump_id not in contents.tables:
+            continue
+        table, wanted = shown(entry.schema, entry.tag), contents.tables[entry.dump_id]
+        carried[table] = wanted.rows
+        yield from _table(connection, entry, table, wanted)
+        phases.advance(wanted.size)
+    for table in sorted(evidence.tables.keys() | carried.keys() - evidence.excluded.keys()):
+        if evidence.tables.get(table) != carried.get(table):
+            said = f"{evidence.tables.get(table)} rows in the evidence, {carried.get(table)} in the dump"
+            yield Finding("evidence", table, said)
+
+
+def _table(connection: psycopg.Connection[Any], entry: TocEntry, table: str, wanted: Block) -> Iterator[Finding]:
+    import psycopg
+
+    digest, rows = hashlib.sha256(), 0
+    try:
+        with connection.cursor() as cursor, cursor.copy(entry.copy_out_statement.encode()) as copy:
+            for line in copy:
+                digest.update(line)
+                rows += 1
+    except psycopg.Error as error:
+        yield Finding("data", table, f"cannot be read ({str(error).strip().splitlines()[0]})")
+        return
+    if rows != wanted.rows:
+        yield Finding("rows", table, f"restored {rows}, in the dump {wanted.rows}")
+    elif digest.hexdigest() != wanted.sha256:
+        yield Finding("data", table, f"its {rows} rows differ from those in the dump")
+
+
+def large_objects(connection: psycopg.Connection[Any], contents: Contents) -> Iterator[Finding]:
+    """Compare every large object's bytes with the archive's."""
+    present = {oid for (oid,) in connection.execute("SELECT oid::bigint FROM pg_largeobject_metadata")}
+    wanted = contents.large_objects
+    for oid in sorted(wanted.keys() | present):
+        if oid not in present:
+            yield Finding("large object", str(oid), "is missing")
+        elif oid not in wanted:
+            yield Finding("large object", str(oid), "was not in the dump")
+        elif _large_object(connection, oid, wanted[oid].size) != wanted[oid].sha256:
+            yield Finding("large object", str(oid), "its bytes differ from those in the dump")
+
+
+def _large_object(connection: psycopg.Connection[Any], oid: int, size: int) -> str:
+    if size <= _WHOLE_OBJECT:
+        row = connection.execute("SELECT encode(sha256(lo_get(%s::oid)), 'hex')", [oid]).fetchone()
+        return str(row[0]) if row else ""
+    digest, offset = hashlib.sha256(), 0
+    while True:
+        row = connection.execute("SELECT lo_get(%s::oid, %s, %s)", [oid, offset, CHUNK]).fetchone()
+        if row is None or not row[0]:
+            return digest.hexdigest()
+        digest.update(row[0])
+        offset += len(row[0])
+
+
+def sequences(connection: psycopg.Connection[Any], contents: Contents) -> Iterator[Finding]:
+    """Compare every sequence with the value that the archive sets."""
+    import psycopg
+
+    for entry in contents.entries:
+        match = _SEQUENCE_SET.search(entry.definition) if entry.description == "SEQUENCE SET" else None
+        if match is None:
+            continue
+        name = shown(entry.schema, entry.tag)
+        try:
+            row = connection.execute(
+                f"SELECT last_value, is_called FROM {qualified(entry.schema, entry.tag)}".encode()
+            ).fetchone()
+        except psycopg.errors.UndefinedTable:
+            yield Finding("sequence", name, "is missing")
+            continue
+        if row != (int(match[1]), match[2] == "true"):
+            yield Finding("sequence", name, f"restored {row[0] if row else None}, in the dump {match[1]}")
+
+
+def extensions(
+    connection: psycopg.Connection[Any], evidence: PostgresqlEvidence, available: dict[str, str]
+) -> tuple[list[Finding], list[str]]:
+    """Return findings for extensions that are not as in the dump, and notes where this machine only has another version."""
+    findings, notes = [], []
+    present = catalog.extensions(connection)
+    for name in sorted(evidence.extensions.keys() | present.keys()):
+        wanted, found = evidence.extensions.get(name), present.get(name)
+        if wanted is None or found is None:
+            findings.append(Finding("extension", name, "was not in the dump" if wanted is None else "is missing"))
+        elif wanted != found and found == available.get(name):
+            notes.append(f"the scratch server has {name} {found}, the dump is from {wanted}")
+        elif wanted != found:
+            findings.append(Finding("extension", name, f"restored {found}, in the dump {wanted}"))
+    return findings, notes
+
+
+def validity(connection: psycopg.Connection[Any], contents: Contents) -> Iterator[Finding]:
+    """Find invalid indexes, and materialised views without the rows that the dump fills in."""
+    for name in connection.execute(_INVALID_INDEXES):
+        yield Finding("index", shown(*name), "is not valid")
+    filled = {(entry.schema, entry.tag) for entry in contents.entries if entry.description == "MATERIALIZED VIEW DATA"}
+    for name in connection.execute(_UNPOPULATED):
+        if name in filled:
+            yield Finding("materialized view", shown(*name), "is not populated")
+
+
+def roles_and_locale(connection: psycopg.Connection[Any], evidence: PostgresqlEvidence) -> Iterator[Finding]:
+    """Compare the roles that the evidence names, and how the database sorts and encodes."""
+    present = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
+    for name in sorted(set(evidence.roles) - present):
+        yield Finding("role", name, "is missing")
+    if catalog.locale(connection) != evidence.locale:
+        yield Finding("locale", "the database", "sorts or encodes otherwise than the source")
+
+
+def amcheck(connection: psycopg.Connection[Any]) -> tuple[list[Finding], bool]:
+    """Check every B-tree index against its table. Return the findings, and whether this server can check at all."""
+    import psycopg
+
+    try:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS amcheck")
+    except psycopg.Error:
+        return [], False
+    findings = []
+    for oid, schema, name in connection.execute(_BTREES).fetchall():
+        try:
+            connection.execute("SELECT bt_index_check(%s::oid::regclass, true)", [oid])
+        except psycopg.Error as error:
+            findings.append(Finding("index", shown(schema, name), str(error).strip().splitlines()[0]))
+    return findings, True

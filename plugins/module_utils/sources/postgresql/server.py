@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A throw-away PostgreSQL server for a drill: empty, of one major version, and never reachable over a network."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...contract.errors import ConfigurationError, Full, TryAgain, Unavailable
+from ...contract.thread import PostgresqlSource
+from . import client
+from .connection import connect
+
+# Names that no live database or login has: what runs here cannot be mistaken for production, and the app's own "postgres"
+# can be restored beside them.
+SUPERUSER = "fanout_drill"
+DATABASE = "fanout_drill_scratch"
+
+_START_TIMEOUT = 60
+_STOP_TIMEOUT = 30
+# Loaded only if the evidence names them: they are part of the data's types, not of a server's monitoring.
+PRELOAD_ALLOWED = ("vchord", "vectors", "timescaledb", "pg_search", "citus", "age", "pgsodium")
+_SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "off",  # its data outlive no crash, and need not
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "max_locks_per_transaction": "256",  # thousands of tables
+    "max_wal_size": "4GB",
+    "maintenance_work_mem": "256MB",
+    "jit": "off",
+    "log_min_messages": "warning",
+    "max_connections": "20",
+    "restart_after_crash": "off",
+}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running scratch server: `source` logs in to its database as superuser."""
+
+    programs: client.Programs
+    source: PostgresqlSource
+
+    def admin(self) -> PostgresqlSource:
+        """Return the login to the maintenance database, from which the scratch database is made."""
+        return dataclasses.replace(self.source, database="template1")
+
+
+@contextlib.contextmanager
+def scratch_server(major: int, binaries: Sequence[str], folder: Path, preload: Sequence[str]) -> Iterator[Server]:
+    """Start a fresh server below `folder` and yield it; stop it and remove its files in every case.
+
+    Raise ConfigurationError when the programs of `major` or a library that the data need are not installed.
+    """
+    programs = client.find(major, binaries, needed="initdb")
+    needed = [name for name in preload if name in PRELOAD_ALLOWED]
+    # The path of a socket is limited to 107 bytes: it cannot lie below a long scratch folder.
+    sockets = Path(tempfile.mkdtemp(prefix="fanout-"))
+    data = folder / "server"
+    try:
+        owner = _owner()
+        data.mkdir(mode=0o700)
+        if owner:
+            _hand_over(folder, owner, data, sockets)
+        password_file = folder / "scratch.password"
+        password_file.write_text(secrets.token_hex(16), encoding="utf-8")
+        _initdb(programs, data, password_file, owner)
+        source = PostgresqlSource(
+            kind="postgresql",
+            name="scratch",
+            database=DATABASE,
+            host=str(sockets),
+            port=5432,
+            user=SUPERUSER,
+            sslmode="disable",
+            password_file=str(password_file),
+        )
+        with _running(programs, data, sockets, needed, owner, Server(programs, source)) as server:
+            yield server
+    finally:
+        shutil.rmtree(sockets, ignore_errors=True)
+        shutil.rmtree(data, ignore_errors=True)
+
+
+def _owner() -> pwd.struct_passwd | None:
+    """PostgreSQL refuses to run as root: return the account that it runs as then, or None for our own."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise ConfigurationError("no account for a scratch server", remedy="create the system user postgres")
+
+
+def _hand_over(folder: Path, owner: pwd.struct_passwd, *owned: Path) -> None:
+    """Give the server's folders to its account. It may pass through the scratch folder, but not list or read it."""
+    folder.chmod(0o711)
+    for path in owned:
+        os.chown(path, owner.pw_uid, owner.pw_gid)
+
+
+def _account(owner: pwd.struct_passwd | None) -> dict[str, Any]:
+    return {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if owner else {}
+
+
+def _clean_environment() -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
+
+
+def _initdb(programs: client.Programs, data: Path, password_file: Path, owner: pwd.struct_passwd | None) -> None:
+    # The password travels by a pipe that only the child has: its account cannot read our file.
+    command = (
+        programs.path("initdb"), f"--pgdata={data}", f"--username={SUPERUSER}", "--pwfile=/dev/stdin",
+        "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions",
+    )  # fmt: skip
+    try:
+        result = subprocess.run(
+            command, input=password_file.read_text(encoding="utf-8"), capture_output=True, text=True, timeout=300,
+            check=False, env=_clean_environment(), cwd=data, **_account(owner),
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ConfigurationError(
+            f"{command[0]} cannot run ({error})",
+            remedy="let the account that runs scratch servers read PostgreSQL's programs",
+        ) from None
+    if result.returncode != 0:
+        raise _cause(result.stderr, "the scratch server could not be made")
+
+
+@contextlib.contextmanager
+def _running(
+    programs: client.Programs,
+    data: Path,
+    sockets: Path,
+    preload: Sequence[str],
+    owner: pwd.struct_passwd | None,
+    server: Server,
+) -> Iterator[Server]:
+    settings = {
+        **_SETTINGS,
+        "unix_socket_directories": str(sockets),
+        "shared_preload_libraries": ",".join(preload),
+    }
+    log = data.parent / "server.log"
+    command = [programs.path("postgres"), "-D", str(data)]
+    for name, value in settings.items():
+        command += ["-c", f"{name}={value}"]
+    with (
+        log.open("wb") as stream,
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=_clean_environment(), cwd=data,
+            start_new_session=True, **_account(owner),
+        ) as process,
+    ):  # fmt: skip
+        try:
+            _wait(process, server, log)
+            yield server
+        finally:
+            _stop(process)
+
+
+def _wait(process: subprocess.Popen[bytes], server: Server, log: Path) -> None:
+    """Wait until the server takes a login. Raise by cause, with its own words, when it does not."""
+    limit = time.monotonic() + _START_TIMEOUT
+    while True:
+        if process.poll() is not None:
+            raise _cause(log.read_text(errors="replace"), "the scratch server did not start")
+        try:
+            connect(server.admin(), "fanout drill").close()
+            return
+        except (Unavailable, TryAgain):
+            if time.monotonic() > limit:
+                raise TryAgain(
+                    f"the scratch server took no login for {_START_TIMEOUT} s",
+                    remedy="drill again when the machine has less to do",
+                ) from None
+            time.sleep(0.05)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the server at once: its data are thrown away. SIGQUIT lets it end its own children."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGQUIT)
+        try:
+            process.wait(_STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(_STOP_TIMEOUT)
+
+
+def _cause(complaints: str, what: str) -> Full | ConfigurationError:
+    if "No space left" in complaints:
+        return Full(f"{what}: scratch is full", remedy="free space in app_scratch_directory, or set another one")
+    return ConfigurationError(
+        f"{what} ({client.tail(complaints)})",
+        remedy="install what it misses, or name the right programs in app_database_binaries",
+    )

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command's five acts: call the library, and put its answer into lines for people and a result for programs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fanout import artifacts
+from fanout.backup import backup
+from fanout.contract.durations import spoken
+from fanout.contract.errors import BackupError, ConfigurationError, Exit, NoPermission, about
+from fanout.contract.record import encode
+from fanout.contract.thread import Thread
+from fanout.contract.verdict import drill_line
+from fanout.destinations.kinds import open_destination
+from fanout.drill import drill, fetch, pick
+from fanout.freshness import freshness
+from fanout.progress import Phases, Report
+from fanout.sources.kinds import kind_of
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an act prints: `lines` for people, `result` for programs."""
+
+    exit_code: Exit
+    lines: tuple[str, ...]
+    result: dict[str, Any]
+
+
+def _backup(thread: Thread, options: argparse.Namespace, report: Report) -> Outcome:
+    done = backup(thread, accept_shrink=options.accept_shrink, report=report)
+    manifest = done.manifest
+    took = spoken(sum(manifest.seconds.values()))
+    size = sum(record.size for record in manifest.files.values())
+    lines = [
+        f"BACKUP {'MARKED' if manifest.marks else 'OK'} {thread.id}: {manifest.artifact}: {manifest.tables} tables,"
+        f" {manifest.rows} rows, {size / 1e6:.1f} MB in {took}; retired {len(done.retired)}"
+    ]
+    lines += [f"{thread.id}: kept, but marked, so that nothing is retired: {mark}" for mark in manifest.marks]
+    if manifest.marks:
+        lines.append(f"{thread.id}: Remedy: look at the app; if it is right so, run once with --accept-shrink")
+    lines += [f"{thread.id}: {warning}" for warning in done.warnings]
+    result = {
+        "artifact": manifest.artifact,
+        "tables": manifest.tables,
+        "rows": manifest.rows,
+        "size": size,
+        "seconds": manifest.seconds,
+        "marks": manifest.marks,
+        "retired": done.retired,
+        "warnings": done.warnings,
+    }
+    return Outcome(Exit.DATA_REFUSED if manifest.marks else Exit.OK, tuple(lines), result)
+
+
+def _drill(thread: Thread, options: argparse.Namespace, report: Report) -> Outcome:
+    live = _live_answers(options.live) if options.live else None
+    done = drill(thread, at=options.at, live=live, report=report)
+    lines = [f"{thread.id}  {comparison}" for comparison in done.comparisons]
+    lines += [f"{thread.id}  {finding}" for finding in done.findings]
+    lines += [f"{thread.id}  note: {note}" for note in done.notes]
+    if done.warning:
+        lines.append(f"{thread.id}  {done.warning}")
+    last = drill_line(done.verdict, thread.not_covered)
+    verdict = {name: value for name, value in encode(done.verdict).items() if name != "details"}
+    result = {
+        "result": done.verdict.result,
+        "line": last,
+        "answers": [str(comparison) for comparison in done.comparisons],
+        "findings": done.findings,
+        "notes": done.notes,
+        "warnings": [done.warning] if done.warning else [],
+        "verdict": verdict,
+    }
+    # A pass that nobody will find later is not worth more than one that could not run.
+    code = Exit.UNAVAILABLE if done.warning and done.exit_code == Exit.OK else done.exit_code
+    return Outcome(code, (*lines, last), result)
+
+
+def _live_answers(file: Path) -> dict[str, str]:
+    """Return the live answers by query name from what `fanout status --ask` printed."""
+    try:
+        answers = json.loads(file.read_text(encoding="utf-8"))["live"]
+        return {str(name): str(answer) for name, answer in answers.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise ConfigurationError(
+            f"{file} holds no live answers", remedy="write into it what fanout status --ask prints"
+        ) from None
+
+
+def _probe(thread: Thread, options: argparse.Namespace, _report: Report) -> Outcome:
+    with about(thread.id, "probe"):
+        destination = open_destination(thread, deadline=time.monotonic() + thread.limits.deadline)
+        destination.check()
+        steps = [*destination.probe(options.neighbour, tamper=options.tamper)]
+        for source in thread.sources:
+            steps += kind_of(source).probe(source, thread.id)
+    lines = [f"{thread.id}  {step.name}: {step.outcome} ({step.detail})" for step in steps]
+    bad = [step for step in steps if step.outcome != "passed"]
+    if any(step.outcome == "failed" for step in bad):
+        code = NoPermission.exit_code
+    else:
+        code = Exit.UNAVAILABLE if bad else Exit.OK
+    lines.append(f"PROBE {'FAIL' if bad else 'PASS'} {thread.id}: {len(steps) - len(bad)} of {len(steps)} steps passed")
+    return Outcome(code, tuple(lines), {"steps": steps})
+
+
+def _status(thread: Thread, options: argparse.Namespace, _report: Report) -> Outcome:
+    found = freshness(thread)
+    lines = [f"{thread.id}  {problem}" for problem in found.problems]
+    age = "never" if found.age is None else f"{spoken(found.age)} ago"
+    proven = "never" if found.last_pass is None else f"{spoken(found.last_pass.age)} ago"
+    lines.append(f"STATUS {thread.id}: newest backup {age}, {found.copies} kept; last passed drill {proven}")
+    result: dict[str, Any] = {"status": found}
+    if options.ask:
+        result["live"] = _ask(thread)
+    return Outcome(Exit.OK, tuple(lines), result)
+
+
+def _ask(thread: Thread) -> dict[str, str]:
+    """Return the live answers by query name. A source that does not answer makes them unknown, and nothing fails."""
+    live = {}
+    for source in thread.sources:
+        try:
+            answers = kind_of(source).ask(source, thread.id, thread.queries)
+        except BackupError:
+            continue
+        live |= {answer.query.name: "unknown" if answer.error else str(answer.answer) for answer in answers}
+    return live
+
+
+def _fetch(thread: Thread, options: argparse.Namespace, report: Report) -> Outcome:
+    phases = Phases(report)
+    with about(thread.id):
+        destination = open_destination(thread, deadline=time.monotonic() + thread.limits.deadline)
+        with phases.phase("find"):
+            destination.check()
+            artifact = pick(destination, options.at)
+            manifest = artifacts.manifest_of(destination, artifact, thread.app)
+        folder = options.to / str(artifact.name)
+        try:
+            folder.mkdir(mode=0o700, parents=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"{folder} cannot be made ({error.strerror})", remedy="name another folder with --to"
+            ) from None
+        with phases.phase("fetch", total=sum(record.size for record in manifest.files.values())):
+            fetch(destination, artifact, manifest, folder, phases)
+            destination.get(artifact.manifest, folder / "manifest.json")
+    line = f"FETCHED {thread.id}: {len(manifest.files)} encrypted files, digests match, in {folder}"
+    return Outcome(Exit.OK, (line,), {"artifact": manifest.artifact, "folder": str(folder), "files": list(manifest.files)})
+
+
+ACTS: dict[str, Callable[[Thread, argparse.Namespace, Report], Outcome]] = {
+    "backup": _backup,
+    "drill": _drill,
+    "probe": _probe,
+    "status": _status,
+    "fetch": _fetch,
+}

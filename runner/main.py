@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command `fanout`: one thread, one act. What a timer, a CronJob, a module and a person at a terminal all run.
+
+Standard output gets one JSON line with the result, standard error the lines for people. Exit codes are sysexits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from fanout.contract.errors import BackupError, ConfigurationError, Exit, TryAgain, UsageError
+from fanout.contract.manifest import moment
+from fanout.contract.record import encode
+from fanout.contract.thread import Thread, load
+from fanout.contract.version import VERSION
+
+from . import acts
+from .terminal import drawing
+
+_DESCRIPTION = "Back up, drill, probe, look at or fetch one thread: one app at one destination."
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, remedy=f"see {self.prog} --help")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's grammar."""
+    top = _Parser(prog="fanout", description=_DESCRIPTION)
+    top.add_argument("--version", action="version", version=VERSION)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text)
+        made.add_argument("--thread", required=True, type=Path, metavar="FILE", help="the thread's thread.json")
+        return made
+
+    backup = command("backup", "make one backup")
+    backup.add_argument("--accept-shrink", action="store_true", help="take a much smaller database as the new normal")
+    drill = command("drill", "restore a backup into scratch and compare everything")
+    drill.add_argument("--at", type=_time, metavar="TIME", help="newest backup of that time or before, as 20261125T093000Z")
+    drill.add_argument("--live", type=Path, metavar="FILE", help="the live answers, as status --ask printed them")
+    probe = command("probe", "prove what the thread's key and login reach, and what they do not")
+    probe.add_argument("--neighbour", action="append", default=[], metavar="PREFIX", help="another app's prefix")
+    probe.add_argument("--tamper", action="store_true", help="also prove that the key cannot delete history")
+    status = command("status", "show how old and how proven the copies are")
+    status.add_argument("--ask", action="store_true", help="also ask the live source the app's queries")
+    fetch = command("fetch", "download a backup's encrypted files and check them")
+    fetch.add_argument("--to", required=True, type=Path, metavar="FOLDER", help="folder, made if need be")
+    fetch.add_argument("--at", type=_time, metavar="TIME", help="newest backup of that time or before")
+    return top
+
+
+def _time(text: str) -> datetime:
+    """A time as artifacts are named (20261125T093000Z), or as records hold it (2026-11-25T09:30:00Z)."""
+    spelled = text if "-" in text else f"{text[:4]}-{text[4:6]}-{text[6:11]}:{text[11:13]}:{text[13:]}"
+    try:
+        return moment(spelled)
+    except BackupError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no UTC time such as 20261125T093000Z") from None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command. Return its exit code; never raise, and never show a traceback."""
+    command = ""
+    try:
+        options = parser().parse_args(arguments)
+        command = options.command
+        thread = load(options.thread)
+        return _guarded(thread, options)
+    except BackupError as error:
+        return _failed(command, error)
+    except ModuleNotFoundError as error:
+        missing = ConfigurationError(
+            f"the Python package {error.name} is missing", remedy="install fanout-backup with its dependencies"
+        )
+        return _failed(command, missing)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug must not show a traceback to a user
+        if os.environ.get("FANOUT_DEBUG"):
+            raise
+        bug = BackupError(
+            f"unexpected {type(error).__name__}", remedy="run it again with FANOUT_DEBUG=1 and report what it prints"
+        )
+        return _failed(command, bug)
+
+
+def _guarded(thread: Thread, options: argparse.Namespace) -> int:
+    """Run the act with an end: at the thread's deadline, or when told to stop, it unwinds and cleans up."""
+
+    def stop(problem: str) -> Callable[[int, object], None]:
+        def handler(_number: int, _frame: object) -> None:
+            raise TryAgain(problem, remedy="none: the next run starts anew", subject=thread.id)
+
+        return handler
+
+    deadline = thread.limits.deadline
+    before = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, stop("it was told to stop")),
+        signal.SIGALRM: signal.signal(signal.SIGALRM, stop(f"its deadline of {deadline} s passed")),
+    }
+    signal.setitimer(signal.ITIMER_REAL, deadline)
+    try:
+        with drawing(thread.id, sys.stderr) as report:
+            outcome = acts.ACTS[options.command](thread, options, report)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for line in outcome.lines:
+        print(line, file=sys.stderr)
+    _print_result({"command": options.command, "thread": thread.id, **outcome.result}, outcome.exit_code)
+    return int(outcome.exit_code)
+
+
+def _failed(command: str, error: BackupError) -> int:
+    print(error, file=sys.stderr)
+    _print_result({"command": command, "thread": error.subject, "failure": error.as_result()}, error.exit_code)
+    return int(error.exit_code)
+
+
+def _print_result(result: dict[str, Any], exit_code: Exit) -> None:
+    line = {"ok": exit_code == Exit.OK, "exit_code": int(exit_code), **encode(result)}
+    print(json.dumps(line, ensure_ascii=False), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
