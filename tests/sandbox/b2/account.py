@@ -7,6 +7,7 @@ Written apart from the library on purpose. A mistake in the library's own client
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import urllib.error
 import urllib.request
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 TIMEOUT = 60.0
+# botocore sends a CRC32 with these whatever its settings; B2 wants a Content-MD5.
+ALWAYS_CHECKSUMMED = (
+    "DeleteObjects",
+    "PutBucketLifecycleConfiguration",
+    "PutObjectLegalHold",
+    "PutObjectLockConfiguration",
+    "PutObjectRetention",
+)
 
 
 class Refused(Exception):
@@ -76,7 +85,7 @@ class Account:
             "s3": {"addressing_style": "path"},
         }
         region = config.pop("region_name", None) or self.region
-        return boto3.client(
+        client = boto3.client(
             "s3",
             endpoint_url=self.s3_url,
             region_name=region,
@@ -84,12 +93,27 @@ class Account:
             aws_secret_access_key=secret,
             config=Config(**{**settings, **config}),
         )
+        send_md5(client, *ALWAYS_CHECKSUMMED)
+        return client
 
     @property
     def region(self) -> str:
         """The region in the S3 address, "us-west-004" where it has none."""
         host = self.s3_url.partition("//")[2].split(".")
         return host[1] if host[0] == "s3" else "us-west-004"
+
+
+def send_md5(client: S3Client, *operations: str) -> None:
+    """Let these operations send Content-MD5 instead of botocore's checksum headers. Their bodies must be bytes."""
+
+    def replace_checksum(params: dict[str, Any], **_: Any) -> None:
+        digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
+        params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
+        params["headers"].pop("x-amz-sdk-checksum-algorithm", None)
+        params["context"].get("checksum", {}).pop("request_algorithm", None)
+
+    for operation in operations:
+        client.meta.events.register(f"before-call.s3.{operation}", replace_checksum)
 
 
 def _send(url: str, fields: dict[str, Any] | None, authorization: str) -> dict[str, Any]:
