@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from .s3 import S3Bucket
+from .s3_probe import Refusal
 
 
 class B2Bucket(S3Bucket):
     """Buckets at Backblaze always keep versions, so that deleting only hides: the key has no deleteFiles."""
 
     can_retire = True
+    _refusal = Refusal("not entitled")

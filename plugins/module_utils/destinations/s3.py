@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ..contract.durations import spoken
 from ..contract.errors import ConfigurationError, DataRefused, NoPermission, about
 from ..contract.keys import StoredKey
-from .base import Listing, Progress, Stored, check_key
+from .base import Listing, ProbeStep, Progress, Stored, check_key
 from .files import PIECE, new_file, told
 from .patience import Patience
 from .s3_client import Connection
 from .s3_errors import is_of_transport
 from .s3_listing import objects, utc, versions
+from .s3_probe import Probe, Refusal
 from .s3_upload import Sent, confirm, send_bytes, send_file
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ _SKEW = 300
 
 class S3Bucket:
     """One thread's prefix of a bucket, reached with its own key."""
+
+    _refusal = Refusal(message=None)  # every server has its own words
 
     def __init__(self, key: StoredKey, *, patience: Patience | None = None) -> None:
         self._connection = Connection(key, patience or Patience())
@@ -163,6 +166,12 @@ class S3Bucket:
             f"retiring {key} in {self.where}",
             lambda client: client.delete_object(Bucket=self._bucket, Key=self._prefix + key),
         )
+
+    def probe(self, neighbours: Sequence[str], *, tamper: bool) -> tuple[ProbeStep, ...]:
+        """See Destination.probe."""
+        with about(doing=f"probing {self.where}"):
+            probe = Probe(self._connection, self._prefix, self._refusal, keeps_versions=self.can_retire)
+            return probe.run(neighbours, tamper=tamper)
 
     def purge(self, now: datetime) -> None:
         """Do nothing: a rule of the bucket purges, and a thread's key may not."""

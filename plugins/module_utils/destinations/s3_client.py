@@ -10,10 +10,10 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from ..contract.errors import ConfigurationError, about
+from ..contract.errors import BackupError, ConfigurationError, about
 from ..contract.keys import StoredKey
 from .patience import Patience
-from .s3_errors import Server, is_silence, spoken, worth_repeating
+from .s3_errors import Answer, Server, answer_of, is_silence, spoken, worth_repeating
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -52,6 +52,18 @@ class Connection:
                     silent += is_silence(error)
                     if once or not worth_repeating(error) or not self.patience.wait(failed, silent):
                         raise ours from error
+
+    def refusal(self, doing: str, request: Callable[[S3Client], object]) -> Answer | None:
+        """Send a request that the server should refuse. Return its refusal as it was spelt, or None if it complied."""
+        from botocore.exceptions import ClientError
+
+        try:
+            self.run(doing, request)
+        except BackupError as error:
+            if isinstance(error.__cause__, ClientError):
+                return answer_of(error.__cause__)
+            raise
+        return None
 
 
 def _client(key: StoredKey, patience: Patience) -> S3Client:

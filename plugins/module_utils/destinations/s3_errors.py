@@ -109,9 +109,13 @@ def spoken(error: Exception, server: Server) -> BackupError:
 
 
 def _reason(error: Exception) -> str:
-    """Name the cause, not the layers around it: "ConnectionRefusedError", "ReadTimeoutError"."""
-    text = str(error)
-    return text if len(text) < 300 else type(error).__name__
+    """Name the cause, not the layers around it: what the system says, or what botocore calls it."""
+    cause: object = error
+    for _ in range(10):
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = getattr(cause, "kwargs", {}).get("error") or getattr(cause, "__cause__", None)
+    return "no answer in time" if is_silence(error) else type(error).__name__
 
 
 def _refused(error: ClientError, server: Server) -> BackupError:

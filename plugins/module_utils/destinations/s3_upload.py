@@ -10,7 +10,7 @@ import base64
 import contextlib
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
@@ -45,20 +45,29 @@ def part_size(size: int) -> int:
     return max(_SMALLEST_PART, -(-size // (_MOST_PARTS * _MIB)) * _MIB)
 
 
+def content_md5(data: bytes) -> str:
+    """Return the header with which the server checks what it received. A bucket with a default lock demands it."""
+    return base64.b64encode(_md5(data)).decode()
+
+
+def _md5(data: bytes) -> bytes:
+    return hashlib.md5(data, usedforsecurity=False).digest()
+
+
 def send_bytes(connection: Connection, key: str, data: bytes) -> Sent:
     """Store `data` at the bucket's key `key` with one request."""
-    digest = hashlib.md5(data, usedforsecurity=False)
+    digest = _md5(data)
     answer = connection.run(
         f"storing {key}",
         lambda client: client.put_object(
             Bucket=connection.server.bucket,
             Key=key,
             Body=Body(data, connection.patience.check),
-            ContentMD5=base64.b64encode(digest.digest()).decode(),
+            ContentMD5=content_md5(data),
         ),
     )
-    _compare(answer["ETag"], digest.hexdigest(), key)
-    return Sent(digest.hexdigest(), len(data), answer.get("VersionId"))
+    _compare(answer["ETag"], digest.hex(), key)
+    return Sent(digest.hex(), len(data), answer.get("VersionId"))
 
 
 def send_file(connection: Connection, key: str, file: Path, sha256: str, progress: Progress | None) -> Sent:
@@ -67,11 +76,18 @@ def send_file(connection: Connection, key: str, file: Path, sha256: str, progres
         size = file.stat().st_size
     parts = _Parts(file, part_size(size), sha256)
     if size > part_size(size):
-        return _Multipart(connection, key).send(parts, size, progress)
+        return send_in_parts(connection, key, parts, size, progress)
     sent = send_bytes(connection, key, b"".join(parts))
     if progress:
         progress(sent.size)
     return sent
+
+
+def send_in_parts(
+    connection: Connection, key: str, parts: Iterable[bytes], size: int, progress: Progress | None = None
+) -> Sent:
+    """Store `parts`, together `size` bytes, as one object. When iterating over them raises, nothing is stored."""
+    return _Multipart(connection, key).send(parts, size, progress)
 
 
 class _Parts:
@@ -105,7 +121,7 @@ class _Multipart:
         self._key = key
         self._given_up = threading.Event()
 
-    def send(self, parts: _Parts, size: int, progress: Progress | None) -> Sent:
+    def send(self, parts: Iterable[bytes], size: int, progress: Progress | None) -> Sent:
         upload = self._connection.run(
             f"beginning the upload of {self._key}",
             lambda client: client.create_multipart_upload(Bucket=self._bucket, Key=self._key),
@@ -123,7 +139,7 @@ class _Multipart:
                 )
             raise
 
-    def _send_parts(self, upload: str, parts: _Parts, progress: Progress | None) -> list[bytes]:
+    def _send_parts(self, upload: str, parts: Iterable[bytes], progress: Progress | None) -> list[bytes]:
         """Send all parts, a few at a time, and return their MD5 digests in order."""
         sent: list[Future[bytes]] = []
         travelling: dict[Future[bytes], int] = {}
@@ -143,7 +159,7 @@ class _Multipart:
         return [future.result() for future in sent]
 
     def _send_part(self, upload: str, number: int, part: bytes) -> bytes:
-        digest = hashlib.md5(part, usedforsecurity=False)
+        digest = _md5(part)
         answer = self._connection.run(
             f"storing part {number} of {self._key}",
             lambda client: client.upload_part(
@@ -152,11 +168,11 @@ class _Multipart:
                 UploadId=upload,
                 PartNumber=number,
                 Body=Body(part, self._check),
-                ContentMD5=base64.b64encode(digest.digest()).decode(),
+                ContentMD5=content_md5(part),
             ),
         )
-        _compare(answer["ETag"], digest.hexdigest(), f"part {number} of {self._key}")
-        return digest.digest()
+        _compare(answer["ETag"], digest.hex(), f"part {number} of {self._key}")
+        return digest
 
     def _check(self) -> None:
         self._patience.check()
@@ -164,7 +180,7 @@ class _Multipart:
             raise TryAgain("another part of the same file failed", remedy="see the error of that part")
 
     def _complete(self, upload: str, digests: list[bytes], size: int) -> Sent:
-        etag = f"{hashlib.md5(b''.join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}"
+        etag = f"{_md5(b''.join(digests)).hex()}-{len(digests)}"
         parts: list[CompletedPartTypeDef] = [
             {"PartNumber": number, "ETag": f'"{digest.hex()}"'} for number, digest in enumerate(digests, 1)
         ]
