@@ -29,7 +29,7 @@ TOMORROW = datetime.now(UTC) + timedelta(days=1)
 PURGE = {"Rules": [{"ID": "x", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 1}}]}
 # One call for each operation of the rules. `s` is the client, `p` the place.
 CALLS: dict[str, Callable[[Any, Place], Any]] = {
-    "ListBuckets": lambda s, p: s.list_buckets(),
+    "ListBuckets": lambda s, _: s.list_buckets(),
     "HeadBucket": lambda s, p: s.head_bucket(Bucket=p.bucket),
     "CreateBucket": lambda s, p: s.create_bucket(Bucket=p.bucket),
     "GetBucketVersioning": lambda s, p: s.get_bucket_versioning(Bucket=p.bucket),

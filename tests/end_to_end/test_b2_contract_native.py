@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What this project believes of B2's native API, asked of the stand-in or of a real account: see tests.sandbox.b2.site."""
+"""What this project believes of B2's native API, asked of the stand-in or a real account: see tests.sandbox.b2.site."""
 
 from __future__ import annotations
 
