@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .errors import SandboxError
 from .postgresql import PostgresServer
 from .state import App
 
@@ -73,4 +74,10 @@ def make_app(server: PostgresServer, name: str, password: str, seed: int = _SEED
 
 
 def _run(connection: psycopg.Connection, file: Path, seed: int = _SEED) -> None:
-    connection.execute(file.read_bytes().replace(b":seed", str(seed).encode()))
+    import psycopg
+
+    try:
+        connection.execute(file.read_bytes().replace(b":seed", str(seed).encode()))
+        connection.commit()
+    except psycopg.Error as error:
+        raise SandboxError(f"{file} does not load: {error}", remedy="mend the file") from error
