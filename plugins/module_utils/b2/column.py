@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,9 @@ from ..contract.keys import KeyFile, read
 from ..contract.thread import KEY_FILE, B2Destination
 from .buckets import find_bucket
 from .client import B2Client
-from .keys import Key
-from .provision import KeyChange, KeySpec, RollOut, absent, ensure, flaw, inspect, key_base, unborn, view
+from .provision import KeyChange, KeySpec, RollOut, absent, ensure, flaw, inspect, key_base, unborn
 from .stores import FileStore
+from .views import shown_file, shown_key, shown_keys
 
 API_URL = "https://api.backblazeb2.com"
 Connect = Callable[[str], B2Client]
@@ -47,7 +47,7 @@ def ensure_keys(column: Column, connect: Connect, roll_out: RollOut) -> tuple[Th
     `connect` returns the account's client for the URL of a native API, and is called only where there is work for it.
     Raise ConfigurationError for a bucket that does not exist; check mode takes it for one that b2_bucket would create.
     """
-    wanted = tuple(_wanted(column))
+    wanted = _wanted(column)
     results = []
     for thread in (*wanted, *_dropped(column)):
         with about(
@@ -89,24 +89,28 @@ class _Thread:
     prefix: str
 
 
-def _wanted(column: Column) -> Iterator[_Thread]:
-    for name, destination in column.destinations.items():
-        if isinstance(destination, B2Destination):
-            base = key_base(column.app, name)
-            yield _Thread(name, _path(column, name), destination.api_url, base, destination.bucket, column.prefix)
+def _wanted(column: Column) -> list[_Thread]:
+    return [
+        _Thread(name, _path(column, name), where.api_url, key_base(column.app, name), where.bucket, column.prefix)
+        for name, where in column.destinations.items()
+        if isinstance(where, B2Destination)
+    ]
 
 
-def _dropped(column: Column) -> Iterator[_Thread]:
+def _dropped(column: Column) -> list[_Thread]:
     """Find keys whose destination left the inventory: without their files nobody would know that they exist."""
+    found = []
     for path in sorted(Path(column.folder).glob(f"*/{KEY_FILE}")):
         name = path.parent.name
         if isinstance(column.destinations.get(name), B2Destination):
             continue
-        file = read(path)
+        with about(f"{column.app}/{name}", "looking for keys of former destinations"):
+            file = read(path)
         if file is None or file.api_url is None:
             continue  # the key of another server: `column` writes and removes those
         bucket, prefix = (file.current.bucket, file.current.prefix) if file.current else ("", column.prefix)
-        yield _Thread(name, path, file.api_url, key_base(column.app, name), bucket, prefix)
+        found.append(_Thread(name, path, file.api_url, key_base(column.app, name), bucket, prefix))
+    return found
 
 
 def _path(column: Column, destination: str) -> Path:
@@ -125,7 +129,10 @@ def _ensure(client: B2Client, thread: _Thread, store: FileStore, roll_out: RollO
     if spec.bucket_id:
         return ensure(client, spec, store, roll_out)
     if roll_out.check_mode:
-        return KeyChange(view(store.read() or KeyFile(), ()), unborn(spec), "the bucket does not exist yet")
+        file = store.read() or KeyFile()
+        return KeyChange(
+            shown_keys(file), unborn(spec, KeyFile(retiring=file.retiring)), "the bucket does not exist yet"
+        )
     raise ConfigurationError(
         f"the bucket {spec.bucket} does not exist",
         remedy="create it with b2_bucket, as playbooks/site.yml does, or correct the destination's bucket",
@@ -136,22 +143,11 @@ def _held(client: B2Client, thread: _Thread, file: KeyFile) -> dict[str, object]
     spec = _spec(client, thread)
     found = inspect(client, spec, file)
     difference = flaw(client, spec, found) if spec.bucket_id else "the bucket does not exist"
-    stored = view(file, ())
     return {
-        "stored": stored,
-        "known": _listed(found.stored) if found.stored else None,
+        "stored": None if shown_keys(file) is None else shown_file(file),
+        "known": shown_key(found.stored) if found.stored else None,
         "agrees": not difference and file.pending is None,
         "difference": difference,
-        "leftovers": [_listed(key) for key in found.leftovers],
-        "strays": [_listed(key) for key in found.strays],
-    }
-
-
-def _listed(key: Key) -> dict[str, object]:
-    return {
-        "key_id": key.key_id,
-        "name": key.name,
-        "bucket_ids": list(key.scope.bucket_ids),
-        "prefix": key.scope.prefix,
-        "capabilities": list(key.scope.capabilities),
+        "leftovers": [shown_key(key) for key in found.leftovers],
+        "strays": [shown_key(key) for key in found.strays],
     }

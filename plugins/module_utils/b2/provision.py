@@ -25,6 +25,7 @@ from ..contract.keys import WRITER_CAPABILITIES, KeyFile, Minted, RetiringKey, S
 from .client import B2Client
 from .keys import Key, KeyWithSecret, Scope, create_key, delete_key, list_keys
 from .stores import Store
+from .views import shown_file, shown_keys
 
 CAPABILITIES = frozenset({"listKeys", "writeKeys", "deleteKeys", "listBuckets"})
 # B2 takes 100 characters; the serial and its hyphen take 19.
@@ -148,7 +149,7 @@ def ensure(client: B2Client, spec: KeySpec, store: Store, roll_out: RollOut) -> 
     client.require(CAPABILITIES)
     with _alone(store, roll_out):
         found = inspect(client, spec, _read(store, roll_out))
-        before = view(found.file, found.strays)
+        before = shown_keys(found.file, found.strays)
         reason = flaw(client, spec, found) or ("a rotation was asked for" if roll_out.rotate else "")
         if roll_out.check_mode:
             return KeyChange(before, _foreseen(spec, found, reason, roll_out), reason)
@@ -156,14 +157,14 @@ def ensure(client: B2Client, spec: KeySpec, store: Store, roll_out: RollOut) -> 
         if reason:
             file = _mint(client, spec, store, roll_out, found)
         file = _without_due(client, store, file, roll_out)
-        return KeyChange(before, view(file, _strays_after(found)), reason)
+        return KeyChange(before, shown_keys(file, _strays_after(found)), reason)
 
 
 def absent(client: B2Client, spec: KeySpec, store: Store, roll_out: RollOut) -> KeyChange:
     """Delete every key of the thread at once and empty the store. A run that still uses one of them fails."""
     client.require(CAPABILITIES)
     found = inspect(client, spec, _read(store, roll_out))
-    before = view(found.file, found.strays)
+    before = shown_keys(found.file, found.strays)
     if before is None or roll_out.check_mode:
         return KeyChange(before, None)
     doomed = {key.key_id: key for key in (*found.leftovers, *found.strays, *((found.stored,) if found.stored else ()))}
@@ -266,43 +267,24 @@ def _staying(retiring: tuple[RetiringKey, ...], roll_out: RollOut) -> tuple[Reti
 
 
 def _foreseen(spec: KeySpec, found: Findings, reason: str, roll_out: RollOut) -> dict[str, object] | None:
-    """Return what `ensure` would leave. A key that does not exist yet has no id, and no serial in its name."""
-    retiring = _staying(_retiring_after(found, roll_out.now) if reason else found.file.retiring, roll_out)
-    if reason:
-        return unborn(spec, retiring, _strays_after(found))
-    return view(dataclasses.replace(found.file, pending=None, retiring=retiring), _strays_after(found))
+    """Return what `ensure` would leave."""
+    if not reason:
+        file = dataclasses.replace(found.file, pending=None, retiring=_staying(found.file.retiring, roll_out))
+        return shown_keys(file, _strays_after(found))
+    retiring = _staying(_retiring_after(found, roll_out.now), roll_out)
+    return unborn(spec, KeyFile(retiring=retiring), _strays_after(found))
 
 
-def view(file: KeyFile, strays: tuple[Key, ...]) -> dict[str, object] | None:
-    """Return what a user may see of a thread's keys, or None if there are none."""
-    if file == KeyFile(api_url=file.api_url) and not strays:
-        return None
-    key = file.current
-    minted = key.minted if key else None
-    return {
-        "key_id": key and key.key_id,
-        "name": minted and minted.name,
-        "bucket": key and key.bucket,
-        "prefix": key and key.prefix,
-        "capabilities": list(minted.capabilities) if minted else None,
-        "pending": file.pending,
-        "retiring": [retiring.name for retiring in file.retiring],
-        "strays": [stray.name for stray in strays],
-    }
-
-
-def unborn(spec: KeySpec, retiring: tuple[RetiringKey, ...] = (), strays: tuple[Key, ...] = ()) -> dict[str, object]:
-    """Return what `view` would show after check mode had minted a key."""
-    return {
+def unborn(spec: KeySpec, file: KeyFile, strays: tuple[Key, ...] = ()) -> dict[str, object]:
+    """Return what a user may see of a key that check mode would have minted: no id yet, and no serial in its name."""
+    key = {
         "key_id": None,
         "name": f"{spec.base}-*",
         "bucket": spec.bucket,
         "prefix": spec.prefix,
         "capabilities": sorted(spec.capabilities),
-        "pending": None,
-        "retiring": [key.name for key in retiring],
-        "strays": [key.name for key in strays],
     }
+    return {**shown_file(file), **key, "strays": [stray.name for stray in strays]}
 
 
 def _read(store: Store, roll_out: RollOut) -> KeyFile:
