@@ -88,10 +88,11 @@ def _backup(thread: Thread, accept_shrink: bool, phases: Phases) -> BackupResult
             seconds=phases.seconds,
         )
         marks = _failed_queries(taken)
+        if manifest.tables == 0:
+            marks += ("the database has no tables",)
         if previous is not None and not accept_shrink:
             marks += shrunk(manifest, previous, thread.shrink_limit)
-        with phases.phase("upload", total=sum(record.size for record in files.values())):
-            manifest = _publish(destination, manifest, marks, folder, phases)
+        manifest = _publish(destination, dataclasses.replace(manifest, marks=marks), folder, phases)
         retired, warnings = (), ()
         if not marks:
             retired, warnings = _retire(thread, destination, name)
@@ -142,20 +143,20 @@ def shrunk(manifest: Manifest, previous: Manifest, limit: ShrinkLimit) -> tuple[
     )
 
 
-def _publish(
-    destination: Destination, manifest: Manifest, marks: tuple[str, ...], folder: Path, phases: Phases
-) -> Manifest:
+def _publish(destination: Destination, manifest: Manifest, folder: Path, phases: Phases) -> Manifest:
     """Upload the artifact's files, evidence behind the archives, manifest last. What a failure leaves is hidden again."""
     name = manifest.name
     sent: list[str] = []
     try:
-        for file, record in sorted(manifest.files.items(), key=lambda item: item[0] == EVIDENCE):
-            sent.append(name.key(file))
-            destination.put(name.key(file), folder / file, sha256=record.sha256, progress=phases.advance)
-        finished = timestamp(datetime.now(timezone.utc))
-        manifest = dataclasses.replace(manifest, finished=finished, marks=marks, seconds=dict(phases.seconds))
-        sent.append(name.key(MANIFEST))
-        destination.put_bytes(name.key(MANIFEST), manifest_record.render_manifest(manifest))
+        with phases.phase("upload", total=sum(record.size for record in manifest.files.values())):
+            for file, record in sorted(manifest.files.items(), key=lambda item: item[0] == EVIDENCE):
+                sent.append(name.key(file))
+                destination.put(name.key(file), folder / file, sha256=record.sha256, progress=phases.advance)
+        with phases.phase("publish"):
+            finished = timestamp(datetime.now(timezone.utc))
+            manifest = dataclasses.replace(manifest, finished=finished, seconds=dict(phases.seconds))
+            sent.append(name.key(MANIFEST))
+            destination.put_bytes(name.key(MANIFEST), manifest_record.render_manifest(manifest))
     except BaseException:
         # Best effort: without a manifest these files are no backup, and a later run retires them.
         with contextlib.suppress(BackupError):

@@ -22,10 +22,9 @@ def to_retire(
 ) -> tuple[ArtifactName, ...]:
     """Given all complete artifacts and those that are known to be good, return which to retire, oldest first.
 
-    Kept are all of the last `keep.hourly` hours, the first artifact of each of the last `daily` days, `weekly` ISO weeks
-    and `monthly` months that have one, the newest good ones, and whatever is newer than `now`: it says that one of two
-    clocks was wrong. At most `most` are returned, and none while nothing is known to be good. What stays after retiring
-    them all would stay again.
+    Kept are all of the last `keep.hourly` hours, the first artifact of each of the last `daily` days, `weekly` ISO
+    weeks and `monthly` months that have one, the newest good ones, and whatever is newer than `now`: there a clock was
+    wrong. At most `most` are returned, and none while nothing is known to be good. What stays would stay again.
     """
     if not good:
         return ()

@@ -65,5 +65,5 @@ def drill_line(verdict: Verdict, not_covered: tuple[str, ...]) -> str:
             text += f"; not covered: {', '.join(not_covered)}"
         return f"DRILL PASS {verdict.thread}: {text}"
     if verdict.result == "fail":
-        return f"DRILL FAIL {verdict.thread}: {verdict.artifact}: {verdict.reason}"
+        return f"DRILL FAIL {verdict.thread}: {verdict.artifact or 'no artifact'}: {verdict.reason}"
     return f"DRILL INCONCLUSIVE {verdict.thread}: could not run: {verdict.reason}"

@@ -47,7 +47,11 @@ def part_size(size: int) -> int:
 
 def content_md5(data: bytes) -> str:
     """Return the header with which the server checks what it received. A bucket with a default lock demands it."""
-    return base64.b64encode(_md5(data)).decode()
+    return _header(_md5(data))
+
+
+def _header(digest: bytes) -> str:
+    return base64.b64encode(digest).decode()
 
 
 def _md5(data: bytes) -> bytes:
@@ -63,7 +67,7 @@ def send_bytes(connection: Connection, key: str, data: bytes) -> Sent:
             Bucket=connection.server.bucket,
             Key=key,
             Body=Body(data, connection.patience.check),
-            ContentMD5=content_md5(data),
+            ContentMD5=_header(digest),
         ),
     )
     _compare(answer["ETag"], digest.hex(), key)
@@ -168,7 +172,7 @@ class _Multipart:
                 UploadId=upload,
                 PartNumber=number,
                 Body=Body(part, self._check),
-                ContentMD5=content_md5(part),
+                ContentMD5=_header(digest),
             ),
         )
         _compare(answer["ETag"], digest.hex(), f"part {number} of {self._key}")

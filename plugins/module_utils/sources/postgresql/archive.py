@@ -269,7 +269,7 @@ class ArchiveReader:
                     contents.tables[dump_id] = yield from self._read_data(new_stream, _Table(self._digests))
         if awaited:
             first = next(iter(awaited.values()))
-            raise damaged(f"the data of {first.label} and of {len(awaited) - 1} more are missing")
+            raise damaged(f"{len(awaited)} blocks of data are missing, the first of them {first.label}")
         return contents
 
     def _read_toc(self, header: Header) -> _Parser[dict[int, TocEntry]]:
@@ -307,9 +307,8 @@ class ArchiveReader:
             while left:
                 part = yield from self._read(partial(Cursor.take_some, most=left))
                 left -= len(part)
-                # The chunk is through: add all others that are at hand.
-                if not left:
-                    part += self._cursor.take_chunks()
+                # Bytes that are still at hand follow this chunk.
+                part += self._cursor.take_chunks()
                 for piece in stream.unfold(part):
                     data.add(piece)
         if stream and not stream.ended:

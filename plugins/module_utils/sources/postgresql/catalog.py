@@ -40,7 +40,7 @@ LIMIT 1
 _EXTENSIONS = "SELECT extname, extversion FROM pg_extension ORDER BY 1"
 _SEQUENCES = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND has_sequence_privilege(c.oid, 'SELECT')
+WHERE CASE WHEN c.relkind = 'S' THEN has_sequence_privilege(c.oid, 'SELECT') END AND c.relpersistence <> 't'
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY 1, 2
 """
@@ -154,7 +154,7 @@ def roles(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
 
 def preload(connection: psycopg.Connection[Any]) -> tuple[str, ...]:
     """Return the libraries that the server loads at its start; empty when the login may not know."""
-    row = connection.execute("SELECT current_setting('shared_preload_libraries', true)").fetchone()
+    row = connection.execute("SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries'").fetchone()
     return tuple(name.strip().strip('"') for name in ((row and row[0]) or "").split(",") if name.strip())
 
 

@@ -74,10 +74,11 @@ def scratch_server(major: int, binaries: Sequence[str], folder: Path, preload: S
     try:
         owner = _owner()
         data.mkdir(mode=0o700)
-        if owner:
-            _hand_over(folder, owner, data, sockets)
-        password_file = folder / "scratch.password"
+        password_file = sockets / "password"
+        password_file.touch(mode=0o600)
         password_file.write_text(secrets.token_hex(16), encoding="utf-8")
+        if owner:
+            _hand_over(folder, owner, data, sockets, password_file)
         _initdb(programs, data, password_file, owner)
         source = PostgresqlSource(
             kind="postgresql",
@@ -122,14 +123,13 @@ def _clean_environment() -> dict[str, str]:
 
 
 def _initdb(programs: client.Programs, data: Path, password_file: Path, owner: pwd.struct_passwd | None) -> None:
-    # The password travels by a pipe that only the child has: its account cannot read our file.
     command = (
-        programs.path("initdb"), f"--pgdata={data}", f"--username={SUPERUSER}", "--pwfile=/dev/stdin",
+        programs.path("initdb"), f"--pgdata={data}", f"--username={SUPERUSER}", f"--pwfile={password_file}",
         "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions",
     )  # fmt: skip
     try:
         result = subprocess.run(
-            command, input=password_file.read_text(encoding="utf-8"), capture_output=True, text=True, timeout=300,
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300,
             check=False, env=_clean_environment(), cwd=data, **_account(owner),
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
