@@ -6,16 +6,21 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import psycopg
-from backports import zstd
 
 from fanout.sources.postgresql.archive import Block
 from fanout.sources.postgresql.archive_toc import Cursor, TocEntry, read_entry, read_header
 from tests.sandbox.postgresql import PostgresServer
 
 from .synthetic import COMPRESSION, chunks, integer
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 DATABASE = 'od"d näme; --'
 
