@@ -93,7 +93,8 @@ def _backup(thread: Thread, accept_shrink: bool, phases: Phases) -> BackupResult
         if previous is not None and not accept_shrink:
             marks += shrunk(manifest, previous, thread.shrink_limit)
         manifest = _publish(destination, dataclasses.replace(manifest, marks=marks), folder, phases)
-        retired, warnings = (), ()
+        retired: tuple[str, ...] = ()
+        warnings: tuple[str, ...] = ()
         if not marks:
             retired, warnings = _retire(thread, destination, name)
     return BackupResult(thread.id, manifest, retired, warnings)

@@ -17,6 +17,8 @@ _DATA = {
     "DATABASE", "DATABASE PROPERTIES", "STATISTICS DATA",
 }  # fmt: skip
 _ABOUT = ("LARGE OBJECT", "DATABASE ")
+_IDENTIFIER = re.compile(r'"(?:[^"]|"")+"|[^\s,";]+')
+_POLICY_ROLES = re.compile(rf"(?<= TO )(?:{_IDENTIFIER.pattern})(?:, (?:{_IDENTIFIER.pattern}))*")
 
 
 def differences(archive: Iterable[TocEntry], scratch: Iterable[TocEntry]) -> list[Finding]:
@@ -53,7 +55,15 @@ def _entries(entries: Iterable[TocEntry]) -> dict[tuple[str, str, str], Counter[
 
 
 def _normal(entry: TocEntry) -> str:
-    """A child of several parents gets its columns in another physical order when it is restored: sort a table's lines."""
-    if not re.match(r"(FOREIGN )?TABLE$", entry.description):
-        return entry.definition
-    return "\n".join(sorted(line.strip().rstrip(",") for line in entry.definition.splitlines()))
+    """Return a definition without what may differ between two servers that hold the same schema.
+
+    A child of several parents gets its columns in another physical order when it is restored; grants and the roles of a
+    policy come in the order in which the server made the roles.
+    """
+    if entry.description in ("TABLE", "FOREIGN TABLE"):
+        return "\n".join(sorted(line.strip().rstrip(",") for line in entry.definition.splitlines()))
+    if entry.description in ("ACL", "DEFAULT ACL"):
+        return "\n".join(sorted(entry.definition.splitlines()))
+    if entry.description == "POLICY":
+        return _POLICY_ROLES.sub(lambda match: ", ".join(sorted(_IDENTIFIER.findall(match[0]))), entry.definition, count=1)
+    return entry.definition
