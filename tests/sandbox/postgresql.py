@@ -24,7 +24,7 @@ from .errors import SandboxError
 if TYPE_CHECKING:
     import psycopg
 
-# The data lives for a demo or a test: speed is worth more than surviving a power cut, and no standby ever reads its WAL.
+# The data lives for a demo or a test: speed is worth more than surviving a power cut, and no standby reads its WAL.
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "fsync": "off",
@@ -42,8 +42,8 @@ _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 class PostgresServer:
     """One server below `directory`, which its user (`binaries.server_account`) must be able to enter.
 
-    A context manager: entering starts it, leaving stops it and keeps the data. Its superuser is `postgres`, with a password
-    made for this server. `throwaway` also finds a folder and removes it.
+    A context manager: entering starts it, leaving stops it and keeps the data. Its superuser is `postgres`, with a
+    password made for this server. `throwaway` also finds a folder and removes it.
     """
 
     host = "127.0.0.1"
@@ -75,7 +75,9 @@ class PostgresServer:
         return self.directory / "data"
 
     def start(self) -> None:
-        """Start the server and wait until it answers; the first start makes the cluster. Raise SandboxError on failure."""
+        """Start the server and wait until it answers; the first start makes the cluster. Raise SandboxError if it fails.
+
+        The port may be another one after each start."""
         if not self.superuser_password:
             self._initialise()
         try:
@@ -128,19 +130,22 @@ class PostgresServer:
             "--locale=C.UTF-8",
             "--no-sync",
         ]
-        with self.log.open("ab") as output:
-            answer = subprocess.run(
-                command,
-                stdout=output,
-                stderr=output,
-                timeout=120,
-                cwd="/",
-                env=_ENVIRONMENT,
-                **processes.identity(self.account),
-            )
-        password_file.unlink()
-        if answer.returncode:
-            raise SandboxError(f"initdb of PostgreSQL {self.major} fails", remedy=f"read {self.log}")
+        try:
+            with self.log.open("ab") as output:
+                subprocess.run(
+                    command,
+                    check=True,
+                    stdout=output,
+                    stderr=output,
+                    timeout=120,
+                    cwd="/",
+                    env=_ENVIRONMENT,
+                    **processes.identity(self.account),
+                )
+        except subprocess.CalledProcessError as error:
+            raise SandboxError(f"initdb of PostgreSQL {self.major} fails", remedy=f"read {self.log}") from error
+        finally:
+            password_file.unlink()
 
     def _launch(self) -> None:
         # Another process may take the port between our look and the server's start.

@@ -125,7 +125,7 @@ def end(process: Process, signals: Sequence[signal.Signals], patience: float = 1
 def _handle(process: Process) -> Iterator[int | None]:
     """Yield a descriptor that stands for exactly this process, or None if it is gone.
 
-    A signal sent through the descriptor cannot reach a successor with the same id, so looking after opening is enough."""
+    A signal sent through the descriptor cannot reach a successor with the same id: looking after opening is enough."""
     try:
         descriptor = os.pidfd_open(process.pid)
     except ProcessLookupError:

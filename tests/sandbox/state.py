@@ -43,7 +43,7 @@ class App:
 
 @dataclass(frozen=True)
 class B2:
-    """The stand-in for Backblaze: addresses, the account key, the one bucket, and the door through which faults are set."""
+    """The stand-in for Backblaze: addresses, the account key, the one bucket, the door through which faults are set."""
 
     api_url: str
     s3_endpoint: str
@@ -77,7 +77,7 @@ class Sandbox:
 
     postgresql: dict[str, Server]
     apps: dict[str, App]
-    b2: B2 | None
+    b2: B2
     nas: Nas
     recovery: Recovery
 
@@ -116,7 +116,7 @@ def load(folder: Path | None = None) -> Sandbox:
         return Sandbox(
             postgresql={name: Server(**server) for name, server in found["postgresql"].items()},
             apps={name: App(**app) for name, app in found["apps"].items()},
-            b2=B2(**found["b2"]) if found["b2"] else None,
+            b2=B2(**found["b2"]),
             nas=Nas(**found["nas"]),
             recovery=Recovery(**found["recovery"]),
         )

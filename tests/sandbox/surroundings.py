@@ -1,17 +1,45 @@
 # Copyright: (c) fanout.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What surrounds the servers: a folder that plays the mounted NAS, and the owner's recovery identity."""
+"""What surrounds the databases: the stand-in for B2, a folder that plays the NAS, the owner's recovery identity."""
 
 from __future__ import annotations
 
 import json
 import secrets
+import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .places import write_private
-from .state import Nas, Recovery
+from . import processes
+from .errors import SandboxError
+from .places import CHECKOUT, write_private
+from .state import B2, Nas, Recovery
+
+_BUCKET = "backups"
+
+
+def start_b2(folder: Path, records: Path, patience: float = 60) -> B2:
+    """Start the stand-in for B2 with one bucket and wait until it answers. Raise SandboxError if it does not.
+
+    Its record goes to the folder `records`; b2.json, which also holds the master key, and b2.log go to `folder`."""
+    state_file = folder / "b2.json"
+    process = processes.start(
+        "b2",
+        (sys.executable, "-m", "tests.sandbox.b2", "--state-file", str(state_file), "--bucket", _BUCKET),
+        folder=records,
+        log=folder / "b2.log",
+        environment={"PYTHONPATH": str(CHECKOUT)},
+    )
+    deadline = time.monotonic() + patience
+    while not state_file.exists():
+        if not processes.is_running(process) or time.monotonic() > deadline:
+            raise SandboxError("the stand-in for B2 does not start", remedy=f"read {folder / 'b2.log'}")
+        time.sleep(0.02)
+    found = json.loads(state_file.read_text())
+    wanted = ("api_url", "s3_endpoint", "region", "account_id", "application_key_id", "application_key", "control_url")
+    return B2(bucket=_BUCKET, **{name: found[name] for name in wanted})
 
 
 def make_nas(folder: Path) -> Nas:
