@@ -113,7 +113,7 @@ def _probe(thread: Thread, options: argparse.Namespace, _report: Report) -> Outc
 
 
 def _status(thread: Thread, options: argparse.Namespace, _report: Report) -> Outcome:
-    found = freshness(thread)
+    found = freshness(thread, drills_expected=thread.drilled)
     lines = [f"{thread.id}  {problem}" for problem in found.problems]
     age = "never" if found.age is None else f"{spoken(found.age)} ago"
     proven = "never" if found.last_pass is None else f"{spoken(found.last_pass.age)} ago"

@@ -57,9 +57,10 @@ class Column:
         turn = list(self.destinations).index(destination)
         return schedule(self.app, self.period, turn=turn, turns=len(self.destinations))
 
-    def drill_schedule(self) -> Schedule:
-        """Return when the column's drills run."""
-        return schedule(f"{self.app} drill", self.drill_period)
+    def drill_schedule(self, destination: str) -> Schedule:
+        """Return when the copies at `destination`, one of `drill_destinations`, are drilled. They take turns."""
+        turn = self.drill_destinations.index(destination)
+        return schedule(f"{self.app} drill", self.drill_period, turn=turn, turns=len(self.drill_destinations))
 
     def thread_folder(self, destination: str) -> PurePosixPath:
         """Return the folder of one thread's files."""
@@ -90,6 +91,7 @@ class Column:
             key_file=None if isinstance(destination, DirectoryDestination) else KEY_FILE,
             queries=self.variables.app_drill_queries,
             not_covered=self.variables.app_not_covered,
+            drilled=name in self.drill_destinations,
             keep=self.variables.app_keep,
             shrink_limit=self.variables.app_shrink_limit,
         )

@@ -125,7 +125,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Thread:
-    """app x destination. File names are relative to the folder of thread.json until `load` makes them absolute."""
+    """app x destination. File names are relative to the folder of thread.json until `load` makes them absolute.
+
+    `drilled` says whether its column plans drills of it: without them a missing drill is no problem."""
 
     format: int
     app: str
@@ -140,6 +142,7 @@ class Thread:
     identity_file: str = "../" + IDENTITY_FILE
     queries: tuple[Query, ...] = ()
     not_covered: tuple[str, ...] = ()
+    drilled: bool = True
     keep: Keep = Keep()
     shrink_limit: ShrinkLimit = ShrinkLimit()
 
