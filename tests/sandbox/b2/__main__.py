@@ -16,6 +16,8 @@ from .s3 import S3Handler
 from .web import Server
 from .world import World
 
+# How long a listener takes to notice that it shall end.
+POLL_SECONDS = 0.05
 # What a dedicated bucket needs: hidden files are purged, and killed uploads do not stay for ever.
 PURGE_RULE = {
     "fileNamePrefix": "",
@@ -34,7 +36,7 @@ def main() -> None:
     world.api_url, world.s3_url = (server.url for server in servers)
     if arguments.bucket:
         world.store.create_bucket(arguments.bucket, "allPrivate").lifecycle_rules = lifecycle.check_rules([PURGE_RULE])
-    threads = [threading.Thread(target=server.serve_forever, daemon=True) for server in servers]
+    threads = [threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True) for server in servers]
     for thread in threads:
         thread.start()
     _write_state(arguments.state_file, world)

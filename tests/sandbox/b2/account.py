@@ -104,10 +104,14 @@ class Account:
 
 
 def send_md5(client: S3Client, *operations: str) -> None:
-    """Let these operations send Content-MD5 instead of botocore's checksum headers. Their bodies must be bytes."""
+    """Let these operations send Content-MD5 instead of botocore's checksum headers. A body may be a file."""
 
     def replace_checksum(params: dict[str, Any], **_: Any) -> None:
-        digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
+        body = params["body"]
+        content = body if isinstance(body, bytes) else body.read()
+        if content is not body:
+            body.seek(0)
+        digest = hashlib.md5(content, usedforsecurity=False).digest()
         params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
         params["headers"].pop("x-amz-sdk-checksum-algorithm", None)
         params["context"].get("checksum", {}).pop("request_algorithm", None)
