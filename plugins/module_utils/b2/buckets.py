@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..contract.errors import ConfigurationError, Unavailable
-from .client import B2Client, BadRequest
+from .client import B2Client, BadRequest, items_of
 
 PRIVATE = "allPrivate"
 _DAYS = {"days": 1, "years": 365}
@@ -38,7 +38,7 @@ class Bucket:
 def find_bucket(client: B2Client, name: str) -> Bucket | None:
     """Return the account's bucket of that name, or None."""
     answer = client.call("b2_list_buckets", {"accountId": client.account().account_id, "bucketName": name})
-    return next((_bucket(item) for item in answer.get("buckets", ()) if item.get("bucketName") == name), None)
+    return next((_bucket(item) for item in items_of(answer, "buckets") if item.get("bucketName") == name), None)
 
 
 def create_bucket(client: B2Client, name: str, rule: Mapping[str, Any], *, locked: bool) -> Bucket:

@@ -138,6 +138,14 @@ class B2Client:
         return _error(answer, "b2_authorize_account", self.api_url)
 
 
+def items_of(answer: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """Return the list `name` of an answer. Raise Unavailable if there is none: nothing found is an empty list."""
+    items = answer.get(name)
+    if not isinstance(items, list):
+        raise Unavailable(f"B2 answered without its list of {name}", remedy="run again later")
+    return items
+
+
 def _error(answer: Answer, operation: str, url: str) -> BackupError:
     code = str(answer.body.get("code", ""))
     message = str(answer.body.get("message", ""))[:200]

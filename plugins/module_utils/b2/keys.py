@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..contract.errors import Unavailable
-from .client import VERSION, B2Client, BadRequest
+from .client import VERSION, B2Client, BadRequest, items_of
 
 # Versions 1 to 3 list and delete only keys for at most one bucket, version 4 (by the documentation; clients disagree)
 # only the others. Asking both is right either way.
@@ -51,7 +51,7 @@ def list_keys(client: B2Client) -> dict[str, Key]:
         while True:
             arguments = {"accountId": client.account().account_id, "maxKeyCount": _PAGE, "startApplicationKeyId": start}
             answer = client.call("b2_list_keys", arguments, version=version)
-            for item in answer.get("keys", ()):
+            for item in items_of(answer, "keys"):
                 key = _key(item, version)
                 found.setdefault(key.key_id, key)
             start = answer.get("nextApplicationKeyId")

@@ -17,13 +17,12 @@ from ..contract.errors import ConfigurationError, Unavailable
 
 # Seconds that a server may be silent. Native calls answer in well under one; half a minute covers a loaded server.
 _TIMEOUT = 30
-_MAXIMUM_ANSWER = 64 << 20
 _LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: status, parsed JSON (an empty mapping if it was none) and Retry-After in seconds, if any."""
+    """What came back: status, JSON (an empty mapping if a refusal had none) and Retry-After in seconds, if any."""
 
     status: int
     body: Mapping[str, Any]
@@ -50,10 +49,10 @@ class Transport:
         request = urllib.request.Request(url, data, {"Authorization": authorization})  # noqa: S310
         try:
             with self._opener.open(request, timeout=_TIMEOUT) as response:
-                return _answer(response.status, response.headers, response.read(_MAXIMUM_ANSWER))
+                return _answer(response.status, response.headers, response.read(), url)
         except urllib.error.HTTPError as error:
             with error:
-                return _answer(error.code, error.headers, _read_rest(error))
+                return _answer(error.code, error.headers, _read_rest(error), url)
         except (OSError, http.client.HTTPException) as error:
             raise unreachable(url, str(getattr(error, "reason", error)) or type(error).__name__) from None
 
@@ -79,11 +78,14 @@ def unreachable(url: str, problem: str) -> Unavailable:
     return Unavailable(f"{host_of(url)} does not answer ({problem})", remedy="check the network, then run again")
 
 
-def _answer(status: int, headers: Message, text: bytes) -> Answer:
+def _answer(status: int, headers: Message, text: bytes, url: str) -> Answer:
     try:
         body = json.loads(text)
     except ValueError:
-        body = {}
+        body = None
+    if status == 200 and not isinstance(body, dict):
+        # A network that wants a login answers everything with a page. It must not pass for an empty list of keys.
+        raise unreachable(url, "it sent something that is no JSON")
     try:
         retry_after = float(headers.get("Retry-After", ""))
     except ValueError:
@@ -93,6 +95,6 @@ def _answer(status: int, headers: Message, text: bytes) -> Answer:
 
 def _read_rest(error: urllib.error.HTTPError) -> bytes:
     try:
-        return error.read(_MAXIMUM_ANSWER)
+        return error.read()
     except (OSError, http.client.HTTPException):
         return b""  # the status alone already says enough
