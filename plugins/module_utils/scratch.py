@@ -22,7 +22,8 @@ def scratch_folder(parent: str, purpose: str) -> Iterator[Path]:
     """
     above = Path(parent)
     with room(above / purpose):
-        above.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The account of a scratch server has to pass through to its own folder; what lies beside is private anyhow.
+        above.mkdir(mode=0o711, parents=True, exist_ok=True)
         for leftover in above.glob(f"fanout-{purpose}-*"):
             if leftover.is_dir() and not leftover.is_symlink() and leftover.stat().st_uid == os.geteuid():
                 shutil.rmtree(leftover, ignore_errors=True)

@@ -70,7 +70,7 @@ def ensure_bucket(client: B2Client, spec: BucketSpec, *, check_mode: bool) -> Bu
     client.require(_CAPABILITIES if spec.object_lock_days is None else _CAPABILITIES | _LOCK_CAPABILITIES)
     found = find_bucket(client, spec.name)
     before = None if found is None else _view(found)
-    for _ in range(_ATTEMPTS):
+    for _attempt in range(_ATTEMPTS):
         try:
             return BucketChange(before, _apply(client, spec, found, check_mode=check_mode))
         except Conflict:

@@ -35,7 +35,7 @@ class Locale:
 
 @dataclass(frozen=True)
 class PostgresqlEvidence:
-    """One source's evidence. Tables are qualified names, quoted where SQL demands it; `tables` are exact rows of each
+    """One source's evidence. Tables are qualified names, quoted unless they are plain lower-case words; `tables` are exact rows of each
     table whose data the archive carries, `excluded` those that it does not, with the reason."""
 
     name: str

@@ -13,12 +13,13 @@ from ..contract.errors import TryAgain
 class Patience:
     """A server that is down fails a request after 15 s, one that accepts and never answers after two minutes.
 
-    `connect` and `read` are seconds of one wait for the network. A request is tried up to `tries` times, but only
-    `silent_tries` times when each was such a wait; `pause` is the seconds before the second try, doubled before each
-    further one. `deadline` is the end of the whole run, on the clock of time.monotonic().
+    `connect` and `read` are seconds of one wait for the network; `connect` holds for sending too, so that a slow line
+    needs more of it than a connection does. A request is tried up to `tries` times, but only `silent_tries` times when
+    each was such a wait; `pause` is the seconds before the second try, doubled before each further one. `deadline` is
+    the end of the whole run, on the clock of time.monotonic().
     """
 
-    connect: float = 10.0
+    connect: float = 30.0
     read: float = 60.0
     tries: int = 5
     silent_tries: int = 2

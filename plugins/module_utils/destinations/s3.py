@@ -18,7 +18,7 @@ from .files import PIECE, new_file, told
 from .patience import Patience
 from .s3_client import Connection
 from .s3_errors import is_of_transport
-from .s3_listing import objects, utc, versions
+from .s3_listing import listing_page, objects, utc, versions
 from .s3_probe import Probe, Refusal
 from .s3_upload import Sent, confirm, send_bytes, send_file
 
@@ -54,23 +54,17 @@ class S3Bucket:
 
     def check(self) -> None:
         """See Destination.check."""
-        doing = f"checking {self.where}"
-        answer = self._connection.run(
-            doing,
-            lambda client: client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1),
-        )
-        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        if date:
-            self._check_clock(parsedate_to_datetime(date), doing)
+        with about(doing=f"checking {self.where}"):
+            page = listing_page(self._connection, self._prefix, MaxKeys=1)
+            self._check_clock(parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"]))
 
-    def _check_clock(self, theirs: datetime, doing: str) -> None:
+    def _check_clock(self, theirs: datetime) -> None:
         """Artifacts sort by our clock: a wrong one would make the newest copy look old, or an old one new."""
         offset = (datetime.now(UTC) - utc(theirs)).total_seconds()
         if abs(offset) > _SKEW:
             raise ConfigurationError(
                 f"this machine's clock is {spoken(abs(offset))} {'ahead of' if offset > 0 else 'behind'} that of "
                 f"{self._connection.server.host}",
-                doing=doing,
                 remedy="set this machine's clock (systemd-timesyncd, chrony)",
             )
 

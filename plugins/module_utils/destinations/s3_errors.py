@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,21 +59,36 @@ def is_silence(error: Exception) -> bool:
     """Whether the server was waited for in vain: repeating that costs the whole wait again."""
     from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
-    return isinstance(error, (ConnectTimeoutError, ReadTimeoutError))
+    silent = (ConnectTimeoutError, ReadTimeoutError, TimeoutError)
+    return any(isinstance(cause, silent) for cause in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what lies below it: botocore hands its causes over as arguments."""
+    cause: object = error
+    for _ in range(10):  # more layers than there are, and an end if they go round in a circle
+        if not isinstance(cause, BaseException):
+            return
+        yield cause
+        cause = getattr(cause, "kwargs", {}).get("error") or cause.__cause__ or cause.__context__
 
 
 def worth_repeating(error: Exception) -> bool:
     """Whether the same request may succeed a moment later. A refusal of the key (403) never does."""
     from botocore.exceptions import ClientError, SSLError
 
-    if isinstance(getattr(error, "kwargs", {}).get("error"), BackupError):
-        return False
     if not isinstance(error, ClientError):
-        return not isinstance(error, SSLError) and is_of_transport(error)
+        return is_of_transport(error) and not isinstance(error, SSLError) and not _from_body(error)
     answer = answer_of(error)
     if answer.code in _FULL_CODES or answer.status in (501, 507):
         return False
     return answer.status >= 500 or answer.status in _REPEATED_STATUS or answer.code in _REPEATED_CODES
+
+
+def _from_body(error: Exception) -> BackupError | None:
+    """Return what a Body raised while it was being sent: botocore takes it for trouble of the network."""
+    inner = getattr(error, "kwargs", {}).get("error")
+    return inner if isinstance(inner, BackupError) else None
 
 
 def is_of_transport(error: Exception) -> bool:
@@ -89,10 +105,8 @@ def spoken(error: Exception, server: Server) -> BackupError:
     """Return the error that a user reads for what botocore raised. Raise what it never raises: that is a bug."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    # What a Body raises while it is being sent (the deadline has passed) arrives wrapped.
-    cause = getattr(error, "kwargs", {}).get("error")
-    if isinstance(cause, BackupError):
-        return cause
+    if ours := _from_body(error):
+        return ours
     if isinstance(error, ClientError):
         return _refused(error, server)
     if is_of_transport(error):
@@ -110,12 +124,10 @@ def spoken(error: Exception, server: Server) -> BackupError:
 
 def _reason(error: Exception) -> str:
     """Name the cause, not the layers around it: what the system says, or what botocore calls it."""
-    cause: object = error
-    for _ in range(10):
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-        cause = getattr(cause, "kwargs", {}).get("error") or getattr(cause, "__cause__", None)
-    return "no answer in time" if is_silence(error) else type(error).__name__
+    if is_silence(error):
+        return "no answer in time"
+    said = (cause.strerror for cause in _causes(error) if isinstance(cause, OSError) and cause.strerror)
+    return next(said, type(error).__name__)
 
 
 def _refused(error: ClientError, server: Server) -> BackupError:

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..contract.errors import ConfigurationError
 from .base import Stored
 from .s3_client import Connection
 
@@ -18,30 +19,31 @@ if TYPE_CHECKING:
         ObjectTypeDef,
     )
 
+Page = TypeVar("Page", bound=Mapping[str, Any])
+
+
+def listing_page(connection: Connection, prefix: str, **more: Any) -> ListObjectsV2OutputTypeDef:
+    """Return one page of a listing: the first, unless `more`, further parameters of the request, says which."""
+    bucket = connection.server.bucket
+    page = connection.run(
+        f"listing {prefix} in bucket {bucket}",
+        lambda client: client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more),
+    )
+    return _checked(connection, page)
+
 
 def objects(connection: Connection, prefix: str) -> Iterator[ObjectTypeDef]:
     """Yield the visible objects below `prefix`, sorted by key."""
-    bucket = connection.server.bucket
-    more: dict[str, Any] = {}
-
-    def request(client: S3Client) -> ListObjectsV2OutputTypeDef:
-        return client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more)
-
-    while True:
-        page = connection.run(f"listing {prefix} in bucket {bucket}", request)
+    page = listing_page(connection, prefix)
+    yield from page.get("Contents", [])
+    while page["IsTruncated"]:
+        page = listing_page(connection, prefix, ContinuationToken=page["NextContinuationToken"])
         yield from page.get("Contents", [])
-        if not page["IsTruncated"]:
-            return
-        more = {"ContinuationToken": page["NextContinuationToken"]}
 
 
 def find(connection: Connection, key: str) -> ObjectTypeDef | None:
     """Return the visible object at the bucket's key `key`. A listing, because a refused HEAD would not say why."""
-    bucket = connection.server.bucket
-    page = connection.run(
-        f"looking for {key} in bucket {bucket}",
-        lambda client: client.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1),
-    )
+    page = listing_page(connection, key, MaxKeys=1)
     # The key itself sorts before every longer key that begins with it.
     return next((found for found in page.get("Contents", []) if found["Key"] == key), None)
 
@@ -73,11 +75,18 @@ def _version_pages(connection: Connection, prefix: str) -> Iterator[ListObjectVe
         return client.list_object_versions(Bucket=bucket, Prefix=prefix, **more)
 
     while True:
-        page = connection.run(f"listing the versions of {prefix} in bucket {bucket}", request)
+        page = _checked(connection, connection.run(f"listing the versions of {prefix} in bucket {bucket}", request))
         yield page
         if not page["IsTruncated"]:
             return
         more = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+
+
+def _checked(connection: Connection, page: Page) -> Page:
+    """Return a page of a listing. To the client, any page of a web server is an empty one: raise ConfigurationError."""
+    if "IsTruncated" not in page:
+        raise ConfigurationError(f"{connection.server.host} is no S3 server", remedy="correct the endpoint")
+    return page
 
 
 def utc(moment: datetime) -> datetime:

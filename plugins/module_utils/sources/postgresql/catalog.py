@@ -145,6 +145,11 @@ def locale(connection: psycopg.Connection[Any]) -> Locale:
     return Locale(encoding, {"c": "libc", "i": "icu", "b": "builtin"}[letter], collate, ctype, name)
 
 
+def text_encoding(database: Locale) -> str:
+    """Return the encoding in which rows are dumped and read back: the server converts to UTF8 all that it can convert."""
+    return "SQL_ASCII" if database.encoding == "SQL_ASCII" else "UTF8"
+
+
 def roles(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
     """Return the rows of pg_roles for every role that the archive names, and for those that they are members of."""
     cursor = connection.execute(_ROLES)

@@ -88,7 +88,8 @@ def rows_and_digests(
     connection: psycopg.Connection[Any], contents: Contents, evidence: PostgresqlEvidence, phases: Phases
 ) -> Iterator[Finding]:
     """Compare each table's rows and COPY text with the archive's block, and its rows with the evidence."""
-    connection.execute(_READ_BACK)
+    encoding = catalog.text_encoding(evidence.locale)
+    connection.execute(f"{_READ_BACK}; SET client_encoding = '{encoding}'".encode())
     carried = {}
     for entry in contents.entries:
         if entry.dump_id not in contents.tables:
@@ -97,6 +98,7 @@ def rows_and_digests(
         carried[table] = wanted.rows
         yield from _table(connection, entry, table, wanted)
         phases.advance(wanted.size)
+    connection.execute("SET client_encoding = 'UTF8'")
     for table in sorted(evidence.tables.keys() | carried.keys() - evidence.excluded.keys()):
         if evidence.tables.get(table) != carried.get(table):
             said = f"{evidence.tables.get(table)} rows in the evidence, {carried.get(table)} in the dump"
@@ -108,7 +110,7 @@ def _table(connection: psycopg.Connection[Any], entry: TocEntry, table: str, wan
 
     digest, rows = hashlib.sha256(), 0
     try:
-        with connection.cursor() as cursor, cursor.copy(entry.copy_out_statement.encode()) as copy:
+        with connection.cursor() as cursor, cursor.copy(entry.copy_out_statement.encode(errors="surrogateescape")) as copy:
             for line in copy:
                 digest.update(line)
                 rows += 1

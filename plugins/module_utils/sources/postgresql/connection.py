@@ -33,6 +33,7 @@ def connect(source: PostgresqlSource, application_name: str) -> psycopg.Connecti
             sslmode=source.sslmode,
             application_name=application_name,
             options=SESSION_OPTIONS,
+            client_encoding="UTF8",
             connect_timeout=10,
             keepalives_idle=30,
             keepalives_interval=10,

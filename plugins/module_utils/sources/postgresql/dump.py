@@ -10,6 +10,7 @@ import io
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -78,23 +79,28 @@ def _failed(code: int, complaints: str) -> BackupError:
     return TryAgain(problem, remedy="none: the next run tries again; if it stays, look into the database server's log")
 
 
+@dataclass(frozen=True)
+class Order:
+    """What pg_dump is asked for: the database as of `snapshot`, text in `encoding`, under the name `application_name`."""
+
+    source: PostgresqlSource
+    programs: client.Programs
+    snapshot: str
+    encoding: str
+    application_name: str
+
+
 def write(
-    source: PostgresqlSource,
-    programs: client.Programs,
-    snapshot: str,
-    folder: Path,
-    recipients: Sequence[str],
-    application_name: str,
-    phases: Phases,
+    order: Order, folder: Path, recipients: Sequence[str], phases: Phases
 ) -> tuple[FileRecord, Contents]:
-    """Dump `source` as of `snapshot` into folder/<source>.dump.age. Return the file's record and the archive's contents.
+    """Dump into folder/<source>.dump.age. Return the file's record and the archive's contents.
 
     Raise DataRefused for an archive that is not whole, Full when the scratch folder is, and by cause when pg_dump fails;
     the file is no backup then.
     """
     with (
-        HashedFile(folder / dump_file(source.name)) as target,
-        _pg_dump(source, programs, snapshot, folder, application_name, phases) as reader,
+        HashedFile(folder / dump_file(order.source.name)) as target,
+        _pg_dump(order, folder, phases) as reader,
     ):
         encrypt(io.BufferedReader(reader, CHUNK), target, recipients)
         contents = reader.archive.finish()
@@ -102,25 +108,19 @@ def write(
 
 
 @contextlib.contextmanager
-def _pg_dump(
-    source: PostgresqlSource,
-    programs: client.Programs,
-    snapshot: str,
-    folder: Path,
-    application_name: str,
-    phases: Phases,
-) -> Iterator[_DumpReader]:
+def _pg_dump(order: Order, folder: Path, phases: Phases) -> Iterator[_DumpReader]:
     command = (
-        programs.path("pg_dump"),
+        order.programs.path("pg_dump"),
         "--format=custom",
-        f"--compress={client.compression(programs)}",
-        f"--snapshot={snapshot}",
+        f"--compress={client.compression(order.programs)}",
+        f"--encoding={order.encoding}",
+        f"--snapshot={order.snapshot}",
         f"--lock-wait-timeout={LOCK_TIMEOUT}s",
         "--no-password",
     )
     with (
         tempfile.TemporaryFile(dir=folder) as complaints,
-        client.environment(source, folder, application_name) as environment,
+        client.environment(order.source, folder, order.application_name) as environment,
         subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints, bufsize=0
         ) as process,

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,11 +79,12 @@ def check_extensions(connection: psycopg.Connection[Any], evidence: PostgresqlEv
 def pg_restore(server: Server, archive: Path, folder: Path) -> str:
     """Restore the decrypted `archive` into the server's scratch database. Return what pg_restore said on standard error.
 
+    One job only: two that attach partitions of one index at the same time can leave it invalid, a false alarm (seen on 15).
     Raise DataRefused when the archive cannot be restored, Full or ConfigurationError when the reason is this machine's.
     """
     command = (
         server.programs.path("pg_restore"), "--exit-on-error", "--no-password", "--no-tablespaces",
-        f"--jobs={min(2, os.cpu_count() or 1)}", f"--dbname={server.source.database}", str(archive),
+        f"--dbname={server.source.database}", str(archive),
     )  # fmt: skip
     complaints = folder / "pg_restore.log"
     with (

@@ -17,6 +17,8 @@ _DATA = {
     "DATABASE", "DATABASE PROPERTIES", "STATISTICS DATA",
 }  # fmt: skip
 _ABOUT = ("LARGE OBJECT", "DATABASE ")
+# Parts of a table: their owner is the table's, where a change of it is reported once.
+_PARTS = {"CONSTRAINT", "FK CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "TRIGGER", "RULE", "POLICY", "DEFAULT", "COMMENT", "ACL"}
 _IDENTIFIER = re.compile(r'"(?:[^"]|"")+"|[^\s,";]+')
 _POLICY_ROLES = re.compile(rf"(?<= TO )(?:{_IDENTIFIER.pattern})(?:, (?:{_IDENTIFIER.pattern}))*")
 
@@ -50,7 +52,8 @@ def _entries(entries: Iterable[TocEntry]) -> dict[tuple[str, str, str], Counter[
         if entry.description in _DATA or entry.tag.startswith(_ABOUT):
             continue
         key = (entry.description, entry.schema, entry.tag)
-        grouped.setdefault(key, Counter())[(entry.owner, _normal(entry))] += 1
+        owner = "" if entry.description in _PARTS else entry.owner
+        grouped.setdefault(key, Counter())[(owner, _normal(entry))] += 1
     return grouped
 
 

@@ -65,9 +65,9 @@ class Session:
                     carried, evidence = self._evidence(queries)
                     roles_sql = globals_sql(self._connection)
                 with phases.phase("dump"):
-                    archive_file, contents = dump.write(
-                        self._source, self._programs, snapshot, folder, recipients, self._name, phases
-                    )
+                    encoding = catalog.text_encoding(evidence.locale)
+                    order = dump.Order(self._source, self._programs, snapshot, encoding, self._name)
+                    archive_file, contents = dump.write(order, folder, recipients, phases)
             difference = _difference(carried, contents)
             if not difference:
                 globals_record = encrypt_text(roles_sql, folder / globals_file(self._source.name), recipients)

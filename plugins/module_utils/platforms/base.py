@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every platform answers with: the change of a roll-out, and one result for each thread that was told to do something."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..contract.errors import BackupError
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a roll-out changed, or in check mode would change.
+
+    `before` and `after` are for a user's eyes and hold no secret. `failure` names the threads that could not be rolled
+    out; everything else was, all the same.
+    """
+
+    before: Mapping[str, object]
+    after: Mapping[str, object]
+    warnings: tuple[str, ...] = ()
+    failure: BackupError | None = None
+
+
+@dataclass(frozen=True)
+class ThreadResult:
+    """How the command ended for one thread ("forgejo/b2").
+
+    `lines` are what it said to people, `result` what it said to programs, `exit_code` is None if it could not be started
+    or did not die. `failure` is why the thread did not do what it was told, or None.
+    """
+
+    thread: str
+    exit_code: int | None = None
+    lines: tuple[str, ...] = ()
+    result: Mapping[str, Any] = field(default_factory=dict)
+    failure: BackupError | None = None
+
+    def as_result(self) -> dict[str, object]:
+        """Return it as modules return it."""
+        return {
+            "thread": self.thread,
+            "ok": self.failure is None,
+            "exit_code": self.exit_code,
+            "line": self.lines[-1] if self.lines else "",
+            "result": dict(self.result),
+            "failure": self.failure and self.failure.as_result(),
+        }
+
+
+def joined(errors: Sequence[BackupError]) -> BackupError | None:
+    """Return one error that says what all of them say, or None when there is none. Its code is that of the first."""
+    if len(errors) < 2:
+        return errors[0] if errors else None
+    parts = [": ".join(part for part in (error.subject, error.doing, error.problem) if part) for error in errors]
+    remedies = dict.fromkeys(error.remedy for error in errors)
+    return type(errors[0])("; ".join(parts), remedy="; ".join(remedies))

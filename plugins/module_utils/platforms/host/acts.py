@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a column is told to do now: the command `fanout` for each thread, with the same files that its timers use."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ...contract.app import Column
+from ...contract.errors import ConfigurationError, DataRefused, about
+from ..base import ThreadResult
+from .command import executable, run_all
+from .files import COLUMN_FILE, THREAD_FILE
+from .units import MARGIN
+
+# Looking at a destination takes seconds; one that does not answer must not hold up the page that shows all of them.
+_LOOK = 120.0
+_ASK = 90.0
+
+
+def backup(column: Column, destinations: Sequence[str], accept_shrink: bool) -> list[ThreadResult]:
+    """See Platform.backup."""
+    arguments = ("--accept-shrink",) if accept_shrink else ()
+    return [_marked(ended) for ended in _run(column, "backup", destinations, arguments)]
+
+
+def _marked(ended: ThreadResult) -> ThreadResult:
+    """A marked backup was made and is kept, but it is no success: say why."""
+    if not ended.result.get("marks"):
+        return ended
+    failure = DataRefused(
+        f"kept, but marked: {', '.join(ended.result['marks'])}",
+        remedy="look at the app; if it is right so, back up once with accept_shrink",
+        subject=ended.thread,
+    )
+    return dataclasses.replace(ended, failure=failure)
+
+
+def drill(column: Column, destinations: Sequence[str], at: str | None) -> list[ThreadResult]:
+    """See Platform.drill. The live database is asked beforehand, once: a drill holds no login."""
+    with _live_answers(column, destinations) as file:
+        arguments = ("--live", str(file)) if file else ()
+        return _run(column, "drill", destinations, (*arguments, *(("--at", at) if at else ())))
+
+
+@contextlib.contextmanager
+def _live_answers(column: Column, destinations: Sequence[str]) -> Iterator[Path | None]:
+    """Yield a file with the live answers to the column's queries, as drills read it, or None if there are no queries."""
+    if not column.variables.app_drill_queries:
+        yield None
+        return
+    answers: object = {}
+    for destination in destinations:  # any one of them will do; answers that nobody gives are shown as unknown
+        (ended,) = _run(column, "status", [destination], ("--ask",), _ASK)
+        if "live" in ended.result:
+            answers = ended.result["live"]
+            break
+    handle, name = tempfile.mkstemp(prefix="fanout-live-", suffix=".json")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            json.dump({"live": answers}, stream)
+        yield Path(name)
+    finally:
+        Path(name).unlink()
+
+
+def probe(
+    column: Column, destinations: Sequence[str], neighbours: Sequence[str], tamper: bool
+) -> list[ThreadResult]:
+    """See Platform.probe."""
+    arguments = [part for neighbour in neighbours for part in ("--neighbour", neighbour)]
+    return _run(column, "probe", destinations, (*arguments, *(("--tamper",) if tamper else ())))
+
+
+def info(column: Column) -> list[ThreadResult]:
+    """See Platform.info."""
+    return _run(column, "status", list(column.destinations), (), _LOOK)
+
+
+def columns(column: Column) -> list[str]:
+    """See Platform.columns."""
+    folder = Path(column.folder).parent
+    try:
+        return sorted(path.parent.name for path in folder.glob(f"*/{COLUMN_FILE}"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"{folder} cannot be read ({error.strerror})", remedy="run as the user who owns the columns"
+        ) from None
+
+
+def _run(
+    column: Column, command: str, destinations: Sequence[str], arguments: Sequence[str], seconds: float | None = None
+) -> list[ThreadResult]:
+    """Run one command for each destination, all at once, and return the results in order."""
+    with about(column.app, command):
+        fanout = executable()
+    files = {name: Path(column.thread_folder(name)) / THREAD_FILE for name in destinations}
+    commands = {
+        f"{column.app}/{name}": (str(fanout), command, "--thread", str(file), *arguments)
+        for name, file in files.items()
+        if file.exists()
+    }
+    ended = run_all(commands, column.limits.deadline + MARGIN if seconds is None else seconds)
+    return [ended.get(f"{column.app}/{name}") or _not_rolled_out(f"{column.app}/{name}", files[name]) for name in files]
+
+
+def _not_rolled_out(thread: str, file: Path) -> ThreadResult:
+    return ThreadResult(
+        thread,
+        failure=ConfigurationError(f"there is no {file}", remedy="roll out first: run playbooks/site.yml", subject=thread),
+    )

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command `fanout`, run for several threads at once: none waits for another, and none outlives its time."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from ...contract.durations import spoken
+from ...contract.errors import (
+    BackupError,
+    ConfigurationError,
+    DataRefused,
+    Full,
+    NoPermission,
+    TryAgain,
+    Unavailable,
+    UsageError,
+)
+from ..base import ThreadResult
+
+# How long a run that is told to stop may take to clean up, and the kernel to end one that is killed.
+_TO_STOP = 30.0
+_TO_DIE = 5.0
+_MOST = 1 << 22  # bytes of output that are read
+# A timer runs without the surroundings of a login, so a module does the same: above all without the account's keys.
+_ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "TZ")
+_ERRORS = (UsageError, DataRefused, Unavailable, Full, TryAgain, NoPermission, ConfigurationError)
+
+
+def executable() -> Path:
+    """Return the absolute path of the command. Raise ConfigurationError if it is not installed beside our Python."""
+    fanout = Path(sys.executable).parent / "fanout"
+    if not os.access(fanout, os.X_OK):
+        raise ConfigurationError(
+            f"the command {fanout} is not installed",
+            remedy=f"{sys.executable} -m pip install fanout-backup, or set ansible_python_interpreter to a Python that has it",
+        )
+    return fanout
+
+
+@dataclass
+class _Run:
+    """One running command. Its output goes into files: a pipe that an orphan holds open would never end."""
+
+    process: subprocess.Popen[bytes] | None
+    stdout: IO[bytes]
+    stderr: IO[bytes]
+    problem: str = ""
+
+
+def run_all(commands: Mapping[str, Sequence[str]], seconds: float) -> dict[str, ThreadResult]:
+    """Given a command line for each thread, run all of them at once and return how each ended.
+
+    One that is still running after `seconds` is stopped, and so are all of them when an exception passes.
+    """
+    with contextlib.ExitStack() as stack:
+        runs: dict[str, _Run] = {}
+        try:
+            for thread, command in commands.items():
+                runs[thread] = _start(command, stack)
+            _wait(runs.values(), seconds)
+        finally:
+            _stop(runs.values(), seconds)
+        return {thread: _result(thread, run) for thread, run in runs.items()}
+
+
+def _start(command: Sequence[str], stack: contextlib.ExitStack) -> _Run:
+    run = _Run(None, stack.enter_context(tempfile.TemporaryFile()), stack.enter_context(tempfile.TemporaryFile()))
+    try:
+        # A session of its own, so that all of its children can be ended with it.
+        run.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=run.stdout, stderr=run.stderr, cwd="/", env=_environment(),
+            start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        run.problem = f"{command[0]} cannot run ({error.strerror})"
+    return run
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    return {"PATH": os.defpath, **kept, "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8"}
+
+
+def _wait(runs: Iterable[_Run], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    for run in runs:
+        if run.process:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                run.process.wait(max(0.0, end - time.monotonic()))
+
+
+def _stop(runs: Iterable[_Run], seconds: float) -> None:
+    """End what still runs: gently, then for good. What hangs in the kernel is left behind."""
+    left = [run for run in runs if run.process and run.process.poll() is None]
+    for number, patience in ((signal.SIGTERM, _TO_STOP), (signal.SIGKILL, _TO_DIE)):
+        for run in left:
+            run.problem = f"it did not end within {spoken(seconds)} and was stopped"
+            with contextlib.suppress(ProcessLookupError):
+                if run.process:
+                    os.killpg(run.process.pid, number)
+        _wait(left, patience)
+        left = [run for run in left if run.process and run.process.poll() is None]
+
+
+def _result(thread: str, run: _Run) -> ThreadResult:
+    exit_code = run.process.poll() if run.process else None
+    lines = tuple(line for line in _text(run.stderr).splitlines() if line.strip())
+    result = _last_json(_text(run.stdout))
+    return ThreadResult(thread, exit_code, lines, result, _failure(thread, run.problem, exit_code, result, lines))
+
+
+def _text(stream: IO[bytes]) -> str:
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, size - _MOST))
+    return stream.read(_MOST).decode("utf-8", errors="replace")
+
+
+def _last_json(text: str) -> dict[str, Any]:
+    with contextlib.suppress(ValueError, IndexError):
+        found = json.loads(text.splitlines()[-1])
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _failure(
+    thread: str, problem: str, exit_code: int | None, result: Mapping[str, Any], lines: Sequence[str]
+) -> BackupError | None:
+    if problem:
+        return TryAgain(problem, remedy="see what it waited for, then run again", subject=thread)
+    if isinstance(told := result.get("failure"), dict):
+        return _error(exit_code)(
+            told["problem"], remedy=told["remedy"], doing=told["doing"], subject=told["subject"] or thread
+        )
+    if exit_code == 0 and result:
+        return None
+    if not result:
+        last = lines[-1] if lines else f"exit code {exit_code}"
+        return BackupError(
+            f"the command gave no result ({last})", remedy="run it at a terminal and report what it says", subject=thread
+        )
+    return _error(exit_code)(
+        lines[-1] if lines else f"exit code {exit_code}", remedy="see what it said before", subject=thread
+    )
+
+
+def _error(exit_code: int | None) -> type[BackupError]:
+    return next((error for error in _ERRORS if int(error.exit_code) == exit_code), BackupError)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of one column on platform host: what lies there, what a user may see of it, and how it becomes what is wanted.
+
+<app_host_directory>/<app>/
+    column.json                      marks the folder as a column
+    drill-identity.txt               made once, never replaced
+    <source>.password
+    units/fanout-<app>.*             for systemd, which links to them
+    <destination>/thread.json
+    <destination>/key.json           of kind b2 it belongs to b2_application_key alone
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from ...contract.errors import ConfigurationError
+from ...contract.thread import IDENTITY_FILE, KEY_FILE
+from ...files import make_private_folder, remove_file, write_private
+
+COLUMN_FILE = "column.json"
+THREAD_FILE = "thread.json"
+UNITS = "units"
+PRIVATE = 0o600
+_PATTERNS = (
+    COLUMN_FILE, IDENTITY_FILE, "*.password", f"*/{THREAD_FILE}", f"*/{KEY_FILE}",
+    f"{UNITS}/fanout-*.service", f"{UNITS}/fanout-*.timer",
+)  # fmt: skip
+_FOLDER_MODE = 0o700
+
+
+@dataclass(frozen=True)
+class File:
+    """A file's text and mode. The text of a secret file is shown to nobody."""
+
+    text: str = field(repr=False)
+    mode: int = PRIVATE
+
+
+# By path relative to the column's folder.
+Files = Mapping[str, File]
+
+
+@dataclass(frozen=True)
+class State:
+    """A column's folder: its files, the modes of its folders ("" is the column's own), and which of them hold more."""
+
+    files: Files
+    folders: Mapping[str, int]
+    shared: frozenset[str] = frozenset()
+
+
+def read_state(folder: Path) -> State:
+    """Return what lies in the column's folder. Raise ConfigurationError if it cannot be read."""
+    try:
+        if not folder.is_dir():
+            return State({}, {})
+        paths = [path for pattern in _PATTERNS for path in folder.glob(pattern)]
+        files = {str(path.relative_to(folder)): _read(path) for path in sorted(paths)}
+        ours = {"", *(_parent(name) for name in files), *_empty_folders(folder)}
+        folders = {name: (folder / name).stat().st_mode & 0o777 for name in sorted(ours)}
+        shared = frozenset(name for name in folders if _holds_more(folder / name, folder, files))
+        return State(files, folders, shared)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{error.filename} cannot be read ({error.strerror})", remedy="run as the user who owns the column's folder"
+        ) from None
+
+
+def _read(path: Path) -> File:
+    # A damaged file must not stop the roll-out that mends it.
+    return File(path.read_bytes().decode("utf-8", errors="replace"), path.stat().st_mode & 0o7777)
+
+
+def _empty_folders(folder: Path) -> Iterable[str]:
+    """A key that was deleted, or a roll-out that died, leaves an empty folder."""
+    return (path.name for path in folder.iterdir() if path.is_dir() and not any(path.iterdir()))
+
+
+def _holds_more(path: Path, folder: Path, files: Files) -> bool:
+    return any(not item.is_dir() and str(item.relative_to(folder)) not in files for item in path.iterdir())
+
+
+def _parent(name: str) -> str:
+    parent = str(PurePosixPath(name).parent)
+    return "" if parent == "." else parent
+
+
+def wanted_state(files: Files, found: State) -> State:
+    """Return the state in which exactly `files` are there. A folder with anything else in it stays."""
+    parents = {"", *(_parent(name) for name in files)}
+    kept = {name: mode for name, mode in found.folders.items() if name in found.shared}
+    return State(files, {**kept, **dict.fromkeys(sorted(parents), _FOLDER_MODE)}, found.shared)
+
+
+def apply(folder: Path, before: State, after: State) -> None:
+    """Turn the state `before` into the state `after`: what is new first, so that a crash leaves nothing half removed."""
+    for name in sorted(after.folders):
+        make_private_folder(folder / name)
+    for name, file in after.files.items():
+        path, old = folder / name, before.files.get(name)
+        if old is None or old.text != file.text:
+            write_private(path, file.text)
+        if path.stat().st_mode & 0o7777 != file.mode:
+            path.chmod(file.mode)
+    for name in before.files.keys() - after.files.keys():
+        remove_file(folder / name)
+    for name in sorted(before.folders.keys() - after.folders.keys(), reverse=True):
+        with contextlib.suppress(OSError):  # somebody put a file there meanwhile
+            (folder / name).rmdir()
+
+
+def shown(before: State, after: State) -> tuple[dict[str, object], dict[str, object]]:
+    """Return both states as a user may see them: everything but the text of secret files."""
+    return _shown(before, before), _shown(after, before)
+
+
+def _shown(state: State, before: State) -> dict[str, object]:
+    folders: dict[str, object] = {f"{name or '.'}/": {"mode": f"{mode:04o}"} for name, mode in state.folders.items()}
+    files: dict[str, object] = {
+        name: {"mode": f"{file.mode:04o}", "content": _content(name, file, before.files.get(name))}
+        for name, file in state.files.items()
+    }
+    return folders | files
+
+
+def _content(name: str, file: File, old: File | None) -> object:
+    if is_secret(name):
+        return "<set>" if old is None or old.text == file.text else "<changed>"
+    if name.endswith(".json"):
+        with contextlib.suppress(ValueError):
+            return json.loads(file.text)
+    return file.text.splitlines()
+
+
+def is_secret(name: str) -> bool:
+    """Whether the text of a column's file is shown to nobody."""
+    return name == IDENTITY_FILE or name.endswith((".password", f"/{KEY_FILE}"))

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the files of a column have to be. Every thread is planned for itself, so that one that cannot be leaves the others."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from ...contract import keys, thread
+from ...contract.app import Column
+from ...contract.errors import BackupError, ConfigurationError, about
+from ...contract.keys import KeyFile, StoredKey
+from ...contract.record import decode_json, encode_json
+from ...contract.thread import (
+    IDENTITY_FILE,
+    KEY_FILE,
+    B2Destination,
+    DirectoryDestination,
+    S3Destination,
+    Thread,
+)
+from ...destinations.marker import NAME as MARKER
+from ...encryption import new_identity, recipient_of
+from .files import COLUMN_FILE, THREAD_FILE, UNITS, File, Files
+from .markers import UNBORN, Onboarding, onboard
+from .units import unit_files, unit_name
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Mark:
+    """column.json: what makes a folder a column, for whoever looks for columns that no inventory claims."""
+
+    format: int
+    app: str
+    platform: str
+    destinations: tuple[str, ...]
+
+
+@dataclass
+class Plan:
+    """The wanted files; the markers, by path, that a roll-out makes; what a user should know; threads that have to wait."""
+
+    files: dict[str, File] = field(default_factory=dict)
+    markers: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    failures: list[BackupError] = field(default_factory=list)
+
+
+def plan(column: Column, found: Files, fanout: Path, *, check_mode: bool, root: bool) -> Plan:
+    """Return what a roll-out of `column` makes out of the files `found`.
+
+    Markers of new directory destinations are made here, but not in check mode. Raise ConfigurationError when the drill
+    identity is damaged: it is never replaced, since older copies can be decrypted by it alone.
+    """
+    planned = Plan()
+    mark = Mark(FORMAT, column.app, column.platform, tuple(column.destinations))
+    planned.files[COLUMN_FILE] = File(encode_json(mark))
+    recipient = _identity(column, found, planned, check_mode)
+    if (password := column.secrets.app_database_password) is not None:
+        planned.files.update({f"{source.name}.password": File(password + "\n") for source in column.sources})
+    onboarded = _onboarded(column, found, planned, check_mode)
+    markers = {name: onboarding.id for name, onboarding in onboarded.items()}
+    for rendered in column.threads(recipient, {**dict.fromkeys(column.destinations, ""), **markers}):
+        with _gathered(column, rendered.name, planned):
+            if isinstance(rendered.destination, DirectoryDestination) and not rendered.destination.marker:
+                _keep(column, rendered.name, found, planned)
+                continue
+            planned.files |= _thread_files(column, rendered, found, fanout, root)
+    _leave_minted_keys(column, found, planned)
+    return planned
+
+
+@contextlib.contextmanager
+def _gathered(column: Column, destination: str, planned: Plan) -> Iterator[None]:
+    try:
+        with about(f"{column.app}/{destination}", "rolling out"):
+            yield
+    except BackupError as error:
+        planned.failures.append(error)
+
+
+def _identity(column: Column, found: Files, planned: Plan, check_mode: bool) -> str:
+    """Plan the drill identity and return its public half."""
+    known = found.get(IDENTITY_FILE)
+    if known is not None:
+        # Its mode is put right, its text never touched.
+        planned.files[IDENTITY_FILE] = File(known.text)
+        return recipient_of(known.text, str(PurePosixPath(column.folder) / IDENTITY_FILE))
+    if any(name.endswith(f"/{THREAD_FILE}") for name in found):
+        planned.warnings.append(
+            f"{column.app}: {IDENTITY_FILE} is gone, and a new one is made: older copies can only be decrypted with the"
+            " recovery identity"
+        )
+    text = new_identity()
+    planned.files[IDENTITY_FILE] = File(text)
+    return UNBORN if check_mode else recipient_of(text, IDENTITY_FILE)
+
+
+def _onboarded(column: Column, found: Files, planned: Plan, check_mode: bool) -> dict[str, Onboarding]:
+    """Return what is known of each directory destination. One that is not as it was keeps the id that it had."""
+    known = {}
+    for name, where in column.destinations.items():
+        if not isinstance(where, DirectoryDestination):
+            continue
+        recorded = _recorded(found.get(f"{name}/{THREAD_FILE}"), where.path)
+        if recorded is not None:
+            known[name] = Onboarding(recorded)
+        with _gathered(column, name, planned):
+            known[name] = onboard(Path(where.path), recorded, check_mode)
+            if known[name].new:
+                planned.markers.append(str(PurePosixPath(where.path) / MARKER))
+            planned.warnings += [f"{column.app}/{name}: {warning}" for warning in known[name].warnings]
+    return known
+
+
+def _recorded(earlier: File | None, path: str) -> str | None:
+    """Return the marker id that an earlier roll-out found at the same path."""
+    if earlier is None:
+        return None
+    try:
+        where = decode_json(Thread, earlier.text, THREAD_FILE).destination
+    except ConfigurationError:
+        return None  # damaged, and about to be written anew
+    return where.marker if isinstance(where, DirectoryDestination) and where.path == path else None
+
+
+def _thread_files(column: Column, rendered: Thread, found: Files, fanout: Path, root: bool) -> dict[str, File]:
+    name = rendered.name
+    files = {f"{name}/{THREAD_FILE}": File(thread.render(rendered))}
+    files |= unit_files(column, name, fanout, root=root)
+    if isinstance(rendered.destination, S3Destination):
+        place = f"{name}/{KEY_FILE}"
+        if place in found and _minted(found[place]):
+            raise ConfigurationError(
+                f"{place} holds a key of Backblaze B2, and the destination is now of kind s3",
+                remedy="run b2_application_key first, as playbooks/site.yml does: it deletes that key",
+            )
+        files[place] = File(keys.render(KeyFile(current=_s3_key(column, name, rendered.destination))))
+    return files
+
+
+def _s3_key(column: Column, name: str, bucket: S3Destination) -> StoredKey:
+    given = column.secrets.app_s3_keys.get(name)
+    if given is None:
+        raise ConfigurationError(f"app_s3_keys.{name} is missing", remedy=f"set app_s3_keys.{name}, vaulted")
+    return StoredKey(
+        kind="s3",
+        key_id=given.access_key_id,
+        secret=given.secret_access_key,
+        endpoint=bucket.endpoint,
+        region=bucket.region,
+        bucket=bucket.bucket,
+        prefix=column.prefix,
+    )
+
+
+def _keep(column: Column, name: str, found: Files, planned: Plan) -> None:
+    """A thread that cannot be rolled out stays as it is."""
+    ours = (f"{name}/{THREAD_FILE}", f"{name}/{KEY_FILE}")
+    unit = f"{UNITS}/{unit_name(column, name)}."
+    planned.files |= {path: file for path, file in found.items() if path in ours or path.startswith(unit)}
+
+
+def _leave_minted_keys(column: Column, found: Files, planned: Plan) -> None:
+    """What b2_application_key wrote is its own: it stays, also where the destination left the inventory."""
+    planned.files |= minted_keys(found)
+    for path in minted_keys(found):
+        name = str(PurePosixPath(path).parent)
+        if not isinstance(column.destinations.get(name), B2Destination):
+            planned.warnings.append(f"{column.app}/{name}: {left_key(path, found[path])}")
+
+
+def minted_keys(found: Files) -> dict[str, File]:
+    """Return the key files that only b2_application_key may change, and those that nobody can read."""
+    return {path: file for path, file in found.items() if path.endswith(f"/{KEY_FILE}") and _minted(file)}
+
+
+def left_key(path: str, file: File) -> str:
+    """Return what to tell a user about a minted key that this column no longer uses."""
+    try:
+        current = keys.parse(file.text.encode(), path).current
+    except ConfigurationError:
+        return f"{path} stays and cannot be read. Remedy: look for its key at Backblaze and delete both"
+    key_id = current.key_id if current else "none"
+    return f"{path} stays with the key {key_id}. Remedy: run b2_application_key, which deletes both"
+
+
+def _minted(file: File) -> bool:
+    try:
+        return keys.parse(file.text.encode(), KEY_FILE).api_url is not None
+    except ConfigurationError:
+        return True

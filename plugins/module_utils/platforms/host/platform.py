@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Platform `host`: the machine that runs the playbook, where systemd starts the command `fanout` for each thread."""
+
+from __future__ import annotations
+
+from .acts import backup, columns, drill, info, probe
+from .roll_out import absent, present
+
+__all__ = ["absent", "backup", "columns", "drill", "info", "present", "probe"]

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rolling a column out on this machine, and taking it away again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ...contract.app import Column
+from ...contract.errors import BackupError, about
+from ...contract.thread import IDENTITY_FILE
+from ...encryption import recipient
+from ...files import locked_folder, make_private_folder
+from ..base import Change, joined
+from . import systemd
+from .command import executable
+from .files import UNITS, File, State, apply, read_state, shown, wanted_state
+from .plan import left_key, minted_keys, plan
+from .units import unit_name
+
+_IDLE = "systemd does not run here: the timers of columns are written, but nothing starts them"
+_SESSION = "the timers of columns stop when this user logs out. Remedy: loginctl enable-linger"
+
+
+def present(column: Column, check_mode: bool) -> Change:
+    """See Platform.present."""
+    with about(column.app, "rolling out"):
+        for text in column.variables.app_recovery_recipients:
+            recipient(text)
+        fanout = executable()
+        with _held(column, check_mode) as before:
+            planned = plan(column, before.files, fanout, check_mode=check_mode, root=os.geteuid() == 0)
+            after = wanted_state(planned.files, before)
+            machine = systemd.this_machine()
+            roll_out = _RollOut(column, before, after, machine)
+            shown_before, shown_after = roll_out.shown(planned.failures)
+            shown_after |= {marker: {"content": "<set>"} for marker in planned.markers}
+            if not check_mode:
+                roll_out.apply(planned.failures)
+    warnings = [*planned.warnings]
+    if machine is None:
+        warnings.append(_IDLE)
+    elif systemd.ends_with_the_session():
+        warnings.append(_SESSION)
+    return Change(shown_before, shown_after, tuple(warnings), joined(planned.failures))
+
+
+def absent(column: Column, check_mode: bool) -> Change:
+    """See Platform.absent."""
+    with about(column.app, "removing its column"):
+        if not Path(column.folder).is_dir():
+            return Change({}, {})
+        with _held(column, check_mode) as before:
+            left = minted_keys(before.files)
+            identity = {name: file for name, file in before.files.items() if name == IDENTITY_FILE}
+            after = wanted_state({**identity, **left}, before)
+            failures: list[BackupError] = []
+            roll_out = _RollOut(column, before, after, systemd.this_machine())
+            shown_before, shown_after = roll_out.shown(failures)
+            if not check_mode:
+                roll_out.apply(failures)
+    warnings = [f"{column.app}: {left_key(path, file)}" for path, file in left.items()]
+    if identity and shown_before != shown_after:
+        warnings.append(f"{column.app}: {column.folder / IDENTITY_FILE} stays: it decrypts the backups, which stay too")
+    return Change(shown_before, shown_after, tuple(warnings), joined(failures))
+
+
+@contextlib.contextmanager
+def _held(column: Column, check_mode: bool) -> Iterator[State]:
+    """Yield the column's state, and keep other roll-outs of it out meanwhile."""
+    folder = Path(column.folder)
+    if check_mode:
+        yield read_state(folder)
+        return
+    existed = folder.is_dir()
+    if not existed:
+        make_private_folder(folder)
+    with locked_folder(folder):
+        yield read_state(folder) if existed else State({}, {})
+
+
+class _RollOut:
+    """One change of a column's files and of the units that systemd runs."""
+
+    def __init__(self, column: Column, before: State, after: State, machine: systemd.Systemd | None) -> None:
+        self._column = column
+        self._folder = Path(column.folder)
+        self._before = before
+        self._after = after
+        self._machine = machine
+        self._unused: set[str] = set()
+
+    def shown(self, failures: list[BackupError]) -> tuple[dict[str, object], dict[str, object]]:
+        """Return both states as a user may see them. Units that systemd cannot take over are failures of their threads."""
+        before, after = shown(self._before, self._after)
+        if self._machine is None:
+            return before, after
+        for name in sorted(_units(self._before.files) | _units(self._after.files)):
+            with self._gathered(name, failures):
+                used = self._machine.in_use(self._folder / name)
+                before["systemd"] = {**_mapping(before.get("systemd")), name: used}
+                if name in _units(self._after.files):
+                    after["systemd"] = {**_mapping(after.get("systemd")), name: True}
+                    if not used:
+                        self._unused.add(name)
+        return before, after
+
+    def apply(self, failures: list[BackupError]) -> None:
+        """Make it so."""
+        gone = _units(self._before.files) - _units(self._after.files)
+        if self._machine and gone:
+            with self._gathered(min(gone), failures):
+                self._machine.drop(self._folder / name for name in sorted(gone))
+        apply(self._folder, self._before, self._after)
+        if self._machine:
+            self._use(self._machine, failures)
+
+    def _use(self, machine: systemd.Systemd, failures: list[BackupError]) -> None:
+        changed = {
+            name
+            for name in _units(self._after.files) & _units(self._before.files)
+            if self._before.files[name].text != self._after.files[name].text
+        }
+        for destination in self._column.destinations:
+            prefix = f"{UNITS}/{unit_name(self._column, destination)}."
+            unused = sorted(name for name in self._unused if name.startswith(prefix))
+            timers = [Path(name).name for name in sorted(changed - self._unused) if name.startswith(prefix)]
+            if not unused and not timers:
+                continue
+            with self._gathered(f"{prefix}timer", failures):
+                if timers:
+                    machine.reload([name for name in timers if name.endswith(".timer")])
+                machine.use(self._folder / name for name in unused)
+
+    @contextlib.contextmanager
+    def _gathered(self, unit: str, failures: list[BackupError]) -> Iterator[None]:
+        """Let an error be one of the thread whose unit this is."""
+        app, _, rest = Path(unit).name.removeprefix("fanout-").partition(".")
+        try:
+            with about(f"{app}/{rest.partition('.')[0]}", "handing it to systemd"):
+                yield
+        except BackupError as error:
+            failures.append(error)
+
+
+def _units(files: Mapping[str, File]) -> set[str]:
+    return {name for name in files if name.startswith(f"{UNITS}/fanout-")}
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return dict(value) if isinstance(value, Mapping) else {}

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The systemd units of one column: a service and a timer for each thread, and for each destination that is drilled."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from ...contract.app import Column
+from ...contract.schedule import Schedule
+from ...contract.thread import DirectoryDestination
+from .files import THREAD_FILE, UNITS, File
+
+# systemd's own end of a run. The command ends itself at its deadline; this is for one that hangs in the kernel.
+MARGIN = 60
+_MODE = 0o644
+_HEADER = "# Written by fanout.backup: the next roll-out overwrites every change.\n"
+# Nothing here may take away what a run needs: a drill started by root runs its scratch server as another user, a source
+# may listen on a socket in /tmp (so no PrivateTmp), a copy may lie anywhere.
+_HARDENED = """\
+NoNewPrivileges=yes
+LockPersonality=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+"""
+# These need a mount namespace, which the service manager of an ordinary user cannot make everywhere.
+_HARDENED_ROOT = """\
+ProtectSystem=full
+ProtectControlGroups=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+"""
+# What ProtectSystem=full makes read-only.
+_PROTECTED = ("/boot", "/efi", "/etc", "/usr")
+
+
+def unit_files(column: Column, destination: str, fanout: Path, *, root: bool) -> dict[str, File]:
+    """Return the units of one thread by path relative to the column's folder. `fanout` is the command's absolute path."""
+    thread = column.thread_folder(destination) / THREAD_FILE
+    name = unit_name(column, destination)
+    hardened = _HARDENED + (_HARDENED_ROOT + _writable(column, destination) if root else "")
+
+    def pair(name: str, what: str, command: str, schedule: Schedule) -> dict[str, File]:
+        timeout = column.limits.deadline + MARGIN
+        service = _service(what, f":{quoted(fanout)} {command} --thread {quoted(thread)}", timeout, hardened)
+        return {
+            f"{UNITS}/{name}.service": File(service, _MODE),
+            f"{UNITS}/{name}.timer": File(_timer(what, schedule.on_calendar()), _MODE),
+        }
+
+    units = pair(name, f"Backup of {column.app} to {destination}", "backup", column.schedule_of(destination))
+    if destination in column.drill_destinations:
+        what = f"Drill of {column.app} from {destination}"
+        units |= pair(f"{name}.drill", what, "drill", column.drill_schedule(destination))
+    return units
+
+
+def unit_name(column: Column, destination: str) -> str:
+    """Return the name of a thread's units, without suffix. Labels hold no dots, so that no two threads share one."""
+    return f"fanout-{column.app}.{destination}"
+
+
+def quoted(path: Path | PurePosixPath) -> str:
+    """Return one word of a command line as systemd reads it. A colon before the command keeps it from expanding $."""
+    text = str(path)
+    for character, escaped in (("\\", "\\\\"), ('"', '\\"'), ("%", "%%"), ("\n", "\\n")):
+        text = text.replace(character, escaped)
+    return f'"{text}"'
+
+
+def _writable(column: Column, destination: str) -> str:
+    paths = [column.variables.app_scratch_directory]
+    where = column.destinations[destination]
+    if isinstance(where, DirectoryDestination):
+        paths.append(where.path)
+    # Named only where it is needed: setting it up touches the path, and a dead mount would hang there.
+    return "".join(
+        f"ReadWritePaths=-{quoted(PurePosixPath(path))}\n"
+        for path in paths
+        if any(PurePosixPath(path).is_relative_to(protected) for protected in _PROTECTED)
+    )
+
+
+def _service(what: str, command: str, timeout: int, hardened: str) -> str:
+    return f"""{_HEADER}[Unit]
+Description={what}
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=oneshot
+ExecStart={command}
+TimeoutStartSec={timeout}
+# Only the command is told to stop: it ends its own children in order. What is left after it is killed.
+KillMode=mixed
+UMask=0077
+Nice=10
+IOSchedulingClass=best-effort
+IOSchedulingPriority=7
+{hardened}"""
+
+
+def _timer(what: str, on_calendar: str) -> str:
+    return f"""{_HEADER}[Unit]
+Description={what}
+
+[Timer]
+OnCalendar={on_calendar}
+# A run that was missed while the machine was off is made up for.
+Persistent=true
+AccuracySec=1s
+
+[Install]
+WantedBy=timers.target
+"""

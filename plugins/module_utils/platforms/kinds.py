@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of platforms. A new platform is a new module with these functions, and one line in this table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from ..contract.app import Column
+from .base import Change, ThreadResult
+
+
+class Platform(Protocol):
+    """The functions of one platform's module. `destinations` are names of the column's own destinations."""
+
+    def present(self, column: Column, check_mode: bool) -> Change:
+        """Roll the column out. One thread that cannot be rolled out keeps no other from it."""
+
+    def absent(self, column: Column, check_mode: bool) -> Change:
+        """Stop the column and remove it. Backups, and the identity that decrypts them, stay."""
+
+    def backup(self, column: Column, destinations: Sequence[str], accept_shrink: bool) -> list[ThreadResult]:
+        """Make a backup in each thread now, all at once, and wait for the end of each."""
+
+    def drill(self, column: Column, destinations: Sequence[str], at: str | None) -> list[ThreadResult]:
+        """Drill the newest copy at each destination, or the newest one of the time `at` or before."""
+
+    def probe(
+        self, column: Column, destinations: Sequence[str], neighbours: Sequence[str], tamper: bool
+    ) -> list[ThreadResult]:
+        """Prove what each thread's key and login reach, and that they do not reach the prefixes of `neighbours`."""
+
+    def info(self, column: Column) -> list[ThreadResult]:
+        """Look at the copies of each thread. `failure` is why one could not be looked at."""
+
+    def columns(self, column: Column) -> list[str]:
+        """Return the names of all apps that are rolled out where this column is, or would be."""
+
+
+def platform_of(column: Column) -> Platform:
+    """Return the module of a column's platform."""
+    from .host import platform as host
+
+    return cast(Platform, {"host": host}[column.platform])

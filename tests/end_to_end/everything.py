@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A server with the database of schemas/everything.sql, and a thread that backs it up into a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fanout.contract.thread import (
+    DirectoryDestination,
+    Limits,
+    PostgresqlSource,
+    Query,
+    Recipients,
+    Thread,
+)
+from fanout.destinations.marker import read_marker, write_marker
+from fanout.encryption import new_identity, recipient_of
+from tests.sandbox.postgresql import PostgresServer, throwaway
+
+PASSWORD = "pw-of-the-owner-in-tests"
+_SCHEMAS = Path(__file__).parent / "schemas"
+_ROLES = '''
+CREATE ROLE owner LOGIN PASSWORD 'pw-of-the-owner-in-tests';
+CREATE ROLE reader;
+CREATE ROLE "Büro ""Lesen""";
+CREATE ROLE writer LOGIN CONNECTION LIMIT 3;
+GRANT reader TO writer WITH ADMIN OPTION;
+ALTER ROLE owner SET search_path = public, shop;
+'''
+
+
+@dataclass(frozen=True)
+class Everything:
+    """A running server of one major version that holds the database `everything`."""
+
+    server: PostgresServer
+    folder: Path
+
+    def thread(self, **changes: object) -> Thread:
+        """Return a thread from the database, as its owner, to a folder that is made as a NAS would be onboarded."""
+        nas = self.folder / "nas"
+        if not nas.exists():
+            nas.mkdir(mode=0o700)
+            write_marker(nas)
+            (self.folder / "identity").write_text(new_identity())
+            (self.folder / "password").write_text(PASSWORD)
+        source = PostgresqlSource(
+            kind="postgresql",
+            name="database",
+            database="everything",
+            host=self.server.host,
+            port=self.server.port,
+            user="owner",
+            password_file=str(self.folder / "password"),
+            binaries=(str(self.server.binaries),),
+        )
+        settings: dict[str, object] = {
+            "format": 1,
+            "app": "everything",
+            "name": "nas",
+            "prefix": "everything/",
+            "destination": DirectoryDestination("directory", str(nas), read_marker(nas)),
+            "sources": (source,),
+            "recipients": Recipients(
+                recipient_of((self.folder / "identity").read_text(), "identity"),
+                (recipient_of(new_identity(), "recovery"),),
+            ),
+            "limits": Limits(fresh_within=3600, drilled_within=3600, deadline=600, objective=60),
+            "scratch_directory": str(self.folder / "scratch"),
+            "identity_file": str(self.folder / "identity"),
+            "queries": (Query("users", 'SELECT count(*) FROM "user"'),),
+        }
+        return Thread(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def everything(major: int) -> Iterator[Everything]:
+    """Start a server of `major`, fill it, and remove all of it afterwards."""
+    with throwaway(major) as server, tempfile.TemporaryDirectory(prefix="fanout-test-", dir="/var/tmp") as folder:
+        Path(folder).chmod(0o711)  # the account of scratch servers has to pass through
+        with server.connect(autocommit=True) as connection:
+            connection.execute(_ROLES)
+            connection.execute("CREATE DATABASE everything OWNER owner")
+            connection.execute("REVOKE CONNECT ON DATABASE everything FROM PUBLIC")
+        with server.connect("everything", "owner", PASSWORD, autocommit=True) as connection:
+            connection.execute((_SCHEMAS / "everything.sql").read_text())
+        with server.connect("everything", autocommit=True) as connection:
+            connection.execute((_SCHEMAS / "superuser.sql").read_text())
+        yield Everything(server, Path(folder))

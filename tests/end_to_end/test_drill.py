@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A drill passes what was backed up, and names whatever is not as it was."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fanout.backup import backup
+from fanout.contract.errors import Exit
+from fanout.contract.thread import Query, Thread
+from fanout.contract.verdict import drill_line
+from fanout.drill import DrillResult, drill
+from fanout.sources.postgresql import restore
+from fanout.sources.postgresql.connection import connect
+from fanout.sources.postgresql.server import Server
+
+from .everything import Everything, everything
+
+
+@pytest.fixture(scope="module", params=[16, 18, 15])
+def any_major(request: pytest.FixtureRequest) -> Iterator[Everything]:
+    with everything(request.param) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Everything]:
+    """Version 15 comes from the distribution and has amcheck, which the wheel's servers lack."""
+    with everything(15) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def backed_up(lab: Everything) -> Thread:
+    thread = lab.thread()
+    backup(thread)
+    return thread
+
+
+def damaged(monkeypatch: pytest.MonkeyPatch, sql: str) -> None:
+    """Let the damage happen in the scratch database between its restore and its comparison."""
+    original = restore.pg_restore
+
+    def and_then(server: Server, archive: Path, folder: Path) -> str:
+        said = original(server, archive, folder)
+        with contextlib.closing(connect(server.source, "damage")) as connection:
+            for statement in sql.split(";;"):
+                connection.execute(statement.encode())
+        return said
+
+    monkeypatch.setattr(restore, "pg_restore", and_then)
+
+
+def found(result: DrillResult) -> set[tuple[str, str]]:
+    return {(finding.check, finding.subject) for finding in result.findings}
+
+
+def test_an_undamaged_copy_of_every_kind_of_object_passes_without_a_finding(any_major: Everything) -> None:
+    thread = any_major.thread()
+    made = backup(thread)
+    result = drill(thread, live={"users": "5"})
+    assert found(result) == set()
+    assert (result.verdict.result, result.exit_code) == ("pass", Exit.OK)
+    assert (result.verdict.tables, result.verdict.rows) == (made.manifest.tables, made.manifest.rows)
+    assert [str(comparison) for comparison in result.comparisons] == ["users: restored 4, in the dump 4, live 5"]
+    assert "digests match" in drill_line(result.verdict, ())
+    assert list((Path(thread.scratch_directory)).iterdir()) == [], "scratch is empty again"
+
+
+DAMAGES = {
+    "D01 a row is deleted": (
+        "DELETE FROM shop.orders WHERE id = 77",
+        {("rows", "shop.orders")},
+    ),
+    "D02 a text is changed": (
+        "ALTER TABLE shop.orders DISABLE TRIGGER touch;;"
+        "UPDATE shop.hashed_0 SET body = 'other' WHERE id = (SELECT min(id) FROM shop.hashed_0)",
+        {("data", "shop.hashed_0"), ("schema", "TRIGGER shop.\"orders touch\"")},
+    ),
+    "D03 a bit of a bytea is flipped": (
+        "UPDATE shop.customer SET token = set_bit(token, 5, 1 - get_bit(token, 5)) WHERE id = 500",
+        {("data", "shop.customer")},
+    ),
+    "D04 a float moves by its last digit": (
+        "UPDATE shop.customer SET score = score + 1e-16 * 8 WHERE id = 13",
+        {("data", "shop.customer")},
+    ),
+    "D05 a row is deleted and inserted again": (
+        "WITH gone AS (DELETE FROM shop.hashed_1 WHERE id = (SELECT min(id) FROM shop.hashed_1) RETURNING *)"
+        " INSERT INTO shop.hashed_1 SELECT * FROM gone",
+        {("data", "shop.hashed_1")},
+    ),
+    "D06 a row lies in the wrong partition": (
+        "ALTER TABLE shop.hashed DETACH PARTITION shop.hashed_0;;"
+        "WITH gone AS (DELETE FROM shop.hashed_1 WHERE id = (SELECT min(id) FROM shop.hashed_1) RETURNING *)"
+        " INSERT INTO shop.hashed_0 SELECT * FROM gone;;"
+        "ALTER TABLE shop.hashed DETACH PARTITION shop.hashed_1",
+        {
+            ("rows", "shop.hashed_0"),
+            ("rows", "shop.hashed_1"),
+            ("schema", "TABLE ATTACH shop.hashed_0"),
+            ("schema", "TABLE ATTACH shop.hashed_1"),
+        },
+    ),
+    "D07 a table is emptied": ("TRUNCATE shop.child", {("rows", "shop.child")}),
+    "D08 an index is dropped": ("DROP INDEX shop.orders_total", {("schema", "INDEX shop.orders_total")}),
+    "D09 a foreign key is dropped": (
+        "ALTER TABLE shop.orders DROP CONSTRAINT orders_customer_fkey",
+        {("schema", 'FK CONSTRAINT shop."orders orders_customer_fkey"')},
+    ),
+    "D10 a foreign key is not valid": (
+        "ALTER TABLE shop.orders DROP CONSTRAINT orders_customer_fkey, ADD CONSTRAINT orders_customer_fkey FOREIGN KEY"
+        " (customer) REFERENCES shop.customer ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED NOT VALID",
+        {("schema", 'FK CONSTRAINT shop."orders orders_customer_fkey"')},
+    ),
+    "D11 a sequence starts anew": ("SELECT setval('shop.ticket', 100, false)", {("sequence", "shop.ticket")}),
+    "D12 a view is dropped": (
+        "DROP VIEW shop.paid",
+        {("schema", "VIEW shop.paid"), ("schema", 'ACL shop."TABLE paid"')},
+    ),
+    "D13 a function has another body": (
+        "CREATE OR REPLACE FUNCTION shop.add(a int, b int DEFAULT 1) RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE"
+        " AS 'SELECT a - b'",
+        {("schema", 'FUNCTION shop."add(integer, integer)"')},
+    ),
+    "D14 a trigger is disabled": (
+        "ALTER TABLE shop.orders DISABLE TRIGGER touch",
+        {("schema", 'TRIGGER shop."orders touch"')},
+    ),
+    "D15 a grant is revoked": (
+        "REVOKE SELECT ON shop.customer FROM reader",
+        {("schema", 'ACL shop."TABLE customer"')},
+    ),
+    "D16 a comment is gone": (
+        "COMMENT ON COLUMN shop.customer.born IS NULL",
+        {("schema", 'COMMENT shop."COLUMN customer.born"')},
+    ),
+    "D17 a policy is dropped": (
+        "DROP POLICY only_own ON shop.customer",
+        {("schema", 'POLICY shop."customer only_own"')},
+    ),
+    "D20 a materialised view is empty": (
+        "REFRESH MATERIALIZED VIEW shop.totals WITH NO DATA",
+        {("materialized view", "shop.totals")},
+    ),
+    "D21 a default is dropped": (
+        "ALTER TABLE shop.orders ALTER COLUMN state DROP DEFAULT",
+        {("schema", "TABLE shop.orders")},
+    ),
+    "D22 a table has another owner": (
+        "ALTER TABLE shop.empty OWNER TO writer",
+        {("schema", "TABLE shop.empty")},
+    ),
+    "D23 a row is missing from an index": (
+        "UPDATE pg_index SET indisready = false WHERE indexrelid = 'shop.dropped_lookup'::regclass;;"
+        "WITH gone AS (DELETE FROM shop.dropped WHERE a = 3 RETURNING *) INSERT INTO shop.dropped SELECT * FROM gone;;"
+        "UPDATE pg_index SET indisready = true WHERE indexrelid = 'shop.dropped_lookup'::regclass",
+        {("index", "shop.dropped_lookup")},
+    ),
+    "a table is missing": (
+        'DROP TABLE "user"',
+        {
+            ("data", "public.user"),
+            ("schema", "TABLE public.user"),
+            ("schema", "SEQUENCE public.user_id_seq"),
+            ("schema", "SEQUENCE OWNED BY public.user_id_seq"),
+            ("schema", 'DEFAULT public."user id"'),
+            ("schema", 'CONSTRAINT public."user user_pkey"'),
+            ("sequence", "public.user_id_seq"),
+            ("query", "users"),
+        },
+    ),
+    "a table is too many": ("CREATE TABLE shop.extra (id int)", {("schema", "TABLE shop.extra")}),
+    "an extension is missing": ("DROP EXTENSION plpgsql CASCADE", None),
+    "a statistics object is dropped": ("DROP STATISTICS shop.orders_stats", {("schema", "STATISTICS shop.orders_stats")}),
+    "a storage mode is changed": (
+        "ALTER TABLE shop.customer ALTER COLUMN extra SET STORAGE MAIN",
+        {("schema", "TABLE shop.customer")},
+    ),
+    "a publication is dropped": ("DROP PUBLICATION news", None),
+    "an event trigger is disabled": (
+        "ALTER EVENT TRIGGER watching DISABLE",
+        {("schema", "EVENT TRIGGER watching")},
+    ),
+    "a rule is dropped": ("DROP RULE shout ON shop.empty", {("schema", 'RULE shop."empty shout"')}),
+    "a cast is dropped": ("DROP CAST (shop.state AS int)", {("schema", "CAST CAST (shop.state AS integer)")}),
+    "a default privilege is revoked": (
+        "ALTER DEFAULT PRIVILEGES FOR ROLE owner IN SCHEMA shop REVOKE SELECT ON TABLES FROM reader",
+        {("schema", 'DEFAULT ACL shop."DEFAULT PRIVILEGES FOR TABLES"')},
+    ),
+    "a role is missing": ("ALTER ROLE writer RENAME TO somebody", None),
+}
+
+
+@pytest.mark.parametrize(("sql", "expected"), DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_damaged_copy_fails_by_name_and_nothing_else_is_reported(
+    sql: str, expected: set[tuple[str, str]] | None, backed_up: Thread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged(monkeypatch, sql)
+    result = drill(backed_up)
+    print(*result.findings, sep="\n")
+    assert (result.verdict.result, result.exit_code) == ("fail", Exit.DATA_REFUSED)
+    assert result.findings[0].subject in drill_line(result.verdict, ())
+    if expected is not None:
+        assert found(result) == expected
