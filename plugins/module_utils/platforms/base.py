@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every platform answers with: the change of a roll-out, and one result for each thread that was told to do something."""
+"""What every platform answers with: the change of a roll-out, and one result for each thread that was told to act."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Change:
 class ThreadResult:
     """How the command ended for one thread ("forgejo/b2").
 
-    `lines` are what it said to people, `result` what it said to programs, `exit_code` is None if it could not be started
-    or did not die. `failure` is why the thread did not do what it was told, or None.
+    `lines` are what it said to people, `result` what it said to programs. `exit_code` is None if it did not start or
+    did not die. `failure` is why the thread did not do what it was told, or None.
     """
 
     thread: str

@@ -23,12 +23,14 @@ class Outcome:
     """What a module did, or in check mode would do.
 
     `before` and `after` are the whole truth about `changed` and about the diff; a module that only reads leaves them
-    out. `values` is what else it returns. None of them may hold a secret.
+    out. `values` is what else it returns. None of them may hold a secret. With a `failure` the module fails, and
+    returns all the same what it could do before.
     """
 
     before: object = None
     after: object = None
     values: Mapping[str, object] = field(default_factory=dict)
+    failure: BackupError | None = None
 
     def result(self, *, diff: bool) -> dict[str, Any]:
         """Return the module's result."""
@@ -40,19 +42,23 @@ class Outcome:
 
 def run(module: AnsibleModule, act: Callable[[AnsibleModule], Outcome]) -> None:
     """Do the module's work and exit with its outcome, or fail with one line that names the remedy. Never returns."""
-    failure: BackupError
+    failure: BackupError | None
+    result: dict[str, Any] = {}
     try:
-        result = act(module).result(diff=module._diff)  # noqa: SLF001 - Ansible has no public name for --diff
+        outcome = act(module)
+        result = outcome.result(diff=module._diff)  # noqa: SLF001 - Ansible has no public name for --diff
+        failure = outcome.failure
     except BackupError as error:
         failure = error
     except ImportError as error:
         failure = _missing_library(error)
     except Exception as error:  # noqa: BLE001 - a traceback could show a secret, and helps nobody in a table of apps
         failure = _bug(error)
-    else:
-        module.exit_json(**result)
     # Outside of the except blocks: inside, Ansible could add the exception's own text, which may hold anything.
-    module.fail_json(msg=str(failure), failure=failure.as_result())
+    if failure is None:
+        module.exit_json(**result)
+    else:
+        module.fail_json(msg=str(failure), failure=failure.as_result(), **result)
 
 
 def hide(module: AnsibleModule) -> Callable[[str], None]:

@@ -50,7 +50,7 @@ def drill(column: Column, destinations: Sequence[str], at: str | None) -> list[T
 
 @contextlib.contextmanager
 def _live_answers(column: Column, destinations: Sequence[str]) -> Iterator[Path | None]:
-    """Yield a file with the live answers to the column's queries, as drills read it, or None if there are no queries."""
+    """Yield a file with the live answers to the column's queries, as drills read it, or None if it has no queries."""
     if not column.variables.app_drill_queries:
         yield None
         return
@@ -69,12 +69,24 @@ def _live_answers(column: Column, destinations: Sequence[str]) -> Iterator[Path 
         Path(name).unlink()
 
 
-def probe(
-    column: Column, destinations: Sequence[str], neighbours: Sequence[str], tamper: bool
-) -> list[ThreadResult]:
+def probe(column: Column, destinations: Sequence[str], neighbours: Sequence[str], tamper: bool) -> list[ThreadResult]:
     """See Platform.probe."""
     arguments = [part for neighbour in neighbours for part in ("--neighbour", neighbour)]
-    return _run(column, "probe", destinations, (*arguments, *(("--tamper",) if tamper else ())))
+    ended = _run(column, "probe", destinations, (*arguments, *(("--tamper",) if tamper else ())))
+    return [_judged(each) for each in ended]
+
+
+def _judged(ended: ThreadResult) -> ThreadResult:
+    """A probe that did not pass: say which steps."""
+    bad = [step for step in ended.result.get("steps", ()) if step["outcome"] != "passed"]
+    if not bad or ended.failure is None:
+        return ended
+    failure = type(ended.failure)(
+        "; ".join(f"{step['name']}: {step['outcome']} ({step['detail']})" for step in bad),
+        remedy="where a step failed, use a key or a login that reaches less; where one was inconclusive, probe again",
+        subject=ended.thread,
+    )
+    return dataclasses.replace(ended, failure=failure)
 
 
 def info(column: Column) -> list[ThreadResult]:
@@ -103,14 +115,23 @@ def _run(
     commands = {
         f"{column.app}/{name}": (str(fanout), command, "--thread", str(file), *arguments)
         for name, file in files.items()
-        if file.exists()
+        if _is_there(file)
     }
     ended = run_all(commands, column.limits.deadline + MARGIN if seconds is None else seconds)
     return [ended.get(f"{column.app}/{name}") or _not_rolled_out(f"{column.app}/{name}", files[name]) for name in files]
 
 
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except PermissionError:
+        return True  # the command says it better
+
+
 def _not_rolled_out(thread: str, file: Path) -> ThreadResult:
     return ThreadResult(
         thread,
-        failure=ConfigurationError(f"there is no {file}", remedy="roll out first: run playbooks/site.yml", subject=thread),
+        failure=ConfigurationError(
+            f"there is no {file}", remedy="roll out first: run playbooks/site.yml", subject=thread
+        ),
     )

@@ -44,18 +44,19 @@ def executable() -> Path:
     if not os.access(fanout, os.X_OK):
         raise ConfigurationError(
             f"the command {fanout} is not installed",
-            remedy=f"{sys.executable} -m pip install fanout-backup, or set ansible_python_interpreter to a Python that has it",
+            remedy=f"{sys.executable} -m pip install fanout-backup, or set ansible_python_interpreter to a Python that"
+            " has it",
         )
     return fanout
 
 
 @dataclass
 class _Run:
-    """One running command. Its output goes into files: a pipe that an orphan holds open would never end."""
+    """One command. Its output goes into files: a pipe that an orphan holds open would never end."""
 
-    process: subprocess.Popen[bytes] | None
     stdout: IO[bytes]
     stderr: IO[bytes]
+    process: subprocess.Popen[bytes] | None = None
     problem: str = ""
 
 
@@ -68,15 +69,16 @@ def run_all(commands: Mapping[str, Sequence[str]], seconds: float) -> dict[str, 
         runs: dict[str, _Run] = {}
         try:
             for thread, command in commands.items():
-                runs[thread] = _start(command, stack)
+                stdout, stderr = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
+                runs[thread] = _Run(stdout, stderr)
+                _start(runs[thread], command)
             _wait(runs.values(), seconds)
         finally:
             _stop(runs.values(), seconds)
         return {thread: _result(thread, run) for thread, run in runs.items()}
 
 
-def _start(command: Sequence[str], stack: contextlib.ExitStack) -> _Run:
-    run = _Run(None, stack.enter_context(tempfile.TemporaryFile()), stack.enter_context(tempfile.TemporaryFile()))
+def _start(run: _Run, command: Sequence[str]) -> None:
     try:
         # A session of its own, so that all of its children can be ended with it.
         run.process = subprocess.Popen(
@@ -85,7 +87,6 @@ def _start(command: Sequence[str], stack: contextlib.ExitStack) -> _Run:
         )  # fmt: skip
     except OSError as error:
         run.problem = f"{command[0]} cannot run ({error.strerror})"
-    return run
 
 
 def _environment() -> dict[str, str]:
@@ -146,13 +147,16 @@ def _failure(
         )
     if exit_code == 0 and result:
         return None
+    last = lines[-1] if lines else f"exit code {exit_code}"
     if not result:
-        last = lines[-1] if lines else f"exit code {exit_code}"
         return BackupError(
-            f"the command gave no result ({last})", remedy="run it at a terminal and report what it says", subject=thread
+            f"the command gave no result ({last})",
+            remedy="run it at a terminal and report what it says",
+            subject=thread,
         )
+    said, _, remedy = last.partition(". Remedy: ")
     return _error(exit_code)(
-        lines[-1] if lines else f"exit code {exit_code}", remedy="see what it said before", subject=thread
+        said, remedy=remedy or "see the lines before this one", subject="" if thread in said else thread
     )
 
 

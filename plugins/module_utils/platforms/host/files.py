@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of one column on platform host: what lies there, what a user may see of it, and how it becomes what is wanted.
+"""The files of one column on platform host: what lies there, what a user may see of it, how it becomes what is wanted.
 
 <app_host_directory>/<app>/
     column.json                      marks the folder as a column
@@ -98,7 +98,7 @@ def wanted_state(files: Files, found: State) -> State:
 
 
 def apply(folder: Path, before: State, after: State) -> None:
-    """Turn the state `before` into the state `after`: what is new first, so that a crash leaves nothing half removed."""
+    """Turn the state `before` into the state `after`: new things first, so that a crash leaves nothing half removed."""
     for name in sorted(after.folders):
         make_private_folder(folder / name)
     for name, file in after.files.items():

@@ -22,7 +22,7 @@ UNBORN = "<made at roll-out>"
 
 @dataclass(frozen=True)
 class Onboarding:
-    """The marker id that thread.json is to hold, and what a user should know. `new` says that the marker is just made."""
+    """The marker id that thread.json is to hold, and what a user should know. `new` means that it is just made."""
 
     id: str
     new: bool = False
@@ -32,7 +32,7 @@ class Onboarding:
 def onboard(path: Path, recorded: str | None, check_mode: bool) -> Onboarding:
     """Return the marker id of the destination at `path`, and make the marker where there never was one.
 
-    `recorded` is the id that an earlier roll-out found there. Raise Unavailable if the folder is not the one that it was,
+    `recorded` is the id that an earlier roll-out found there. Raise Unavailable if the folder is another than it was,
     does not exist, or does not answer.
     """
     return _within(_PATIENCE, path, lambda: _onboard(path, recorded, check_mode))
@@ -46,11 +46,11 @@ def _onboard(path: Path, recorded: str | None, check_mode: bool) -> Onboarding:
         has = f"has no {NAME}" if found is None else f"is another destination, with marker id {found}"
         raise Unavailable(
             f"{path} {has}; expected id {recorded}: not mounted?",
-            remedy="mount it; if the disk was replaced on purpose, remove the thread.json of this thread and roll out again",
+            remedy="mount it; if it was replaced on purpose, remove the thread.json of this thread and roll out again",
         )
     if found is not None:
         return Onboarding(found)
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if path.stat().st_dev == Path("/").stat().st_dev:
         warnings = (f"{path} lies on the same file system as /: copies there share fate with this machine",)
     return Onboarding(UNBORN if check_mode else write_marker(path), True, warnings)

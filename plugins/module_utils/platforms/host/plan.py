@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the files of a column have to be. Every thread is planned for itself, so that one that cannot be leaves the others."""
+"""What the files of a column have to be. Every thread is planned for itself: one that cannot be keeps back no other."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Mark:
 
 @dataclass
 class Plan:
-    """The wanted files; the markers, by path, that a roll-out makes; what a user should know; threads that have to wait."""
+    """The wanted files; the paths of markers that a roll-out makes; what a user should know; threads that fail."""
 
     files: dict[str, File] = field(default_factory=dict)
     markers: list[str] = field(default_factory=list)

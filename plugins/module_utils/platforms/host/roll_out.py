@@ -93,7 +93,7 @@ class _RollOut:
         self._unused: set[str] = set()
 
     def shown(self, failures: list[BackupError]) -> tuple[dict[str, object], dict[str, object]]:
-        """Return both states as a user may see them. Units that systemd cannot take over are failures of their threads."""
+        """Return both states as a user may see them. A unit that systemd cannot take is a failure of its thread."""
         before, after = shown(self._before, self._after)
         if self._machine is None:
             return before, after

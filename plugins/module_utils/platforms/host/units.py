@@ -34,7 +34,7 @@ _PROTECTED = ("/boot", "/efi", "/etc", "/usr")
 
 
 def unit_files(column: Column, destination: str, fanout: Path, *, root: bool) -> dict[str, File]:
-    """Return the units of one thread by path relative to the column's folder. `fanout` is the command's absolute path."""
+    """Return the units of one thread by path relative to the column's folder. `fanout` is the absolute command."""
     thread = column.thread_folder(destination) / THREAD_FILE
     name = unit_name(column, destination)
     hardened = _HARDENED + (_HARDENED_ROOT + _writable(column, destination) if root else "")

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What modules that act on a column's threads share, documented by the fragment of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..contract.app import Column
+from ..contract.errors import ConfigurationError
+from ..contract.record import nearest
+from ..platforms.base import ThreadResult, joined
+from .argument_spec import ArgumentSpec
+from .column import column_of, column_options
+from .outcome import Outcome
+
+
+def thread_options() -> ArgumentSpec:
+    """Return the options that say which threads of which column are meant."""
+    return column_options().merge(ArgumentSpec({"destinations": {"type": "list", "elements": "str"}}))
+
+
+def on_threads(
+    module: AnsibleModule,
+    act: Callable[[Column, Sequence[str]], Outcome],
+    usual: Callable[[Column], Sequence[str]] = lambda column: tuple(column.destinations),
+) -> Outcome:
+    """Let `act` do something for the destinations that the option names, or else for the `usual` ones.
+
+    Nothing is done in check mode and for a column that is absent, and the outcome says so. Raise ConfigurationError for
+    a name that is none of the column's destinations.
+    """
+    column = column_of(module)
+    destinations = _chosen(column, module.params["destinations"], usual)
+    if not column.present:
+        return _skipped(f"{column.app}: nothing to do, app_state is absent")
+    if not destinations:
+        return _skipped(f"{column.app}: nothing to do, no destination is named")
+    if module.check_mode:
+        names = ", ".join(f"{column.app}/{name}" for name in destinations)
+        return _skipped(f"{names}: nothing is done in check mode")
+    return act(column, destinations)
+
+
+def outcome_of(threads: Sequence[ThreadResult], outcome: Outcome) -> Outcome:
+    """Return `outcome` with the result of each thread, and as a failure that names all threads that failed."""
+    failed = [thread.failure for thread in threads if thread.failure]
+    values = {**outcome.values, "threads": [thread.as_result() for thread in threads]}
+    return replace(outcome, values=values, failure=joined(failed))
+
+
+def _chosen(column: Column, named: Sequence[str] | None, usual: Callable[[Column], Sequence[str]]) -> tuple[str, ...]:
+    for name in named or ():
+        if name not in column.destinations:
+            raise ConfigurationError(
+                f"'{name}' is no destination{nearest(name, column.destinations)}",
+                subject=column.app,
+                remedy=f"name some of {', '.join(column.destinations)}",
+            )
+    return tuple(dict.fromkeys(usual(column) if named is None else named))
+
+
+def _skipped(why: str) -> Outcome:
+    return Outcome(values={"skipped": True, "msg": why, "threads": []})
+
+
+def status_of(thread: ThreadResult) -> dict[str, Any]:
+    """Return what was found at a thread's destination. That nothing could be found out is a problem of this thread."""
+    status = thread.result.get("status")
+    problems = list(status["problems"]) if status else []
+    if thread.failure:
+        problems.append(f"{thread.failure.problem}. Remedy: {thread.failure.remedy}")
+    line = thread.lines[-1] if thread.lines else ""
+    return {"thread": thread.thread, "status": status, "problems": problems, "line": line}

@@ -1,0 +1,107 @@
+# Copyright: (c) fanout.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: column
+short_description: Roll out the backup column of one app
+version_added: 1.0.0
+author:
+  - fanout.backup contributors (@fanout-backup)
+description:
+  - Writes everything that the threads and drills of one app need to run without Ansible, and starts their timers.
+  - On platform V(host), the only one so far, that is a folder below C(app_host_directory) with mode 0700. It holds
+    C(thread.json) for each destination, the database's password, keys of destinations of kind V(s3), the drill
+    identity, and units for systemd.
+  - The drill identity is made once and never replaced or removed, because it decrypts the copies that exist.
+  - A destination of kind V(directory) gets a marker file with a random id the first time. Later the same id has to be
+    there, which proves that it is mounted.
+  - What belongs to destinations that left the inventory is removed, but for keys of Backblaze, which
+    M(fanout.backup.b2_application_key) deletes.
+  - A thread that cannot be rolled out fails the module at its end. All others are rolled out before.
+  - With C(app_state) V(absent) the timers are stopped and the files removed. Backups and the drill identity stay.
+extends_documentation_fragment:
+  - fanout.backup.attributes
+  - fanout.backup.threads.action_group
+  - fanout.backup.column
+attributes:
+  check_mode:
+    support: full
+    details:
+      - What only a roll-out can make, the drill identity and the marker of a new destination, is shown as V(<made at
+        roll-out>).
+  diff_mode:
+    support: full
+    details:
+      - Of files that hold secrets it shows only whether they are set or changed.
+  idempotent:
+    support: full
+notes:
+  - Where systemd runs, units are linked and timers enabled, in the system's instance for root and in the user's own
+    otherwise. Where it does not run, they are written only, with a warning.
+seealso:
+  - module: fanout.backup.b2_application_key
+  - module: fanout.backup.column_backup
+  - module: fanout.backup.column_info
+"""
+
+EXAMPLES = r"""
+- name: Have a column for forgejo
+  fanout.backup.column:
+    app:
+      app_name: forgejo
+      app_database: forgejo
+      app_destinations:
+        b2: {kind: b2, bucket: example-backups}
+        nas: {kind: directory, path: /mnt/nas}
+      app_recovery_recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
+    secrets:
+      app_database_password: "{{ vault_forgejo_password }}"
+
+- name: Stop it again and keep its backups
+  fanout.backup.column:
+    app:
+      app_name: forgejo
+      app_database: forgejo
+      app_destinations:
+        b2: {kind: b2, bucket: example-backups}
+        nas: {kind: directory, path: /mnt/nas}
+      app_recovery_recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
+      app_state: absent
+"""
+
+RETURN = r"""
+folder:
+  description: Where the column is.
+  returned: success
+  type: str
+failure:
+  description: What failed, for programs. Its C(code) is one of the names of the exit codes, such as V(no_permission).
+  returned: failure
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import platform_of
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.column import column_of, column_options
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
+
+
+def ensure(module: AnsibleModule) -> Outcome:
+    column = column_of(module)
+    platform = platform_of(column)
+    change = (platform.present if column.present else platform.absent)(column, module.check_mode)
+    for warning in change.warnings:
+        module.warn(warning)
+    return Outcome(change.before, change.after, {"folder": str(column.folder)}, change.failure)
+
+
+def main() -> None:
+    run(AnsibleModule(supports_check_mode=True, **column_options().to_kwargs()), ensure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+# Copyright: (c) fanout.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: column_probe
+short_description: Prove what the keys and the login of one app reach, and what they do not
+version_added: 1.0.0
+author:
+  - fanout.backup contributors (@fanout-backup)
+description:
+  - Lets each thread write, read and list below its own prefix, and try the same where it must be refused: at other
+    apps' prefixes and at one that only begins like its own. Tries likewise to read other databases with the login.
+  - Fails unless every step passed. Any answer but the expected refusal proves nothing and fails, too.
+  - Never reports a change. The one object that it writes is hidden again.
+options:
+  neighbours:
+    description:
+      - Prefixes of other apps, such as V(nextcloud/), that have to be out of reach.
+    type: list
+    elements: str
+    default: []
+  tamper:
+    description:
+      - Prove as well that the key cannot delete history.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - fanout.backup.attributes
+  - fanout.backup.threads
+  - fanout.backup.threads.acting
+  - fanout.backup.threads.action_group
+  - fanout.backup.column
+seealso:
+  - module: fanout.backup.b2_application_key
+"""
+
+EXAMPLES = r"""
+- name: Prove that forgejo's keys reach forgejo's backups only
+  fanout.backup.column_probe:
+    app:
+      app_name: forgejo
+      app_database: forgejo
+      app_destinations:
+        b2: {kind: b2, bucket: example-backups}
+        nas: {kind: directory, path: /mnt/nas}
+      app_recovery_recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
+    neighbours: [nextcloud/, immich/]
+    tamper: true
+"""
+
+RETURN = r"""
+lines:
+  description: All lines that the probes wrote for people, one for each step.
+  returned: always
+  type: list
+  elements: str
+threads:
+  description: One entry for each thread that was meant, also when the module fails.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    thread:
+      description: The thread's name, such as V(forgejo/b2).
+      type: str
+      returned: always
+    ok:
+      description: Whether every step passed.
+      type: bool
+      returned: always
+    exit_code:
+      description: Exit code of the command C(fanout). None if it was not run or did not end.
+      type: int
+      returned: always
+    line:
+      description: The last line that the command wrote for people.
+      type: str
+      returned: always
+    result:
+      description: The JSON line of the command.
+      type: dict
+      returned: always
+    failure:
+      description: What failed in this thread. None if nothing did.
+      type: dict
+      returned: always
+failure:
+  description: What failed, for programs. Its C(code) is one of the names of the exit codes, such as V(no_permission).
+  returned: failure
+  type: dict
+"""
+
+from collections.abc import Sequence
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fanout.backup.plugins.module_utils.contract.app import Column
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import platform_of
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.threads import on_threads, outcome_of, thread_options
+
+PROBE_OPTIONS = ArgumentSpec(
+    {
+        "neighbours": {"type": "list", "elements": "str", "default": []},
+        "tamper": {"type": "bool", "default": False},
+    }
+)
+
+
+def probe(module: AnsibleModule) -> Outcome:
+    def act(column: Column, destinations: Sequence[str]) -> Outcome:
+        options = module.params
+        threads = platform_of(column).probe(column, destinations, options["neighbours"], options["tamper"])
+        return outcome_of(threads, Outcome(values={"lines": [line for thread in threads for line in thread.lines]}))
+
+    return on_threads(module, act)
+
+
+def main() -> None:
+    spec = PROBE_OPTIONS.merge(thread_options())
+    run(AnsibleModule(supports_check_mode=True, **spec.to_kwargs()), probe)
+
+
+if __name__ == "__main__":
+    main()
