@@ -30,7 +30,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(
     path = tmp_path / "key.json"
     write_private(path, "old")
 
-    def no_room(_: int) -> None:
+    def no_room(_handle: int) -> None:
         raise OSError(errno.ENOSPC, "no room")
 
     monkeypatch.setattr(os, "fsync", no_room)

@@ -52,7 +52,7 @@ def test_a_key_is_deleted_with_its_own_version_first_and_then_with_the_other() -
 
     delete_key(client_of(transport), "3", 4)
 
-    assert ["/v4/" in url for url, _, _ in transport.calls[1:]] == [True, False]
+    assert ["/v4/" in url for url, _token, _body in transport.calls[1:]] == [True, False]
 
 
 def test_a_key_that_is_not_listed_any_more_counts_as_deleted() -> None:

@@ -50,7 +50,7 @@ def test_a_key_other_than_the_one_asked_for_is_deleted_and_not_kept(
     with pytest.raises(DataRefused, match=f"whose {words} differs"):
         ensure(client_of(transport), SPEC, store, RollOut(1_700_000_000, 60, hide=secrets.append))
 
-    url, _, body = transport.calls[-1]
+    url, _token, body = transport.calls[-1]
     assert (url.rpartition("/")[2], body) == ("b2_delete_key", {"applicationKeyId": "0041"})
     assert store.read().current is None
     assert secrets == ["K004-very-secret"]

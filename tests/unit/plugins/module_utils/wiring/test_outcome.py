@@ -25,22 +25,22 @@ def result_of(act: Any, capsys: pytest.CaptureFixture[str], *, diff: bool = Fals
 def test_changed_and_the_diff_come_from_the_same_two_values(capsys: pytest.CaptureFixture[str]) -> None:
     outcome = Outcome({"days": 7}, {"days": 14}, {"name": "x"})
 
-    result, _ = result_of(lambda _: outcome, capsys, diff=True)
+    result, _code = result_of(lambda _module: outcome, capsys, diff=True)
     assert (result["changed"], result["diff"]) == (True, {"before": {"days": 7}, "after": {"days": 14}})
-    result, _ = result_of(lambda _: outcome, capsys)
+    result, _code = result_of(lambda _module: outcome, capsys)
     assert "diff" not in result
     assert result["name"] == "x"
 
 
 def test_equal_values_are_no_change(capsys: pytest.CaptureFixture[str]) -> None:
-    result, _ = result_of(lambda _: Outcome({"days": 7}, {"days": 7}), capsys, diff=True)
+    result, _code = result_of(lambda _module: Outcome({"days": 7}, {"days": 7}), capsys, diff=True)
 
     assert result["changed"] is False
     assert "diff" not in result
 
 
 def test_a_failure_is_one_line_for_people_and_a_mapping_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
-    def act(_: AnsibleModule) -> Outcome:
+    def act(_module: AnsibleModule) -> Outcome:
         raise NoPermission("refused\nby B2", remedy="use another key", doing="minting", subject="forgejo/b2")
 
     result, code = result_of(act, capsys)
@@ -53,10 +53,10 @@ def test_a_failure_is_one_line_for_people_and_a_mapping_for_programs(capsys: pyt
 def test_a_bug_shows_its_place_and_nothing_that_it_held(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def act(_: AnsibleModule) -> Outcome:
+    def act(_module: AnsibleModule) -> Outcome:
         raise ValueError(f"cannot use {SECRET}")
 
-    result, _ = result_of(act, capsys)
+    result, _code = result_of(act, capsys)
 
     assert "this is a bug in fanout.backup: ValueError at test_outcome.py:" in result["msg"]
     assert result["failure"]["exit_code"] == 70
@@ -64,10 +64,10 @@ def test_a_bug_shows_its_place_and_nothing_that_it_held(
 
 
 def test_a_missing_library_is_named_with_the_command_that_installs_it(capsys: pytest.CaptureFixture[str]) -> None:
-    def act(_: AnsibleModule) -> Outcome:
+    def act(_module: AnsibleModule) -> Outcome:
         raise ModuleNotFoundError("No module named 'boto3'", name="boto3")
 
-    result, _ = result_of(act, capsys)
+    result, _code = result_of(act, capsys)
 
     assert "the Python library boto3 is missing" in result["msg"]
     assert f"{sys.executable} -m pip install" in result["msg"]
@@ -86,6 +86,6 @@ def test_a_hidden_secret_is_masked_wherever_it_comes_back(capsys: pytest.Capture
         hide(module)(SECRET)
         return Outcome({}, {"key": SECRET}, {"text": f"the key is {SECRET}"})
 
-    result, _ = result_of(act, capsys, diff=True)
+    result, _code = result_of(act, capsys, diff=True)
 
     assert SECRET not in json.dumps(result)
