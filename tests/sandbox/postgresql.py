@@ -75,9 +75,9 @@ class PostgresServer:
         return self.directory / "data"
 
     def start(self) -> None:
-        """Start the server and wait until it answers; the first start makes the cluster. Raise SandboxError if it fails.
+        """Start the server and wait until it answers; the first start makes the cluster.
 
-        The port may be another one after each start."""
+        Each start takes a free port. Raise SandboxError if the server does not start or does not answer."""
         if not self.superuser_password:
             self._initialise()
         try:

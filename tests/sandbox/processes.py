@@ -15,6 +15,7 @@ import os
 import select
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,18 +139,33 @@ def _handle(process: Process) -> Iterator[int | None]:
 
 
 def _agrees(process: Process) -> bool:
+    command = [os.fsencode(word) for word in process.command]
     try:
-        words = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")[:-1]
         # Ends with, not equals: before the shell of `start` has become the command it has more words.
-        command = [os.fsencode(word) for word in process.command]
-        return words[-len(command) :] == command and _started(process.pid) == process.started
+        return _words(process.pid)[-len(command) :] == command and _started(process.pid) == process.started
     except (FileNotFoundError, ProcessLookupError):
         return False
 
 
+def _words(pid: int) -> list[bytes]:
+    """The command line of a process; empty for a zombie. Raise FileNotFoundError if there is no such process."""
+    # For an instant of exec, when the shell becomes the command, the kernel shows no words of a process that lives.
+    for _ in range(1000):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
+        if words or _stat(pid)[0] == "Z":
+            return words
+        time.sleep(0.001)
+    return []
+
+
 def _started(pid: int) -> int:
+    return int(_stat(pid)[19])
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/<pid>/stat from the third, the state, on."""
     # The second field is the program's name in parentheses, which may itself hold blanks and parentheses.
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def _reap(pid: int) -> None:

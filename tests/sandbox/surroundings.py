@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sys
 import time
@@ -30,7 +31,8 @@ def start_b2(folder: Path, records: Path, patience: float = 60) -> B2:
         (sys.executable, "-m", "tests.sandbox.b2", "--state-file", str(state_file), "--bucket", _BUCKET),
         folder=records,
         log=folder / "b2.log",
-        environment={"PYTHONPATH": str(CHECKOUT)},
+        # It runs in another working folder than we and finds the same modules.
+        environment={**os.environ, "PYTHONPATH": os.pathsep.join([str(CHECKOUT), *filter(None, sys.path)])},
     )
     deadline = time.monotonic() + patience
     while not state_file.exists():

@@ -1,0 +1,32 @@
+# Copyright: (c) fanout.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""NAS and recovery identity."""
+
+from __future__ import annotations
+
+import json
+
+import pyrage
+
+from tests.sandbox import surroundings
+
+
+def test_the_nas_is_private_and_carries_its_marker(tmp_path):
+    nas = surroundings.make_nas(tmp_path / "nas")
+    assert (tmp_path / "nas").stat().st_mode & 0o777 == 0o700
+    marker = json.loads((tmp_path / "nas" / ".fanout-destination.json").read_text())
+    assert marker == {"format": 1, "id": nas.marker_id}
+    assert nas.path == str(tmp_path / "nas")
+
+
+def test_the_recovery_identity_is_a_file_as_age_keygen_writes_it_and_decrypts(tmp_path):
+    file = tmp_path / "recovery-identity.txt"
+    recovery = surroundings.make_recovery_identity(file)
+    created, public, secret = file.read_text().splitlines()
+    assert created.startswith("# created: 20")
+    assert public == f"# public key: {recovery.recipient}"
+    assert file.stat().st_mode & 0o777 == 0o600
+    identity = pyrage.x25519.Identity.from_str(secret)
+    sealed = pyrage.encrypt(b"dump", [pyrage.x25519.Recipient.from_str(recovery.recipient)])
+    assert pyrage.decrypt(sealed, [identity]) == b"dump"
