@@ -103,7 +103,7 @@ def _backup(thread: Thread, accept_shrink: bool, phases: Phases) -> BackupResult
 def _name(started: datetime, present: Sequence[Stored]) -> ArtifactName:
     """A fresh name that sorts behind every artifact that is there already. Raise ConfigurationError if a clock is wrong."""
     newest = max(artifacts.group(present), default=None)
-    if newest is None or newest.time < started:
+    if newest is None or newest.time < started.replace(microsecond=0):
         return new_artifact(started)
     if newest.time > started + _FUTURE:
         ahead = spoken((newest.time - started).total_seconds())

@@ -65,15 +65,19 @@ def ensure_keys(column: Column, connect: Connect, roll_out: RollOut) -> tuple[Th
 
 def describe_keys(column: Column, connect: Connect, hide: Callable[[str], None]) -> list[dict[str, object]]:
     """Return, for every thread to B2, what is stored, what B2 knows and whether they agree. Changes nothing."""
+    wanted = _wanted(column)
     results = []
-    for thread in (*_wanted(column), *_dropped(column)):
+    for thread in (*wanted, *_dropped(column)):
         with about(f"{column.app}/{thread.destination}", "inspecting its key"):
             client = connect(thread.api_url)
             client.require({"listKeys", "listBuckets"})
             file = read(thread.path) or KeyFile()
             if file.current is not None:
                 hide(file.current.secret)
-            results.append({"destination": thread.destination, "path": str(thread.path), **_held(client, thread, file)})
+            held = _held(client, thread, file)
+            if thread not in wanted:
+                held |= {"agrees": False, "difference": "the destination left the inventory"}
+            results.append({"destination": thread.destination, "path": str(thread.path), **held})
     return results
 
 

@@ -161,7 +161,10 @@ def ensure(client: B2Client, spec: KeySpec, store: Store, roll_out: RollOut) -> 
 
 
 def absent(client: B2Client, spec: KeySpec, store: Store, roll_out: RollOut) -> KeyChange:
-    """Delete every key of the thread at once and empty the store. A run that still uses one of them fails."""
+    """Delete every key of the thread at once and empty the store. A run that still uses one of them fails.
+
+    Takes no lock: locking makes the folder, and what is left after dying here is found again by the same names.
+    """
     client.require(CAPABILITIES)
     found = inspect(client, spec, _read(store, roll_out))
     before = shown_keys(found.file, found.strays)
@@ -191,7 +194,7 @@ def _mint(client: B2Client, spec: KeySpec, store: Store, roll_out: RollOut, foun
         if difference:
             raise DataRefused(
                 f"B2 made a key whose {difference} differs from what was asked for",
-                remedy="nothing was kept; report what the account key and the bucket are",
+                remedy="see the key's bucket at Backblaze and run again; nothing was kept",
             )
         file = KeyFile(
             api_url=client.api_url,

@@ -24,7 +24,7 @@ _NAMES: dict[type, str] = {str: "a string", int: "a whole number", float: "a num
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return " (did you mean 'x'?)" for the known name nearest to `name`, or "" if none is near."""
-    found = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+    found = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
     return f" (did you mean '{found[0]}'?)" if found else ""
 
 

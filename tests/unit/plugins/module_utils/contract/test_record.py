@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from fanout.contract import manifest as manifest_record
+from fanout.contract.errors import BackupError, DataRefused, Unavailable, about
+from fanout.contract.manifest import FileRecord, Manifest, SourceRecord, read_manifest, render_manifest
+from fanout.contract.names import artifact_of, new_artifact, parse_artifact, verdict_key, verdict_name
+from fanout.contract.record import decode_json
+
+NOW = datetime(2026, 11, 25, 9, 30, 15, tzinfo=UTC)
+NAME = new_artifact(NOW)
+
+
+def manifest(**changes: object) -> Manifest:
+    source = SourceRecord("database", "postgresql", "a", "g", 3, 10, "18.1", "18.1", "1")
+    record = FileRecord(1, "0", 1, "0")
+    given: dict[str, object] = {
+        "format": manifest_record.FORMAT,
+        "app": "forgejo",
+        "thread": "forgejo/b2",
+        "artifact": str(NAME),
+        "started": "2026-11-25T09:30:15Z",
+        "finished": "2026-11-25T09:31:15Z",
+        "version": "1.0.0",
+        "recipients": ("age1x", "age1y"),
+        "files": {"a": record, "g": record},
+        "sources": (source,),
+        "seconds": {"dump": 1.5, "upload": 2.0},
+    }
+    return Manifest(**{**given, **changes})  # type: ignore[arg-type]
+
+
+def test_a_manifest_is_read_back_as_it_was_written() -> None:
+    assert read_manifest(render_manifest(manifest()), app="forgejo", artifact=NAME) == manifest()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"app": "nextcloud"}, {"artifact": "20200101T000000Z-00000000"}, {"format": 99}, {"files": {}}]
+)
+def test_a_manifest_that_is_another_ones_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(DataRefused):
+        read_manifest(render_manifest(manifest(**changes)), app="forgejo", artifact=NAME)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"format": "1"}', b'{"format": 1, "surprise": 2}', b"\xff"])
+def test_broken_text_is_refused_in_one_line(text: bytes) -> None:
+    with pytest.raises(DataRefused) as caught:
+        decode_json(Manifest, text, "the manifest", error=DataRefused)
+    assert "\n" not in str(caught.value)
+
+
+def test_names_of_artifacts_sort_by_time_and_are_read_back() -> None:
+    assert parse_artifact(str(NAME)) == NAME
+    assert new_artifact(NOW) < new_artifact(NOW.replace(second=16))
+    assert artifact_of(f"{NAME}/manifest.json") == NAME
+    for foreign in ("drills/x.json", "probe", f"{NAME}", "20261399T000000Z-00000000/x", "../x"):
+        assert artifact_of(foreign) is None
+    name = verdict_name(verdict_key(NOW))
+    assert name is not None
+    assert name.time == NOW
+
+
+def test_the_innermost_name_of_an_error_wins_and_the_line_stays_one_line() -> None:
+    with pytest.raises(BackupError) as caught, about("forgejo/b2", "upload"), about(doing="part 3"):
+        raise Unavailable("no\nanswer", remedy="wait")
+    assert str(caught.value) == "forgejo/b2: part 3: no answer. Remedy: wait"
