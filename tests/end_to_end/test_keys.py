@@ -465,6 +465,7 @@ def test_an_absent_app_loses_even_keys_whose_file_is_lost(app: App, account: Acc
 def test_a_destination_that_left_the_inventory_loses_its_key(app: App, account: Account) -> None:
     app.roll_out()
     app.variables["app_destinations"] = {"nas": {"kind": "directory", "path": "/mnt/nas"}}
+    assert app.info()["difference"] == "the destination left the inventory"
 
     result = app.roll_out()
 
