@@ -12,7 +12,7 @@ author:
   - fanout.backup contributors (@fanout-backup)
 description:
   - Lets each thread write, read and list below its own prefix, and try the same where it must be refused. That is at
-    other apps' prefixes and at one that only begins like its own. Tries likewise to read other databases with the login.
+    other apps' prefixes and at one that only begins like its own. The login must not read other databases either.
   - Fails unless every step passed. Any answer but the expected refusal proves nothing and fails, too.
   - Never reports a change. The one object that it writes is hidden again.
 options:

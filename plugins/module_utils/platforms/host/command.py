@@ -69,7 +69,7 @@ def run_all(commands: Mapping[str, Sequence[str]], seconds: float) -> dict[str, 
         runs: dict[str, _Run] = {}
         try:
             for thread, command in commands.items():
-                stdout, stderr = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
+                stdout, stderr = (stack.enter_context(tempfile.TemporaryFile()) for _stream in ("stdout", "stderr"))
                 runs[thread] = _Run(stdout, stderr)
                 _start(runs[thread], command)
             _wait(runs.values(), seconds)
@@ -154,7 +154,7 @@ def _failure(
             remedy="run it at a terminal and report what it says",
             subject=thread,
         )
-    said, _, remedy = last.partition(". Remedy: ")
+    said, _mark, remedy = last.partition(". Remedy: ")
     return _error(exit_code)(
         said, remedy=remedy or "see the lines before this one", subject="" if thread in said else thread
     )

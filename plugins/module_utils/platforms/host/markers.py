@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ...contract.errors import BackupError, Unavailable
+from ...destinations.files import told
 from ...destinations.marker import NAME, read_marker, write_marker
 
 T = TypeVar("T")
@@ -35,7 +36,12 @@ def onboard(path: Path, recorded: str | None, check_mode: bool) -> Onboarding:
     `recorded` is the id that an earlier roll-out found there. Raise Unavailable if the folder is another than it was,
     does not exist, or does not answer.
     """
-    return _within(_PATIENCE, path, lambda: _onboard(path, recorded, check_mode))
+
+    def ask() -> Onboarding:
+        with told("looking for its marker", path):
+            return _onboard(path, recorded, check_mode)
+
+    return _within(_PATIENCE, path, ask)
 
 
 def _onboard(path: Path, recorded: str | None, check_mode: bool) -> Onboarding:
@@ -59,20 +65,18 @@ def _onboard(path: Path, recorded: str | None, check_mode: bool) -> Onboarding:
 def _within(seconds: float, path: Path, call: Callable[[], T]) -> T:
     """Return what `call` returns. A dead NAS answers neither yes nor no, and must not hold up the other threads."""
     answers: list[T] = []
-    errors: list[BaseException] = []
+    errors: list[BackupError] = []
 
     def run() -> None:
         try:
             answers.append(call())
-        except (BackupError, OSError) as error:
+        except BackupError as error:
             errors.append(error)
 
     worker = threading.Thread(target=run, daemon=True)
     worker.start()
     worker.join(seconds)
     for error in errors:
-        if isinstance(error, OSError):
-            raise Unavailable(f"{path} does not answer ({error.strerror})", remedy="check the disk or the mount")
         raise error
     if not answers:
         raise Unavailable(f"{path} does not answer within {seconds:.0f} s", remedy="check the disk or the mount")

@@ -100,20 +100,27 @@ class _RollOut:
         for name in sorted(_units(self._before.files) | _units(self._after.files)):
             with self._gathered(name, failures):
                 used = self._machine.in_use(self._folder / name)
-                before["systemd"] = {**_mapping(before.get("systemd")), name: used}
-                if name in _units(self._after.files):
-                    after["systemd"] = {**_mapping(after.get("systemd")), name: True}
-                    if not used:
-                        self._unused.add(name)
+                if name in before:
+                    before[name] = {**_mapping(before[name]), "in use": used}
+                if name in after:
+                    after[name] = {**_mapping(after[name]), "in use": True}
+                if name in after and not used:
+                    self._machine.check_free(self._folder / name)
+                    self._unused.add(name)
         return before, after
 
     def apply(self, failures: list[BackupError]) -> None:
         """Make it so."""
-        gone = _units(self._before.files) - _units(self._after.files)
+        after = self._after
+        gone = {name: self._before.files[name] for name in _units(self._before.files) - _units(after.files)}
         if self._machine and gone:
-            with self._gathered(min(gone), failures):
+            try:
                 self._machine.drop(self._folder / name for name in sorted(gone))
-        apply(self._folder, self._before, self._after)
+            except BackupError as error:
+                # Without their files the next roll-out would not know that these units still run.
+                failures.append(error)
+                after = wanted_state({**after.files, **gone}, self._before)
+        apply(self._folder, self._before, after)
         if self._machine:
             self._use(self._machine, failures)
 
@@ -126,20 +133,18 @@ class _RollOut:
         for destination in self._column.destinations:
             prefix = f"{UNITS}/{unit_name(self._column, destination)}."
             unused = sorted(name for name in self._unused if name.startswith(prefix))
-            timers = [Path(name).name for name in sorted(changed - self._unused) if name.startswith(prefix)]
-            if not unused and not timers:
-                continue
+            outdated = [Path(name).name for name in sorted(changed - self._unused) if name.startswith(prefix)]
             with self._gathered(f"{prefix}timer", failures):
-                if timers:
-                    machine.reload([name for name in timers if name.endswith(".timer")])
+                if outdated:
+                    machine.reload([name for name in outdated if name.endswith(".timer")])
                 machine.use(self._folder / name for name in unused)
 
     @contextlib.contextmanager
     def _gathered(self, unit: str, failures: list[BackupError]) -> Iterator[None]:
         """Let an error be one of the thread whose unit this is."""
-        app, _, rest = Path(unit).name.removeprefix("fanout-").partition(".")
+        destination = Path(unit).name.split(".")[1]
         try:
-            with about(f"{app}/{rest.partition('.')[0]}", "handing it to systemd"):
+            with about(f"{self._column.app}/{destination}", "handing it to systemd"):
                 yield
         except BackupError as error:
             failures.append(error)

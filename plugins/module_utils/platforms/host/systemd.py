@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,25 +25,25 @@ class Systemd:
     command: tuple[str, ...]
 
     def in_use(self, unit: Path) -> bool:
-        """Whether the unit at `unit` is linked, and if it is a timer, enabled and running.
+        """Whether the unit at `unit` is linked, and if it is a timer, enabled and running."""
+        if _target(self.folder / unit.name) != _real(unit):
+            return False
+        if unit.suffix != ".timer":
+            return True
+        return (self.folder / _TIMERS / unit.name).is_symlink() and self._is_active(unit.name)
 
-        Raise ConfigurationError when a unit of that name belongs to another column's folder.
-        """
+    def check_free(self, unit: Path) -> None:
+        """Raise ConfigurationError when the name of the unit at `unit` is taken, above all by a column elsewhere."""
         link = self.folder / unit.name
         target = _target(link)
-        if target is None:
-            if link.exists():
-                raise ConfigurationError(f"{link} is in the way", remedy=f"remove {link}, which is not of our making")
-            return False
-        if target != _real(unit):
+        if target is None and link.exists():
+            raise ConfigurationError(f"{link} is in the way", remedy=f"remove {link}, which is none of ours")
+        if target is not None and target != _real(unit):
             raise ConfigurationError(
                 f"the unit {unit.name} belongs to {target.parent.parent}",
                 remedy=f"remove that column first (app_state: absent), or run: {' '.join(self.command)} disable --now"
                 f" {unit.name}",
             )
-        if unit.suffix != ".timer":
-            return True
-        return (self.folder / _TIMERS / unit.name).is_symlink() and self._is_active(unit.name)
 
     def use(self, units: Iterable[Path]) -> None:
         """Link services, and enable and start timers."""
@@ -109,7 +109,7 @@ def this_machine() -> Systemd | None:
 
 def ends_with_the_session() -> bool:
     """Whether our user's timers stop as soon as the user logs out."""
-    return os.geteuid() != 0 and not Path("/var/lib/systemd/linger", getpass.getuser()).exists()
+    return os.geteuid() != 0 and not Path("/var/lib/systemd/linger", pwd.getpwuid(os.geteuid()).pw_name).exists()
 
 
 def _real(path: Path) -> Path:
