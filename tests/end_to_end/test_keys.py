@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -20,41 +18,12 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from fanout.b2 import provision
-from fanout.b2.buckets import find_bucket
-from fanout.b2.client import B2Client
-from fanout.b2.keys import Scope, create_key, delete_key, list_keys
-from fanout.b2.provision import KeySpec, RollOut
-from fanout.b2.stores import FileStore
-from fanout.contract.errors import Unavailable
-from fanout.contract.keys import WRITER_CAPABILITIES, KeyFile, StoredKey, load_key, read, render
-from tests.sandbox.b2.client import CHECKOUT, Control, running
-from tests.unit.plugins.modules.calling import RECIPIENT, call
+from fanout.b2.keys import delete_key, list_keys
+from fanout.contract.keys import render
+from tests.sandbox.b2.client import CHECKOUT, running
+from tests.unit.plugins.modules.calling import call
 
-BUCKET = "backups"
-
-
-class Account:
-    """The stand-in as its owner sees it."""
-
-    def __init__(self, state: dict[str, Any]) -> None:
-        self.state = state
-        self.api_url: str = state["api_url"]
-        self.control = Control(state["control_url"])
-        self.client = B2Client(state["application_key_id"], state["application_key"], self.api_url)
-
-    def names(self) -> list[str]:
-        """Return the names of all keys but the account's own."""
-        return sorted(key.name for key in list_keys(self.client).values() if key.name.startswith("fanout-"))
-
-    def calls(self) -> dict[str, int]:
-        """Return how often keys were created and deleted since the last reset."""
-        counters = self.control.counters()
-        return {name: counters.get(f"b2_{name}_key", 0) for name in ("create", "delete")}
-
-    def mint(self, name: str, prefix: str) -> str:
-        bucket = find_bucket(self.client, BUCKET)
-        return create_key(self.client, name, Scope((bucket.bucket_id,), prefix, WRITER_CAPABILITIES)).key.key_id
+from .key_owner import BUCKET, Account, App
 
 
 @pytest.fixture(scope="module")
@@ -66,53 +35,8 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any
 @pytest.fixture
 def account(stand_in: dict[str, Any]) -> Account:
     account = Account(stand_in)
-    for key in list_keys(account.client).values():
-        if key.name.startswith("fanout-"):
-            delete_key(account.client, key.key_id, key.api_version)
-    account.control.reset()
+    account.start_anew()
     return account
-
-
-class App:
-    """One app with one destination at the stand-in, as an inventory describes it."""
-
-    def __init__(self, account: Account, folder: Path) -> None:
-        self.account = account
-        self.path = folder / "forgejo" / "b2" / "key.json"
-        self.variables: dict[str, Any] = {
-            "app_name": "forgejo",
-            "app_database": "forgejo",
-            "app_destinations": {"b2": {"kind": "b2", "bucket": BUCKET, "api_url": account.api_url}},
-            "app_recovery_recipients": [RECIPIENT],
-            "app_host_directory": str(folder),
-        }
-
-    def options(self, **options: Any) -> dict[str, Any]:
-        return {
-            "app": self.variables,
-            "account_key_id": self.account.state["application_key_id"],
-            "account_key": self.account.state["application_key"],
-            **options,
-        }
-
-    def roll_out(self, **options: Any) -> dict[str, Any]:
-        return call("b2_application_key", **self.options(**options))
-
-    def info(self) -> dict[str, Any]:
-        return call("b2_application_key_info", **self.options())["application_keys"][0]
-
-    def key(self) -> StoredKey:
-        return load_key(self.path)
-
-    def file(self) -> KeyFile:
-        file = read(self.path)
-        assert file is not None
-        return file
-
-    def age(self, seconds: int) -> None:
-        """Make it so that the retiring keys were replaced that long ago."""
-        retiring = [dataclasses.replace(key, since=key.since - seconds) for key in self.file().retiring]
-        self.path.write_text(render(dataclasses.replace(self.file(), retiring=tuple(retiring))))
 
 
 @pytest.fixture
@@ -309,134 +233,6 @@ def test_an_unusable_key_file_is_refused_without_showing_what_is_in_it(app: App,
     assert account.calls()["create"] == 1
 
 
-@pytest.mark.parametrize("kind", ["lost_answer", "error_after", "error"])
-def test_a_creation_without_an_answer_leaves_no_orphan(app: App, account: Account, kind: str) -> None:
-    account.control.fault(kind, operation="b2_create_key", status=503)
-
-    failed = app.roll_out()
-    assert failed["failure"]["code"] == "unavailable"
-    assert account.calls()["create"] == 1  # never sent twice
-    assert app.info()["agrees"] is False
-
-    assert app.roll_out()["changed"] is True
-    assert account.names() == [app.key().minted.name]
-    assert app.file().pending is None
-    assert app.roll_out()["changed"] is False
-
-
-def test_a_rotation_without_an_answer_leaves_the_good_key_in_place(app: App, account: Account) -> None:
-    app.roll_out()
-    good = app.key()
-    account.control.fault("lost_answer", operation="b2_create_key")
-
-    assert app.roll_out(rotate=True)["failed"] is True
-    assert app.key() == good
-    foreseen = app.roll_out(check=True)
-    done = app.roll_out()
-
-    assert foreseen["changed"] is done["changed"] is True
-    assert foreseen["diff"] == done["diff"]
-    assert account.names() == [good.minted.name]
-    assert app.key() == good
-
-
-def test_a_run_killed_while_b2_works_leaves_no_orphan(app: App, account: Account, tmp_path: Path) -> None:
-    account.control.fault("slow", operation="b2_create_key", seconds=1.0)
-    arguments = tmp_path / "arguments.json"
-    arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": app.options()}))
-    module = "ansible_collections.fanout.backup.plugins.modules.b2_application_key"
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / ".collections")}
-    process = subprocess.Popen((sys.executable, "-m", module, str(arguments)), env=environment, cwd=CHECKOUT)
-    _wait(lambda: account.control.faults()[0]["hits"] == 1)
-    process.send_signal(signal.SIGKILL)
-    process.wait(30)
-    _wait(lambda: account.names() != [])
-
-    app.roll_out()
-
-    assert account.names() == [app.key().minted.name]
-
-
-class DyingStore(FileStore):
-    """A store whose `step`-th write fails, before or after it took effect."""
-
-    def __init__(self, path: Path, step: int, *, after: bool) -> None:
-        super().__init__(path)
-        self._left = step
-        self._after = after
-
-    def write(self, file: KeyFile) -> None:
-        self._left -= 1
-        if self._left == 0 and not self._after:
-            raise KeyboardInterrupt
-        super().write(file)
-        if self._left == 0:
-            raise KeyboardInterrupt
-
-
-def _spec(account: Account) -> KeySpec:
-    bucket = find_bucket(account.client, BUCKET)
-    return KeySpec("fanout-forgejo-b2", BUCKET, bucket.bucket_id, "forgejo/", account.state["s3_endpoint"])
-
-
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("situation", ["first", "lost", "rotate", "due", "pending"])
-def test_whatever_write_a_run_dies_at_the_next_one_leaves_no_orphan(
-    app: App, account: Account, situation: str, after: bool
-) -> None:
-    spec = _spec(account)
-    now = int(time.time())
-    for step in itertools.count(1):
-        store = FileStore(app.path)
-        provision.absent(account.client, spec, store, RollOut(now, 60))
-        _prepare(account, spec, store, situation, now)
-        roll_out = RollOut(now, 60, rotate=situation == "rotate")
-        try:
-            provision.ensure(account.client, spec, DyingStore(app.path, step, after=after), roll_out)
-        except KeyboardInterrupt:
-            pass
-        else:
-            assert step > 1
-            break
-        provision.ensure(account.client, spec, store, RollOut(now, 60))
-        provision.ensure(account.client, spec, store, RollOut(now + 60, 60))
-
-        assert account.names() == [app.key().minted.name], f"died at write {step}"
-        assert (app.file().pending, app.file().retiring) == (None, ())
-
-
-def _prepare(account: Account, spec: KeySpec, store: FileStore, situation: str, now: int) -> None:
-    if situation == "first":
-        return
-    provision.ensure(account.client, spec, store, RollOut(now, 60))
-    if situation == "lost":
-        store.remove()
-    if situation == "due":
-        provision.ensure(account.client, spec, store, RollOut(now - 60, 60, rotate=True))
-    if situation == "pending":
-        account.control.fault("lost_answer", operation="b2_create_key")
-        with pytest.raises(Unavailable):
-            provision.ensure(account.client, spec, store, RollOut(now, 60, rotate=True))
-
-
-def test_a_key_that_cannot_be_stored_is_deleted_at_once(app: App, account: Account) -> None:
-    store = DyingStore(app.path, 2, after=False)
-
-    with pytest.raises(KeyboardInterrupt):
-        provision.ensure(account.client, _spec(account), store, RollOut(int(time.time()), 60))
-
-    assert account.calls() == {"create": 1, "delete": 1}
-    assert account.names() == []
-
-
-def test_two_roll_outs_at_once_do_not_take_each_others_keys(app: App, account: Account) -> None:
-    with FileStore(app.path).locked():
-        result = app.roll_out()
-
-    assert result["failure"]["code"] == "try_again"
-    assert account.calls()["create"] == 0
-
-
 def test_an_absent_app_loses_its_keys_at_once(app: App, account: Account) -> None:
     app.roll_out()
     app.roll_out(rotate=True)
@@ -554,13 +350,6 @@ def test_no_output_of_ansible_ever_shows_a_secret(app: App, account: Account, tm
     for secret in secrets | {app.key().secret}:
         # The variables file is named on the command line and read, never printed.
         assert secret not in done.stdout + done.stderr
-
-
-def _wait(condition: Any, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
 
 
 def test_a_bucket_is_ready_for_keys_after_b2_bucket(app: App, account: Account) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +34,10 @@ def test_ansible_ships_everything_that_the_module_needs(app: dict[str, Any], sta
     ansible = str(Path(sys.executable).with_name("ansible"))
     arguments = json.dumps({"app": app, **account})
     command = (ansible, "localhost", "-m", "fanout.backup.b2_application_key_info", "-a", arguments)
-    done = subprocess.run(command, check=False, cwd=CHECKOUT, capture_output=True, text=True, timeout=120)
+    environment = {**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+    done = subprocess.run(
+        command, check=False, env=environment, cwd=CHECKOUT, capture_output=True, text=True, timeout=120
+    )
 
     assert done.returncode == 0, done.stdout + done.stderr
     (key,) = json.loads(done.stdout.partition(" => ")[2])["application_keys"]
