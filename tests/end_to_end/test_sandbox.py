@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import stat
 import subprocess
 import urllib.request
@@ -227,11 +226,10 @@ def test_a_server_of_debians_major_runs_and_is_gone_afterwards():
         server.connect()
 
 
-def test_a_server_that_cannot_start_leaves_no_process_and_names_its_log(tmp_path):
+def test_a_server_that_cannot_start_names_its_log():
     with throwaway(16) as server:
         server.stop()
         (server.data / "postgresql.conf").write_text("no_such_setting = 1\n")
         with pytest.raises(SandboxError, match=f"does not start. Remedy: read {server.log}"):
             server.start()
-        owner = server.data.stat().st_uid
-        assert owner != 0 or os.geteuid() != 0
+        assert "no_such_setting" in server.log.read_text()

@@ -190,6 +190,23 @@ def test_a_folder_that_is_not_a_sandbox_is_left_alone(tmp_path):
     assert not Lab(tmp_path).run_folder.exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as two users")
+def test_the_sandbox_of_another_user_is_refused_in_one_line(tmp_path):
+    python = python_of_nobody()
+    folder = Path(f"/var/tmp/fanout-sandbox-test-{os.getpid()}")
+    try:
+        places.claim(folder)
+        places.write_private(folder / "sandbox.json", "{}")
+        for command in ("up", "down", "status"):
+            answer = as_nobody(python, folder, command)
+            assert answer.returncode == 1
+            assert answer.stderr.count("\n") == 1
+            assert "Permission denied. Remedy: run as the user" in answer.stderr
+        assert (folder / "sandbox.json").exists()
+    finally:
+        places.remove(folder)
+
+
 def python_of_nobody() -> str:
     """Root's interpreter may lie in root's home. The system's can use the same packages if it has the same version."""
     version = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
@@ -200,30 +217,33 @@ def python_of_nobody() -> str:
     pytest.skip("no Python that an ordinary user can run")
 
 
+def as_nobody(python: str, state_folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [python, "-m", "tests.sandbox", command],
+        cwd=places.CHECKOUT,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "FANOUT_SANDBOX_DIRECTORY": str(state_folder),
+            "PYTHONPATH": sysconfig.get_path("purelib"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+        check=False,
+        timeout=PATIENCE,
+        capture_output=True,
+        text=True,
+        **processes.identity(NOBODY),
+    )
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user is what all other tests run as")
 def test_an_ordinary_user_has_a_sandbox_of_its_own():
+    python = python_of_nobody()
     folder = Path(f"/var/tmp/fanout-sandbox-test-{os.getpid()}")
     folder.mkdir(mode=0o700)
     os.chown(folder, NOBODY.uid, NOBODY.gid)
-    environment = {
-        "PATH": "/usr/bin:/bin",
-        "FANOUT_SANDBOX_DIRECTORY": str(folder / "state"),
-        "PYTHONPATH": sysconfig.get_path("purelib"),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
     try:
-        python = python_of_nobody()
         for command in ("up", "status", "down"):
-            answer = subprocess.run(
-                [python, "-m", "tests.sandbox", command],
-                cwd=places.CHECKOUT,
-                env=environment,
-                check=False,
-                timeout=PATIENCE,
-                capture_output=True,
-                text=True,
-                **processes.identity(NOBODY),
-            )
+            answer = as_nobody(python, folder / "state", command)
             assert (answer.returncode, answer.stderr) == (0, "")
         assert list(folder.iterdir()) == []
     finally:

@@ -61,16 +61,11 @@ def _run_root() -> Path:
 
 def claim(state: Path) -> None:
     """Make the state folder, private and marked as ours. Raise SandboxError if it holds something else."""
-    try:
+    with _of_another_user(state):
         state.mkdir(parents=True, exist_ok=True)
         _refuse_what_is_not_ours(state)
         state.chmod(0o700)
         (state / _MARKER).touch()
-    except OSError as error:
-        raise SandboxError(
-            f"cannot make the sandbox's folder {state}: {error.strerror}",
-            remedy="run as the user it belongs to, or set FANOUT_SANDBOX_DIRECTORY to another folder",
-        ) from error
 
 
 def _refuse_what_is_not_ours(state: Path) -> None:
@@ -79,6 +74,17 @@ def _refuse_what_is_not_ours(state: Path) -> None:
             f"{state} holds files that are not a sandbox's",
             remedy="set FANOUT_SANDBOX_DIRECTORY to a new or empty folder",
         )
+
+
+@contextlib.contextmanager
+def _of_another_user(state: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SandboxError(
+            f"cannot use the sandbox's folder {state}: {error.strerror}",
+            remedy="run as the user it belongs to, or set FANOUT_SANDBOX_DIRECTORY to another folder",
+        ) from error
 
 
 def remove(folder: Path, patience: float = 10) -> None:
@@ -102,8 +108,9 @@ def remove(folder: Path, patience: float = 10) -> None:
 
 def remove_state(state: Path) -> None:
     """Remove the state folder. Raise SandboxError if it is not marked as a sandbox's: it may be somebody's home."""
-    if state.is_dir():
-        _refuse_what_is_not_ours(state)
+    with _of_another_user(state):
+        if state.is_dir():
+            _refuse_what_is_not_ours(state)
     remove(state)
 
 

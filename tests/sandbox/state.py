@@ -122,6 +122,10 @@ def load(folder: Path | None = None) -> Sandbox:
         )
     except FileNotFoundError:
         raise SandboxError("the sandbox is not up", remedy="python -m tests.sandbox up") from None
+    except OSError as error:
+        raise SandboxError(
+            f"cannot read {file}: {error.strerror}", remedy="run as the user who started the sandbox"
+        ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise SandboxError(f"{file} is damaged", remedy=_RESTART) from error
 
