@@ -39,10 +39,9 @@ def _backup(thread: Thread, options: argparse.Namespace, report: Report) -> Outc
     manifest = done.manifest
     took = spoken(sum(manifest.seconds.values()))
     size = sum(record.size for record in manifest.files.values())
-    lines = [
-        f"BACKUP {'MARKED' if manifest.marks else 'OK'} {thread.id}: {manifest.artifact}: {manifest.tables} tables,"
-        f" {manifest.rows} rows, {size / 1e6:.1f} MB in {took}; retired {len(done.retired)}"
-    ]
+    word = "MARKED" if manifest.marks else "OK"
+    what = f"{manifest.tables} tables, {manifest.rows} rows, {size / 1e6:.1f} MB in {took}; retired {len(done.retired)}"
+    lines = [f"BACKUP {word} {thread.id}: {manifest.artifact}: {what}"]
     lines += [f"{thread.id}: kept, but marked, so that nothing is retired: {mark}" for mark in manifest.marks]
     if manifest.marks:
         lines.append(f"{thread.id}: Remedy: look at the app; if it is right so, run once with --accept-shrink")
@@ -126,7 +125,7 @@ def _status(thread: Thread, options: argparse.Namespace, _report: Report) -> Out
 
 def _ask(thread: Thread) -> dict[str, str]:
     """Return the live answers by query name. A source that does not answer makes them unknown, and nothing fails."""
-    live = {}
+    live: dict[str, str] = {}
     for source in thread.sources:
         try:
             answers = kind_of(source).ask(source, thread.id, thread.queries)
@@ -155,7 +154,9 @@ def _fetch(thread: Thread, options: argparse.Namespace, report: Report) -> Outco
             fetch(destination, artifact, manifest, folder, phases)
             destination.get(artifact.manifest, folder / "manifest.json")
     line = f"FETCHED {thread.id}: {len(manifest.files)} encrypted files, digests match, in {folder}"
-    return Outcome(Exit.OK, (line,), {"artifact": manifest.artifact, "folder": str(folder), "files": list(manifest.files)})
+    return Outcome(
+        Exit.OK, (line,), {"artifact": manifest.artifact, "folder": str(folder), "files": list(manifest.files)}
+    )
 
 
 ACTS: dict[str, Callable[[Thread, argparse.Namespace, Report], Outcome]] = {

@@ -47,7 +47,9 @@ def parser() -> argparse.ArgumentParser:
     backup = command("backup", "make one backup")
     backup.add_argument("--accept-shrink", action="store_true", help="take a much smaller database as the new normal")
     drill = command("drill", "restore a backup into scratch and compare everything")
-    drill.add_argument("--at", type=_time, metavar="TIME", help="newest backup of that time or before, as 20261125T093000Z")
+    drill.add_argument(
+        "--at", type=_time, metavar="TIME", help="newest backup of that time or before, as 20261125T093000Z"
+    )
     drill.add_argument("--live", type=Path, metavar="FILE", help="the live answers, as status --ask printed them")
     probe = command("probe", "prove what the thread's key and login reach, and what they do not")
     probe.add_argument("--neighbour", action="append", default=[], metavar="PREFIX", help="another app's prefix")
@@ -84,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"the Python package {error.name} is missing", remedy="install fanout-backup with its dependencies"
         )
         return _failed(command, missing)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug must not show a traceback to a user
+    except Exception as error:
         if os.environ.get("FANOUT_DEBUG"):
             raise
         bug = BackupError(

@@ -27,7 +27,8 @@ class Artifact:
 
 
 def group(objects: Iterable[Stored]) -> dict[ArtifactName, dict[str, Stored]]:
-    """Return {artifact: {file name: object}}. Of several versions of one key the first counts: the newest, as listed."""
+    """Return {artifact: {file name: object}}. Of several versions of one key the first counts: the newest, as
+    listed."""
     found: dict[ArtifactName, dict[str, Stored]] = {}
     for stored in objects:
         name = artifact_of(stored.key)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """source -> destination: the one place where a backup is made.
 
-The order of the steps is what makes it safe: every source is dumped into scratch and its transaction ended before the first
+The order of the steps is what makes it safe: every source is dumped into scratch and its transaction ended before the
+first
 byte is uploaded; the evidence follows the archives, and the manifest comes last: without a manifest there is no backup.
 """
 
@@ -12,7 +13,7 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from . import artifacts, retention
@@ -53,7 +54,8 @@ def backup(thread: Thread, *, accept_shrink: bool = False, report: Report = sile
     """Make one backup of `thread` and return what was left at the destination.
 
     A run that shrank beyond the limit or could not answer a query is kept, marked, and retires nothing; `accept_shrink`
-    takes a shrunken run as the new normal. Every BackupError raised names the thread and the phase; no manifest exists then.
+    takes a shrunken run as the new normal. Every BackupError raised names the thread and the phase; no manifest
+    exists then.
     """
     with about(thread.id):
         return _backup(thread, accept_shrink, Phases(report))
@@ -61,7 +63,7 @@ def backup(thread: Thread, *, accept_shrink: bool = False, report: Report = sile
 
 def _backup(thread: Thread, accept_shrink: bool, phases: Phases) -> BackupResult:
     deadline = time.monotonic() + thread.limits.deadline
-    started = datetime.now(timezone.utc)
+    started = datetime.now(UTC)
     with contextlib.ExitStack() as stack:
         with phases.phase("check"):
             destination = open_destination(thread, deadline=deadline)
@@ -101,7 +103,8 @@ def _backup(thread: Thread, accept_shrink: bool, phases: Phases) -> BackupResult
 
 
 def _name(started: datetime, present: Sequence[Stored]) -> ArtifactName:
-    """A fresh name that sorts behind every artifact that is there already. Raise ConfigurationError if a clock is wrong."""
+    """A fresh name that sorts behind every artifact that is there already. Raise ConfigurationError if a clock is
+    wrong."""
     newest = max(artifacts.group(present), default=None)
     if newest is None or newest.time < started.replace(microsecond=0):
         return new_artifact(started)
@@ -145,7 +148,8 @@ def shrunk(manifest: Manifest, previous: Manifest, limit: ShrinkLimit) -> tuple[
 
 
 def _publish(destination: Destination, manifest: Manifest, folder: Path, phases: Phases) -> Manifest:
-    """Upload the artifact's files, evidence behind the archives, manifest last. What a failure leaves is hidden again."""
+    """Upload the artifact's files, evidence behind the archives, manifest last. What a failure leaves is hidden
+    again."""
     name = manifest.name
     sent: list[str] = []
     try:
@@ -154,7 +158,7 @@ def _publish(destination: Destination, manifest: Manifest, folder: Path, phases:
                 sent.append(name.key(file))
                 destination.put(name.key(file), folder / file, sha256=record.sha256, progress=phases.advance)
         with phases.phase("publish"):
-            finished = timestamp(datetime.now(timezone.utc))
+            finished = timestamp(datetime.now(UTC))
             manifest = dataclasses.replace(manifest, finished=finished, seconds=dict(phases.seconds))
             sent.append(name.key(MANIFEST))
             destination.put_bytes(name.key(MANIFEST), manifest_record.render_manifest(manifest))

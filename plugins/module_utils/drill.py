@@ -12,7 +12,7 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from . import artifacts
@@ -88,7 +88,8 @@ def drill(
 ) -> DrillResult:
     """Restore the newest artifact of `thread`, or the newest one not younger than `at`, into scratch and compare it.
 
-    `live` are the live database's answers by query name, asked beforehand by somebody who may: a drill holds no login. The
+    `live` are the live database's answers by query name, asked beforehand by somebody who may: a drill holds no
+    login. The
     verdict is stored beside the artifacts. Raise BackupError only when not even the destination could be opened.
     """
     with about(thread.id):
@@ -96,7 +97,7 @@ def drill(
 
 
 def _drill(thread: Thread, at: datetime | None, live: Mapping[str, str] | None, phases: Phases) -> DrillResult:
-    started = datetime.now(timezone.utc)
+    started = datetime.now(UTC)
     state = _State()
     destination = open_destination(thread, deadline=time.monotonic() + thread.limits.deadline)
     result: Result = "pass"
@@ -178,7 +179,8 @@ def _run(
 
 
 def fetch(destination: Destination, artifact: Artifact, manifest: Manifest, folder: Path, phases: Phases) -> None:
-    """Download an artifact's files into `folder`. Raise DataRefused, before anything is decrypted, when one is not as the
+    """Download an artifact's files into `folder`. Raise DataRefused, before anything is decrypted, when one is not as
+    the
     manifest says."""
     for name, record in manifest.files.items():
         stored = artifact.files.get(name)
@@ -276,7 +278,7 @@ def _verdict(thread: Thread, state: _State, result: Result, reason: str, started
         result=result,
         reason=reason,
         started=timestamp(started),
-        finished=timestamp(datetime.now(timezone.utc)),
+        finished=timestamp(datetime.now(UTC)),
         version=VERSION,
         tables=manifest.tables if manifest else 0,
         rows=manifest.rows if manifest else 0,

@@ -73,7 +73,8 @@ def encrypt(reader: Reader, writer: Writer, recipients: Sequence[str], *, armore
 def decrypt(reader: Reader, writer: Writer, identity_file: Path) -> None:
     """Decrypt all of `reader` into `writer` with the identity in `identity_file`.
 
-    Raise ConfigurationError when the identity fits no recipient, DataRefused when the stream is damaged or cut. What was
+    Raise ConfigurationError when the identity fits no recipient, DataRefused when the stream is damaged or cut. What
+    was
     written is to be used only after this returned: a cut stream gives up a part of its text before it is noticed.
     """
     import pyrage
@@ -132,7 +133,8 @@ def recipient(text: str) -> Any:
 
 
 def new_identity() -> str:
-    """Return the text of a fresh identity file, as age-keygen writes it: the public key in a comment, then the secret."""
+    """Return the text of a fresh identity file, as age-keygen writes it: the public key in a comment, then the
+    secret."""
     import pyrage
 
     identity = pyrage.x25519.Identity.generate()
@@ -140,7 +142,8 @@ def new_identity() -> str:
 
 
 def recipient_of(identity_text: str, where: str) -> str:
-    """Return the public key of an identity file's text. Raise ConfigurationError, without its content, if there is none."""
+    """Return the public key of an identity file's text. Raise ConfigurationError, without its content, if there is
+    none."""
     return str(_identity(identity_text, where).to_public())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from . import artifacts
 from .artifacts import Artifact
@@ -56,7 +56,7 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
 
     `drills_expected` says whether drills of this thread are planned: without them a missing drill is no problem.
     """
-    now = now or datetime.now(timezone.utc)
+    now = now or datetime.now(UTC)
     with about(thread.id, "status"):
         destination = open_destination(thread)
         destination.check()

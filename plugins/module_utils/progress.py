@@ -29,7 +29,8 @@ class Phases:
 
     @contextlib.contextmanager
     def phase(self, name: str, *, total: int | None = None) -> Iterator[None]:
-        """Time what happens inside, and name it in errors that pass. The same name may come again: its seconds add up."""
+        """Time what happens inside, and name it in errors that pass. The same name may come again: its seconds add
+        up."""
         self._name, self._done, self._total = name, 0, total
         self._report(name, 0, total)
         began = time.monotonic()

@@ -11,7 +11,7 @@ import pytest
 
 from fanout.backup import backup
 from fanout.contract.errors import Exit
-from fanout.contract.thread import Query, Thread
+from fanout.contract.thread import Thread
 from fanout.contract.verdict import drill_line
 from fanout.drill import DrillResult, drill
 from fanout.sources.postgresql import restore
@@ -79,7 +79,7 @@ DAMAGES = {
     "D02 a text is changed": (
         "ALTER TABLE shop.orders DISABLE TRIGGER touch;;"
         "UPDATE shop.hashed_0 SET body = 'other' WHERE id = (SELECT min(id) FROM shop.hashed_0)",
-        {("data", "shop.hashed_0"), ("schema", "TRIGGER shop.\"orders touch\"")},
+        {("data", "shop.hashed_0"), ("schema", 'TRIGGER shop."orders touch"')},
     ),
     "D03 a bit of a bytea is flipped": (
         "UPDATE shop.customer SET token = set_bit(token, 5, 1 - get_bit(token, 5)) WHERE id = 500",
@@ -176,7 +176,10 @@ DAMAGES = {
     ),
     "a table is too many": ("CREATE TABLE shop.extra (id int)", {("schema", "TABLE shop.extra")}),
     "an extension is missing": ("DROP EXTENSION plpgsql CASCADE", None),
-    "a statistics object is dropped": ("DROP STATISTICS shop.orders_stats", {("schema", "STATISTICS shop.orders_stats")}),
+    "a statistics object is dropped": (
+        "DROP STATISTICS shop.orders_stats",
+        {("schema", "STATISTICS shop.orders_stats")},
+    ),
     "a storage mode is changed": (
         "ALTER TABLE shop.customer ALTER COLUMN extra SET STORAGE MAIN",
         {("schema", "TABLE shop.customer")},

@@ -100,7 +100,8 @@ class Column:
 def parse(variables: Mapping[str, Any], secrets: Mapping[str, Any]) -> Column:
     """Given one app's app_* variables and, apart, those that hold secrets, return its column.
 
-    Raise ConfigurationError, naming the app and the variable, for anything that is unknown, of the wrong type or impossible.
+    Raise ConfigurationError, naming the app and the variable, for anything that is unknown, of the wrong type or
+    impossible.
     """
     name = variables.get("app_name")
     with about(str(name or ""), "reading its variables"):
@@ -123,7 +124,8 @@ def _check_names(given: Mapping[str, Any], known: type, other: type, option: str
             raise ConfigurationError(f"the variable {name} is unknown{near}", remedy=f"correct or remove {name}")
 
 
-def _column(given: Variables, secrets: Secrets) -> Column:
+def _check(given: Variables, secrets: Secrets) -> None:
+    """Refuse what has the right type and cannot work all the same."""
     _check_label(given.app_name, "app_name")
     if not given.app_destinations:
         raise ConfigurationError("app_destinations is empty", remedy="name at least one destination")
@@ -140,13 +142,13 @@ def _column(given: Variables, secrets: Secrets) -> Column:
             "app_recovery_recipients is empty, so a lost cluster would take the only identity with it",
             remedy="make an identity with age-keygen, keep it offline, and name its public key (age1...) there",
         )
-    for path in ("app_host_directory", "app_scratch_directory"):
-        _check_absolute(getattr(given, path), path)
-    for name, destination in given.app_destinations.items():
-        if isinstance(destination, DirectoryDestination):
-            _check_absolute(destination.path, f"app_destinations.{name}.path")
+    _check_paths(given)
     for query in given.app_drill_queries:
         _check_query(query)
+
+
+def _column(given: Variables, secrets: Secrets) -> Column:
+    _check(given, secrets)
     period = seconds(given.app_period, "app_period")
     check_period(period, "app_period")
     drill_period = seconds(given.app_drill_period, "app_drill_period")
@@ -195,6 +197,14 @@ def _check_label(name: str, where: str) -> None:
             remedy="use lower-case letters, digits and inner hyphens only"
             + (", and set app_name where the inventory host has another name" if where == "app_name" else ""),
         )
+
+
+def _check_paths(given: Variables) -> None:
+    for path in ("app_host_directory", "app_scratch_directory"):
+        _check_absolute(getattr(given, path), path)
+    for name, destination in given.app_destinations.items():
+        if isinstance(destination, DirectoryDestination):
+            _check_absolute(destination.path, f"app_destinations.{name}.path")
 
 
 def _check_absolute(path: str, where: str) -> None:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Errors and exit codes: what every part of the project raises, and the one line that a user reads.
 
-A message names the app or thread, what was attempted, what went wrong, and the remedy. Code deep in the library knows the
+A message names the app or thread, what was attempted, what went wrong, and the remedy. Code deep in the library knows
+the
 last three; the outermost caller that knows the column adds the first with `about`.
 """
 

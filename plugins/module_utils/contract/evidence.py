@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""evidence.json.age: what the server said inside the dump's own snapshot. Always encrypted: it names tables and roles."""
+"""evidence.json.age: what the server said inside the dump's own snapshot. Always encrypted: it names tables and
+roles."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ class Locale:
 
 @dataclass(frozen=True)
 class PostgresqlEvidence:
-    """One source's evidence. Tables are qualified names, quoted unless they are plain lower-case words; `tables` are exact rows of each
+    """One source's evidence. Tables are qualified names, quoted unless they are plain lower-case words; `tables` are
+    exact rows of each
     table whose data the archive carries, `excluded` those that it does not, with the reason."""
 
     name: str

@@ -7,7 +7,7 @@ It holds no names of tables and no count of a single table: whoever reads the de
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from .errors import DataRefused
 from .names import ArtifactName, parse_artifact
@@ -108,12 +108,12 @@ def render_manifest(manifest: Manifest) -> bytes:
 
 def timestamp(moment: datetime) -> str:
     """Return a time as records hold it: UTC, whole seconds, ISO 8601 with Z."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def moment(text: str) -> datetime:
     """Return the time that `timestamp` wrote. Raise DataRefused for anything else."""
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:
         raise DataRefused(f"{text!r} is no UTC time", remedy="use another artifact") from None

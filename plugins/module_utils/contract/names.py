@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 MANIFEST = "manifest.json"
 EVIDENCE = "evidence.json.age"
@@ -38,7 +38,7 @@ class ArtifactName:
 
 def new_artifact(now: datetime) -> ArtifactName:
     """Return a name that no other run has."""
-    return ArtifactName(now.astimezone(timezone.utc).replace(microsecond=0), secrets.token_hex(4))
+    return ArtifactName(now.astimezone(UTC).replace(microsecond=0), secrets.token_hex(4))
 
 
 def parse_artifact(text: str) -> ArtifactName | None:
@@ -47,7 +47,7 @@ def parse_artifact(text: str) -> ArtifactName | None:
     if not match:
         return None
     try:
-        time = datetime.strptime(match[1], _TIME).replace(tzinfo=timezone.utc)
+        time = datetime.strptime(match[1], _TIME).replace(tzinfo=UTC)
     except ValueError:
         return None
     return ArtifactName(time, match[2])

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Strict reading and writing of records: frozen dataclasses <-> JSON-able mappings.
 
-One codec serves app variables, thread.json, key.json, manifests, evidence and verdicts, so that all of them refuse a wrong
+One codec serves app variables, thread.json, key.json, manifests, evidence and verdicts, so that all of them refuse a
+wrong
 type or a misspelt field in the same words.
 """
 
@@ -31,7 +32,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def decode(cls: type[T], value: object, where: str, *, error: type[BackupError] = ConfigurationError) -> T:
     """Given a mapping, return it as the dataclass `cls`.
 
-    Raise `error`, naming the place as `where.field`, for an unknown or missing field or a value of another type. Types are
+    Raise `error`, naming the place as `where.field`, for an unknown or missing field or a value of another type.
+    Types are
     taken as they are: "5" is no number, and true is none either.
     """
     return typing.cast(T, _value(cls, value, where, error))
@@ -59,7 +61,8 @@ def encode(record: object) -> Any:
 
 
 def encode_json(record: object) -> str:
-    """Given a dataclass, return it as JSON text that diffs well: indented, keys in field order, one newline at the end."""
+    """Given a dataclass, return it as JSON text that diffs well: indented, keys in field order, one newline at the
+    end."""
     return json.dumps(encode(record), indent=2, ensure_ascii=False) + "\n"
 
 

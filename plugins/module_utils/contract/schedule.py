@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """When threads run: the same start times as a systemd OnCalendar expression and as a cron line.
 
-A period is spread over the day so that no two apps start together and the destinations of one app take turns: the k-th of n
+A period is spread over the day so that no two apps start together and the destinations of one app take turns: the
+k-th of n
 destinations starts k * period / n after the first.
 """
 
@@ -21,7 +22,8 @@ PERIODS = (*(n for n in range(5, 60) if 60 % n == 0), *(60 * n for n in range(1,
 
 @dataclass(frozen=True)
 class Schedule:
-    """Start times: every `minutes` of every hour in `hours` (all hours when empty), on `weekday` (0 = Sunday) if set."""
+    """Start times: every `minutes` of every hour in `hours` (all hours when empty), on `weekday` (0 = Sunday) if
+    set."""
 
     minutes: tuple[int, ...]
     hours: tuple[int, ...] = ()
@@ -60,7 +62,8 @@ def _spelled(minutes: int) -> str:
 
 
 def schedule(name: str, period: int, *, turn: int = 0, turns: int = 1) -> Schedule:
-    """Given the app's name and a checked period in seconds, return the start times of the `turn`-th of `turns` threads."""
+    """Given the app's name and a checked period in seconds, return the start times of the `turn`-th of `turns`
+    threads."""
     every = period // 60
     # zlib.crc32 and not hash(): the same app has to get the same minute in every process.
     offset = (zlib.crc32(name.encode()) + turn * every // turns) % every

@@ -24,7 +24,8 @@ _MAXIMUM_SIZE = 1 << 20
 
 @dataclass(frozen=True)
 class B2Destination:
-    """A bucket at Backblaze B2, reached with a key that may touch one prefix. The S3 endpoint stands in the key file."""
+    """A bucket at Backblaze B2, reached with a key that may touch one prefix. The S3 endpoint stands in the key
+    file."""
 
     kind: Literal["b2"]
     bucket: str
@@ -73,7 +74,8 @@ Source: TypeAlias = PostgresqlSource
 
 @dataclass(frozen=True)
 class Query:
-    """A question that the app's owner would ask. `snapshot` compares the answer with the one in the dump's own snapshot,
+    """A question that the app's owner would ask. `snapshot` compares the answer with the one in the dump's own
+    snapshot,
     `equals` and `at_least` with `value`."""
 
     name: str

@@ -23,7 +23,8 @@ class Variables:
     app_name: str = _variable("The app's name, a DNS label. The role sets it to the inventory host's name.")
     app_database: str = _variable("Name of the PostgreSQL database.")
     app_destinations: dict[str, B2Destination | S3Destination | DirectoryDestination] = _variable(
-        "Where copies go, by name: each one failure domain with a C(kind) (C(b2), C(s3) or C(directory)) and how to reach it."
+        "Where copies go, by name: each one failure domain with a C(kind) (C(b2), C(s3) or C(directory)) and how to"
+        " reach it."
     )
     app_recovery_recipients: tuple[str, ...] = _variable(
         "age public keys of the owner's offline recovery identities; at least one."

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -113,7 +114,8 @@ class S3Bucket:
         answer = client.get_object(**self._request(stored), **resumed)
         if began + answer["ContentLength"] != stored.size:
             raise _changed(stored, began + answer["ContentLength"])
-        with answer["Body"] as body:
+        # closing, because a body in a `with` gives another stream, which takes an early end for the end.
+        with closing(answer["Body"]) as body:
             try:
                 while piece := body.read(PIECE):
                     self._connection.patience.check()
@@ -140,7 +142,7 @@ class S3Bucket:
             return data
 
     def _read(self, client: S3Client, stored: Stored, limit: int) -> bytes:
-        with client.get_object(**self._request(stored))["Body"] as body:
+        with closing(client.get_object(**self._request(stored))["Body"]) as body:
             return body.read(limit + 1)
 
     def retire(self, keys: Sequence[str]) -> None:

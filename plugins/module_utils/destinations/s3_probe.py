@@ -8,6 +8,7 @@ worked inside its own prefix: a wrong signature, a missing object or a busy serv
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -89,7 +90,7 @@ class Probe:
 
     def _get(self) -> None:
         def request(client: S3Client) -> bytes:
-            with client.get_object(Bucket=self._bucket, Key=self._key)["Body"] as body:
+            with closing(client.get_object(Bucket=self._bucket, Key=self._key)["Body"]) as body:
                 return body.read(2 * len(_CONTENT))
 
         if self._connection.run(f"reading {self._key}", request) != _CONTENT:

@@ -64,7 +64,8 @@ class Kind(Protocol):
         folder: Path,
         phases: Phases,
     ) -> Restored:
-        """Restore decrypted files into a scratch server and compare. Raise DataRefused when the copy cannot be restored."""
+        """Restore decrypted files into a scratch server and compare. Raise DataRefused when the copy cannot be
+        restored."""
 
     def ask(self, source: Source, thread: str, queries: Sequence[Query]) -> tuple[QueryAnswer, ...]:
         """Ask the app's queries of the live source, with the backup's login."""

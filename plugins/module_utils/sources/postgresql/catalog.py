@@ -41,7 +41,8 @@ _EXTENSIONS = "SELECT extname, extversion FROM pg_extension ORDER BY 1"
 _SEQUENCES = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE CASE WHEN c.relkind = 'S' THEN has_sequence_privilege(c.oid, 'SELECT') END AND c.relpersistence <> 't'
-  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype =
+  'e')
 ORDER BY 1, 2
 """
 # Roles that the archive will name: owners, grantees, roles of policies and default privileges (all in pg_shdepend),
@@ -70,7 +71,8 @@ class Tables:
 
 
 def tables(connection: psycopg.Connection[Any], user: str) -> Tables:
-    """Return the database's ordinary tables. Raise NoPermission, naming one, if a backup by `user` would be incomplete."""
+    """Return the database's ordinary tables. Raise NoPermission, naming one, if a backup by `user` would be
+    incomplete."""
     carried: list[tuple[str, str]] = []
     excluded: dict[str, str] = {}
     for schema, name, of_extension, readable, filtered in connection.execute(_TABLES):
@@ -146,7 +148,8 @@ def locale(connection: psycopg.Connection[Any]) -> Locale:
 
 
 def text_encoding(database: Locale) -> str:
-    """Return the encoding in which rows are dumped and read back: the server converts to UTF8 all that it can convert."""
+    """Return the encoding in which rows are dumped and read back: the server converts to UTF8 all that it can
+    convert."""
     return "SQL_ASCII" if database.encoding == "SQL_ASCII" else "UTF8"
 
 

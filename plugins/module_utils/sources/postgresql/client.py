@@ -50,8 +50,8 @@ def find(major: int, folders: Sequence[str], *, needed: str = "pg_dump") -> Prog
     ]
     for folder in dict.fromkeys(candidate for candidate in candidates if candidate):
         # pg_dump's version stands for the folder: Debian's wrappers in PATH would name another one for each program.
-        version = _version(os.path.join(folder, "pg_dump"))
-        if version.partition(".")[0] == str(major) and os.access(os.path.join(folder, needed), os.X_OK):
+        version = _version(str(Path(folder) / "pg_dump"))
+        if version.partition(".")[0] == str(major) and os.access(Path(folder) / needed, os.X_OK):
             return Programs(Path(folder), version)
     package = f"postgresql-client-{major}" if needed == "pg_dump" else f"postgresql-{major}"
     raise ConfigurationError(
@@ -92,7 +92,8 @@ def compression(programs: Programs) -> str:
 
 
 def password_of(source: PostgresqlSource) -> str | None:
-    """Return the login's password, or None when none is configured. Raise ConfigurationError when its file is missing."""
+    """Return the login's password, or None when none is configured. Raise ConfigurationError when its file is
+    missing."""
     if source.password_file is None:
         return None
     try:
@@ -108,7 +109,8 @@ def password_of(source: PostgresqlSource) -> str | None:
 def environment(source: PostgresqlSource, scratch: Path, application_name: str) -> Iterator[dict[str, str]]:
     """Yield the environment in which a program connects to `source`.
 
-    The password goes into a passfile that exists only meanwhile: arguments and environment of a process can be read by others.
+    The password goes into a passfile that exists only meanwhile: arguments and environment of a process can be read
+    by others.
     """
     passfile = scratch / f".pgpass-{os.getpid()}"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}

@@ -61,7 +61,8 @@ def read_archive(archive: Path) -> Contents:
 
 
 def scratch_schema(server: Server, folder: Path) -> tuple[TocEntry, ...]:
-    """Return the table of contents of a schema-only dump of the scratch database, by the client that made the archive."""
+    """Return the table of contents of a schema-only dump of the scratch database, by the client that made the
+    archive."""
     command = (server.programs.path("pg_dump"), "--format=custom", "--schema-only", "--compress=0", "--no-password")
     reader = ArchiveReader()
     with (
@@ -110,7 +111,10 @@ def _table(connection: psycopg.Connection[Any], entry: TocEntry, table: str, wan
 
     digest, rows = hashlib.sha256(), 0
     try:
-        with connection.cursor() as cursor, cursor.copy(entry.copy_out_statement.encode(errors="surrogateescape")) as copy:
+        with (
+            connection.cursor() as cursor,
+            cursor.copy(entry.copy_out_statement.encode(errors="surrogateescape")) as copy,
+        ):
             for line in copy:
                 digest.update(line)
                 rows += 1
@@ -172,7 +176,8 @@ def sequences(connection: psycopg.Connection[Any], contents: Contents) -> Iterat
 def extensions(
     connection: psycopg.Connection[Any], evidence: PostgresqlEvidence, available: dict[str, str]
 ) -> tuple[list[Finding], list[str]]:
-    """Return findings for extensions that are not as in the dump, and notes where this machine only has another version."""
+    """Return findings for extensions that are not as in the dump, and notes where this machine only has another
+    version."""
     findings, notes = [], []
     present = catalog.extensions(connection)
     for name in sorted(evidence.extensions.keys() | present.keys()):

@@ -19,7 +19,8 @@ MINIMUM_MAJOR = 14
 
 
 def connect(source: PostgresqlSource, application_name: str) -> psycopg.Connection[Any]:
-    """Open an autocommit session. Raise the BackupError that fits when that fails; the connection dies with a dead peer."""
+    """Open an autocommit session. Raise the BackupError that fits when that fails; the connection dies with a dead
+    peer."""
     import psycopg
 
     where = f"{source.host}:{source.port}"

@@ -81,7 +81,8 @@ def _failed(code: int, complaints: str) -> BackupError:
 
 @dataclass(frozen=True)
 class Order:
-    """What pg_dump is asked for: the database as of `snapshot`, text in `encoding`, under the name `application_name`."""
+    """What pg_dump is asked for: the database as of `snapshot`, text in `encoding`, under the name
+    `application_name`."""
 
     source: PostgresqlSource
     programs: client.Programs
@@ -90,12 +91,11 @@ class Order:
     application_name: str
 
 
-def write(
-    order: Order, folder: Path, recipients: Sequence[str], phases: Phases
-) -> tuple[FileRecord, Contents]:
+def write(order: Order, folder: Path, recipients: Sequence[str], phases: Phases) -> tuple[FileRecord, Contents]:
     """Dump into folder/<source>.dump.age. Return the file's record and the archive's contents.
 
-    Raise DataRefused for an archive that is not whole, Full when the scratch folder is, and by cause when pg_dump fails;
+    Raise DataRefused for an archive that is not whole, Full when the scratch folder is, and by cause when pg_dump
+    fails;
     the file is no backup then.
     """
     with (

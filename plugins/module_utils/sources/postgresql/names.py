@@ -9,7 +9,8 @@ _SIMPLE = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 def quoted(name: str) -> str:
-    """Return an identifier as SQL must write it. Always quoted: beside a table "user" an unquoted user is a function."""
+    """Return an identifier as SQL must write it. Always quoted: beside a table "user" an unquoted user is a
+    function."""
     return '"' + name.replace('"', '""') + '"'
 
 

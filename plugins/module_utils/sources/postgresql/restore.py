@@ -48,7 +48,8 @@ def create_roles(connection: psycopg.Connection[Any], globals_sql: str) -> None:
 
 
 def create_database(connection: psycopg.Connection[Any], name: str, owner: str, locale: Locale) -> None:
-    """Make an empty database that sorts and encodes as the source did. Raise ConfigurationError if this machine cannot."""
+    """Make an empty database that sorts and encodes as the source did. Raise ConfigurationError if this machine
+    cannot."""
     import psycopg
 
     statement = (
@@ -83,7 +84,8 @@ def check_extensions(connection: psycopg.Connection[Any], evidence: PostgresqlEv
 
 
 def pg_restore(server: Server, archive: Path, folder: Path) -> str:
-    """Restore the decrypted `archive` into the server's scratch database. Return what pg_restore said on standard error.
+    """Restore the decrypted `archive` into the server's scratch database. Return what pg_restore said on standard
+    error.
 
     Raise DataRefused when the archive cannot be restored, Full or ConfigurationError when the reason is this machine's.
     """

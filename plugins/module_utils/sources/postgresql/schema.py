@@ -18,13 +18,25 @@ _DATA = {
 }  # fmt: skip
 _ABOUT = ("LARGE OBJECT", "DATABASE ")
 # Parts of a table: their owner is the table's, where a change of it is reported once.
-_PARTS = {"CONSTRAINT", "FK CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "TRIGGER", "RULE", "POLICY", "DEFAULT", "COMMENT", "ACL"}
+_PARTS = {
+    "CONSTRAINT",
+    "FK CONSTRAINT",
+    "CHECK CONSTRAINT",
+    "INDEX",
+    "TRIGGER",
+    "RULE",
+    "POLICY",
+    "DEFAULT",
+    "COMMENT",
+    "ACL",
+}
 _IDENTIFIER = re.compile(r'"(?:[^"]|"")+"|[^\s,";]+')
 _POLICY_ROLES = re.compile(rf"(?<= TO )(?:{_IDENTIFIER.pattern})(?:, (?:{_IDENTIFIER.pattern}))*")
 
 
 def differences(archive: Iterable[TocEntry], scratch: Iterable[TocEntry]) -> list[Finding]:
-    """Return a finding for each object that is missing, added or changed between the archive and the restored database."""
+    """Return a finding for each object that is missing, added or changed between the archive and the restored
+    database."""
     wanted, found = _entries(archive), _entries(scratch)
     findings = []
     for key in sorted(wanted.keys() | found.keys()):
@@ -68,5 +80,7 @@ def _normal(entry: TocEntry) -> str:
     if entry.description in ("ACL", "DEFAULT ACL"):
         return "\n".join(sorted(entry.definition.splitlines()))
     if entry.description == "POLICY":
-        return _POLICY_ROLES.sub(lambda match: ", ".join(sorted(_IDENTIFIER.findall(match[0]))), entry.definition, count=1)
+        return _POLICY_ROLES.sub(
+            lambda match: ", ".join(sorted(_IDENTIFIER.findall(match[0]))), entry.definition, count=1
+        )
     return entry.definition

@@ -23,7 +23,8 @@ from ...contract.thread import PostgresqlSource
 from . import client
 from .connection import connect
 
-# Names that no live database or login has: what runs here cannot be mistaken for production, and the app's own "postgres"
+# Names that no live database or login has: what runs here cannot be mistaken for production, and the app's own
+# "postgres"
 # can be restored beside them.
 SUPERUSER = "fanout_drill"
 DATABASE = "fanout_drill_scratch"

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One backup's session on the server: lock, snapshot, evidence, dump.
 
-The order is the point. Counts and dump come from one exported snapshot, by two independent paths that have to agree; the
+The order is the point. Counts and dump come from one exported snapshot, by two independent paths that have to agree;
+the
 dump goes into a file, and the transaction ends with it, so that no slow destination holds locks in the app's database.
 """
 
@@ -191,5 +192,6 @@ def _rows(number: int | None) -> str:
 
 
 def _of_extension(name: tuple[str, str], contents: Contents) -> bool:
-    """An extension's configuration table is dumped in part, by a filter of the extension's own: nothing can be counted."""
+    """An extension's configuration table is dumped in part, by a filter of the extension's own: nothing can be
+    counted."""
     return not any(entry.description == "TABLE" and (entry.schema, entry.tag) == name for entry in contents.entries)

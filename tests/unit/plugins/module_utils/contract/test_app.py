@@ -64,7 +64,7 @@ def test_a_thread_is_read_back_as_it_was_written_with_files_beside_it(tmp_path: 
 def test_a_thread_of_a_newer_format_asks_for_an_update(tmp_path: Any) -> None:
     file = tmp_path / "thread.json"
     file.write_text('{"format": 99, "something": "new"}')
-    with pytest.raises(ConfigurationError, match="has format 99.*Remedy: update the fanout command"):
+    with pytest.raises(ConfigurationError, match=r"has format 99.*Remedy: update the fanout command"):
         load(file)
 
 
