@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write what documents the inventory's variables: the role's meta/argument_specs.yml and docs/variables.md.
+
+    python -m tools.variables [--check]
+
+Both come from contract/variables.py, where names, types, defaults and meanings stand once, and from the few variables
+below that the contract does not know because they are not the app's: they steer one run, or a playbook.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+import sys
+import textwrap
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Union
+
+import yaml
+
+from fanout.contract.record import encode
+from fanout.contract.variables import Secrets, Variables
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+SPECS = CHECKOUT / "roles/app/meta/argument_specs.yml"
+TABLE = CHECKOUT / "docs/variables.md"
+
+_WIDTH = 120
+_PLAIN = {
+    str: ("str", "string"),
+    int: ("int", "whole number"),
+    float: ("float", "number"),
+    bool: ("bool", "true, false"),
+}
+
+
+@dataclass(frozen=True)
+class Given:
+    """A variable that the contract does not know. `type` as in an argument spec."""
+
+    name: str
+    type: str
+    meaning: str
+
+
+_ONLY = Given(
+    "app_only_destinations", "list", "Only these destinations; of a drill, instead of C(app_drill_destinations)."
+)
+
+# What the role's entry points may be told. Nothing of it belongs into an inventory.
+ENTRY_POINTS: Mapping[str, tuple[str, tuple[Given, ...]]] = {
+    "main": ("Give an app its keys and its column, or take them", ()),
+    "backup": (
+        "Back up an app to all of its destinations now",
+        (_ONLY, Given("app_accept_shrink", "bool", "Take a much smaller database as the new normal.")),
+    ),
+    "drill": (
+        "Restore an app's backups into scratch and compare",
+        (_ONLY, Given("app_drill_at", "str", "Newest backup of that UTC time or before, as 20261125T093000Z.")),
+    ),
+    "probe": (
+        "Prove what an app's keys and its login reach, and what they do not",
+        (
+            _ONLY,
+            Given("app_probe_tamper", "bool", "Also prove that the keys cannot delete history."),
+            Given(
+                "app_probe_neighbours", "list", "Prefixes of other apps that must be out of reach. Set by playbooks."
+            ),
+        ),
+    ),
+    "info": (
+        "Look at an app's copies and their proofs",
+        (
+            Given(
+                "app_claimed", "list", "Names of all apps, to find columns that none of them claims. Set by playbooks."
+            ),
+        ),
+    ),
+}
+
+# What playbooks read beside the role's variables.
+OF_PLAYBOOKS = (
+    Given(
+        "b2_account_key_id", "str", "Id of the B2 account's key. Default: C(B2_APPLICATION_KEY_ID) of the environment."
+    ),
+    Given("b2_account_key", "str", "The B2 account's key. Default: C(B2_APPLICATION_KEY) of the environment."),
+    Given("b2_purge_days", "int", "Days from retiring a backup to its deletion in buckets of B2. Default: 14."),
+    Given(
+        "b2_object_lock_days",
+        "int",
+        "Days for which nothing can delete a new backup. Default: Object Lock stays as it is.",
+    ),
+    Given("gate_fresh", "str", "C(now) makes playbooks/gate.yml back up and drill before it judges."),
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write both files, or with --check return 1 if one of them is not what would be written."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.variables", description="Document the inventory's variables."
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing, exit 1 if a file is out of date")
+    check = parser.parse_args(arguments).check
+    late = [path for path, text in texts().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    for path in late:
+        if check:
+            print(f"{path.relative_to(CHECKOUT)} is out of date. Remedy: python -m tools.variables", file=sys.stderr)
+        else:
+            path.write_text(texts()[path], encoding="utf-8")
+    return 1 if check and late else 0
+
+
+def texts() -> dict[Path, str]:
+    """Return what the files have to hold."""
+    return {SPECS: _specs(), TABLE: _table()}
+
+
+# The role's argument_specs
+
+
+def option_of(wanted: Any) -> dict[str, Any]:
+    """Given the type of a variable, return it as an argument spec says it. Fields of records are left to the contract."""
+    origin, inner = typing.get_origin(wanted), _arguments(wanted)
+    if origin in (Union, types.UnionType):
+        return option_of(inner[0])
+    if origin is Literal:
+        return {"type": "str", "choices": list(inner)}
+    if origin is tuple:
+        return {"type": "list", "elements": option_of(inner[0])["type"]}
+    if origin is dict or dataclasses.is_dataclass(wanted):
+        return {"type": "dict"}
+    return {"type": _PLAIN[wanted][0]}
+
+
+def variable_options() -> dict[str, dict[str, Any]]:
+    """Return the options of the contract's variables, as every entry point of the role takes them."""
+    options = {}
+    for cls in (Variables, Secrets):
+        hints = typing.get_type_hints(cls)
+        for field in dataclasses.fields(cls):
+            option = {"description": _description(field, hints[field.name]), **option_of(hints[field.name])}
+            if field.name == "app_name":
+                option["default"] = "{{ inventory_hostname }}"
+            elif _is_required(field):
+                option["required"] = True
+            options[field.name] = {**option, "no_log": True} if cls is Secrets else option
+    return options
+
+
+def _description(field: dataclasses.Field[Any], wanted: Any) -> list[str]:
+    lines = [field.metadata["meaning"]]
+    if not _is_required(field) and (default := _default(field)):
+        lines.append(f"Default: C({default}).")
+    for record in _records_in([wanted]):
+        fields = [f"C({one.name})" for one in _fields(record)]
+        lines.append(f"Fields of a {_title(record)}: {', '.join(fields)}.")
+    return lines
+
+
+def _specs() -> str:
+    lines = [
+        "---",
+        "# Written by `python -m tools.variables` from plugins/module_utils/contract/variables.py.",
+        "argument_specs:",
+    ]
+    for name, (summary, given) in ENTRY_POINTS.items():
+        lines += [f"  {name}:", f"    short_description: {summary}"]
+        if name == "main":
+            lines += ["    options: &variables", _dumped(variable_options(), 6)]
+        elif given:
+            extra = {one.name: _given_option(one) for one in given}
+            lines += ["    options:", "      <<: *variables", _dumped(extra, 6)]
+        else:
+            lines += ["    options: *variables"]
+    return "\n".join(lines) + "\n"
+
+
+def _given_option(given: Given) -> dict[str, Any]:
+    option: dict[str, Any] = {"description": [given.meaning], "type": given.type}
+    return {**option, "elements": "str"} if given.type == "list" else option
+
+
+class _Dumper(yaml.SafeDumper):
+    """Indents lists below their key, as the project's YAML does, and never invents an anchor."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 (always indented)
+        super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 (none)
+        return True
+
+
+def _dumped(options: Mapping[str, Any], indent: int) -> str:
+    text: str = yaml.dump(dict(options), Dumper=_Dumper, sort_keys=False, width=_WIDTH - indent)
+    return textwrap.indent(text.rstrip("\n"), " " * indent)
+
+
+# docs/variables.md
+
+_ABOUT = """One inventory host in the group `apps` is one app. Its variables may stand anywhere in the inventory.
+Types are taken as they are: `"5432"` is no number. A misspelt name is refused, with the nearest right one."""
+
+
+def _table() -> str:
+    required = [row for row in _rows(Variables) if not row[2]]
+    optional = [row for row in _rows(Variables) if row[2]]
+    run = dict.fromkeys(one for _summary, given in ENTRY_POINTS.values() for one in given)
+    parts = [
+        "<!-- Written by `python -m tools.variables` from plugins/module_utils/contract/variables.py. -->",
+        "# Variables",
+        _ABOUT,
+        "## What every app needs",
+        _rendered(("Variable", "Type", "Meaning"), [(name, type_, meaning) for name, type_, _, meaning in required]),
+        "## What has a default",
+        _rendered(("Variable", "Type", "Default", "Meaning"), optional),
+        "## What is secret",
+        "Keep these in a vault. They travel apart from the others, and no output shows them.",
+        _rendered(("Variable", "Type", "Default", "Meaning"), _rows(Secrets)),
+        "## Records",
+        *_records(),
+        "## For one run",
+        "To be given with `-e`. Playbooks and the role's entry points have the same names.",
+        _rendered(("Variable", "Type", "Entry point", "Meaning"), [_run_row(one) for one in run]),
+        "## For playbooks",
+        _rendered(
+            ("Variable", "Type", "Meaning"), [(f"`{g.name}`", _spoken_type(g), _code(g.meaning)) for g in OF_PLAYBOOKS]
+        ),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _rows(cls: Any) -> list[tuple[str, str, str, str]]:
+    """Return name, type, default ("" if it is required, "-" if there is none to show) and meaning of every field."""
+    hints = typing.get_type_hints(cls)
+    rows = []
+    for field in dataclasses.fields(cls):
+        default = "" if _is_required(field) else _default(field)
+        shown = "`inventory_hostname`" if field.name == "app_name" else f"`{default}`" if default else "-"
+        needed = _is_required(field) and field.name != "app_name"
+        row = (f"`{field.name}`", _spoken(hints[field.name]), "" if needed else shown, _code(field.metadata["meaning"]))
+        rows.append(row)
+    return rows
+
+
+def _records() -> Iterator[str]:
+    """Yield a heading, the contract's own words and a table for every record that a variable is made of."""
+    for record in _records_in(hint for cls in (Variables, Secrets) for hint in typing.get_type_hints(cls).values()):
+        hints = typing.get_type_hints(record)
+        yield f"### {_title(record)[0].upper()}{_title(record)[1:]}"
+        yield " ".join((record.__doc__ or "").split())
+        rows = [
+            (
+                f"`{f.name}`",
+                _spoken(hints[f.name]),
+                "required" if _is_required(f) else f"`{_default(f)}`" if _default(f) else "-",
+            )
+            for f in _fields(record)
+        ]
+        yield _rendered(("Field", "Type", "Default"), rows)
+
+
+def _records_in(hints: Any) -> Iterator[Any]:
+    for hint in hints:
+        if dataclasses.is_dataclass(hint):
+            yield hint
+        else:
+            yield from _records_in(_arguments(hint))
+
+
+def _run_row(given: Given) -> tuple[str, str, str, str]:
+    users = ", ".join(name for name, (_summary, options) in ENTRY_POINTS.items() if given in options)
+    return f"`{given.name}`", _spoken_type(given), users, _code(given.meaning)
+
+
+def _spoken_type(given: Given) -> str:
+    return {"list": "list of strings", **dict(_PLAIN.values())}[given.type]
+
+
+def _spoken(wanted: Any) -> str:
+    """Return a type in words."""
+    origin, inner = typing.get_origin(wanted), _arguments(wanted)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_spoken(choice) for choice in inner)
+    if origin is Literal:
+        return ", ".join(f"`{choice}`" for choice in inner)
+    if origin is tuple:
+        return f"list of {_plural(inner[0])}"
+    if origin is dict:
+        return f"mapping of names to {_plural(inner[1])}"
+    if dataclasses.is_dataclass(wanted):
+        return f"[{_title(wanted)}](#{_title(wanted).lower().replace(' ', '-')})"
+    return _PLAIN[wanted][1]
+
+
+def _plural(wanted: Any) -> str:
+    return "strings" if wanted is str else _spoken(wanted)
+
+
+def _fields(record: Any) -> list[dataclasses.Field[Any]]:
+    """Return the fields that an inventory sets. The id of a destination's marker is the roll-out's."""
+    return [field for field in dataclasses.fields(record) if field.name != "marker"]
+
+
+def _title(record: Any) -> str:
+    """Return the name of a record in words: "directory destination", "S3 key"."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", record.__name__).split()
+    return " ".join(word if word[-1].isdigit() else word.lower() for word in words)
+
+
+def _rendered(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _code(text: str) -> str:
+    """Ansible's markup as Markdown."""
+    return re.sub(r"C\(([^)]*)\)", r"`\1`", text)
+
+
+# Fields of dataclasses
+
+
+def _arguments(wanted: Any) -> tuple[Any, ...]:
+    """Return what a type is made of, without None and without the ... of a tuple."""
+    return tuple(part for part in typing.get_args(wanted) if part not in (type(None), Ellipsis))
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _default(field: dataclasses.Field[Any]) -> str:
+    """Return a field's default in YAML's flow style, or "" for one that is empty: its meaning says what that does."""
+    value = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+    value = encode(value)
+    if value in (None, "", [], {}):
+        return ""
+    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=_WIDTH)
+    return text.removesuffix("\n").removesuffix("\n...").strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
