@@ -68,9 +68,7 @@ class S3Handler(Handler):
             return answer
 
     def failure(self, status: int, code: str, message: str) -> Answer:
-        # To a HEAD only the status can be told: its answer has no body, and no length of one.
-        body = Body() if self.command == "HEAD" else Body(xml.error_document(code, message))
-        return Answer(status, {"Content-Type": "application/xml"}, body)
+        return Answer(status, {"Content-Type": "application/xml"}, Body(xml.error_document(code, message)))
 
     def _key_id(self) -> str:
         """The key that a request names, for the journal; whether it is right is not known yet."""

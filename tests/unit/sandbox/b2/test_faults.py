@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError, HTTPClientError
@@ -76,6 +78,16 @@ def test_a_connection_cut_in_the_middle_of_a_part_stores_nothing(bench: Bench) -
     with pytest.raises(HTTPClientError):
         bench.admin.upload_part(**where, UploadId=upload, PartNumber=1, Body=bytes(8_000_000))
     assert bench.control.uploads(bench.bucket)[0]["parts"] == 0
+
+
+def test_a_client_that_dies_in_the_middle_of_its_upload_stores_nothing(bench: Bench) -> None:
+    link = urlsplit(bench.writer().generate_presigned_url("put_object", {"Bucket": bench.bucket, "Key": "app/x"}))
+    head = f"PUT {link.path}?{link.query} HTTP/1.1\r\nHost: {link.netloc}\r\nContent-Length: 10\r\n\r\n"
+    with socket.create_connection((link.hostname, link.port), timeout=30) as connection:
+        connection.sendall(head.encode() + b"half")
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b"", "there is nothing to answer"
+    assert bench.control.versions(bench.bucket) == []
 
 
 def test_a_download_cut_in_the_middle_is_noticed(bench: Bench) -> None:

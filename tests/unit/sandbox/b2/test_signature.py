@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
+import http.client
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -114,6 +117,16 @@ def test_a_link_reads_and_writes_what_its_key_may(bench: Bench) -> None:
     assert bench.get("app/x") == b"new"
     outside = writer.generate_presigned_url("get_object", where | {"Key": "app-evil/x"})
     assert "<Message>not entitled</Message>" in fetch(outside)[1]
+
+
+def test_a_body_of_unknown_length_arrives_whole(bench: Bench) -> None:
+    link = urlsplit(bench.writer().generate_presigned_url("put_object", {"Bucket": bench.bucket, "Key": "app/x"}))
+    connection = http.client.HTTPConnection(link.netloc, timeout=30)
+    with contextlib.closing(connection):
+        pieces = iter([b"a" * 100_000, b"b", b"c" * 3])
+        connection.request("PUT", f"{link.path}?{link.query}", pieces, encode_chunked=True)
+        assert connection.getresponse().status == 200
+    assert bench.get("app/x") == b"a" * 100_000 + b"bccc"
 
 
 def test_a_link_that_was_altered_is_refused(bench: Bench) -> None:
