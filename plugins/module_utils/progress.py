@@ -6,11 +6,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 from .contract.errors import about
 
 # phase, bytes or rows done, total if known
-Report = Callable[[str, int, int | None], None]
+Report: TypeAlias = "Callable[[str, int, int | None], None]"
 
 
 def silent(_phase: str, _done: int, _total: int | None) -> None:

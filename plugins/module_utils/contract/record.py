@@ -117,7 +117,8 @@ def _one_of(choices: list[Any], value: object, where: str, error: type[BackupErr
             )
         return _value(kinds[kind], value, where, error)
     for choice in choices:
-        if type(value) is choice:
+        # Exactly the type: for isinstance a bool would be an int.
+        if type(value) is choice:  # pylint: disable=unidiomatic-typecheck
             return value
     raise _refuse(error, where, " or ".join(_NAMES.get(choice, str(choice)) for choice in choices), value)
 
@@ -142,7 +143,7 @@ def _record(cls: type, value: object, where: str, error: type[BackupError]) -> o
 def _plain(wanted: Any, value: object, where: str, error: type[BackupError]) -> object:
     if wanted is Any or wanted is object:
         return value
-    if wanted is float and type(value) is int:
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     # Ansible hands strings over as tagged subclasses of str; a bool is an int in Python, but not in an inventory.
     if isinstance(value, wanted) and not (isinstance(value, bool) and wanted is not bool):

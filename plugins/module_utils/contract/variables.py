@@ -13,7 +13,7 @@ from .thread import B2Destination, DirectoryDestination, Keep, Query, S3Destinat
 
 
 def _variable(meaning: str, **default: Any) -> Any:
-    return field(metadata={"meaning": meaning}, **default)
+    return field(metadata={"meaning": meaning}, **default)  # pylint: disable=invalid-field-call
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def is_silence(error: Exception) -> bool:
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """Yield an error and what lies below it: botocore hands its causes over as arguments."""
     cause: object = error
-    for _ in range(10):  # more layers than there are, and an end if they go round in a circle
+    for _layer in range(10):  # more layers than there are, and an end if they go round in a circle
         if not isinstance(cause, BaseException):
             return
         yield cause

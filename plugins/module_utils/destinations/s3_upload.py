@@ -207,7 +207,7 @@ class _Multipart:
 
 def _await_one(travelling: dict[Future[bytes], int], progress: Progress | None) -> None:
     """Take out the parts that arrived first; the patience of their requests bounds the wait. Raise if one failed."""
-    done, _ = wait(travelling, return_when=FIRST_COMPLETED)
+    done, _waiting = wait(travelling, return_when=FIRST_COMPLETED)
     for future in done:
         size = travelling.pop(future)
         future.result()

@@ -268,14 +268,14 @@ class ArchiveReader:
                 else:
                     contents.tables[dump_id] = yield from self._read_data(new_stream, _Table(self._digests))
         if awaited:
-            first = next(iter(awaited.values()))
+            (first, *_others) = awaited.values()
             raise damaged(f"{len(awaited)} blocks of data are missing, the first of them {first.label}")
         return contents
 
     def _read_toc(self, header: Header) -> _Parser[dict[int, TocEntry]]:
         count = yield from self._read(Cursor.integer)
         entries: dict[int, TocEntry] = {}
-        for _ in range(count):
+        for _entry in range(count):
             entry = yield from self._read(partial(read_entry, version=header.version))
             if entry.dump_id < 1 or entry.dump_id in entries:
                 raise damaged(f"the dump id {entry.dump_id} of {entry.label} is not unique")

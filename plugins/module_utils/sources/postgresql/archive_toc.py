@@ -210,7 +210,7 @@ def _read_compression(cursor: Cursor, version: tuple[int, int, int]) -> str:
 
 def _read_created(cursor: Cursor) -> datetime:
     """Read C's `struct tm`: years count from 1900, months from 0, and a leap second may be 60."""
-    second, minute, hour, day, month, year = (cursor.integer() for _ in range(6))
+    second, minute, hour, day, month, year = (cursor.integer() for _field in range(6))
     cursor.integer()  # whether it was summer time
     try:
         return datetime(year + 1900, month + 1, day, hour, minute, min(second, 59))

@@ -45,7 +45,7 @@ def _create(role: dict[str, Any]) -> str:
 
 
 def _setting(setting: str) -> str:
-    name, _, value = setting.partition("=")
+    name, _equals, value = setting.partition("=")
     return f"{quoted(name)} TO {literal(value)}"
 
 
