@@ -11,7 +11,7 @@ from typing import TypeAlias
 from .contract.errors import about
 
 # phase, bytes or rows done, total if known
-Report: TypeAlias = "Callable[[str, int, int | None], None]"
+Report: TypeAlias = Callable[[str, int, "int | None"], None]
 
 
 def silent(_phase: str, _done: int, _total: int | None) -> None:
