@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fanout.contract import keys
+from fanout.contract.app import Column
+from fanout.contract.errors import ConfigurationError, TryAgain, Unavailable
+from fanout.contract.keys import KeyFile, Minted, StoredKey
+from fanout.contract.thread import load
+from fanout.destinations.marker import NAME, read_marker, write_marker
+from fanout.encryption import decrypt_bytes, encrypt_bytes, new_identity
+from fanout.files import locked_folder
+from fanout.platforms.base import Change
+from fanout.platforms.host.markers import UNBORN
+from fanout.platforms.host.roll_out import absent, present
+
+from .columns import B2, MINIO, PASSWORD, RECOVERY, S3_KEYS, S3_SECRET, column, directory, tree
+
+Make = Callable[..., Column]
+MINTED = KeyFile(
+    api_url="https://api.backblazeb2.com",
+    current=StoredKey(
+        "b2", "0042", "minted-secret-value", "https://s3.example", "us-west-004", "backups", "forgejo/",
+        minted=Minted("fanout-forgejo-b2", "bucket-id", keys.WRITER_CAPABILITIES, 4, 0),
+    ),
+)  # fmt: skip
+
+
+@pytest.fixture
+def nas(tmp_path: Path) -> dict[str, Any]:
+    there = directory(tmp_path / "nas")
+    write_marker(tmp_path / "nas")
+    return there
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    return lambda destinations, **more: column(tmp_path / "columns", destinations, **more)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "columns/forgejo"
+
+
+def changed(change: Change) -> set[str]:
+    names = change.before.keys() | change.after.keys()
+    return {name for name in names if change.before.get(name) != change.after.get(name)}
+
+
+def put(path: Path, text: str) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o600)
+
+
+def test_a_roll_out_leaves_a_column_that_the_command_can_load_and_a_second_one_changes_nothing(
+    make: Make, nas: dict[str, Any], folder: Path
+) -> None:
+    wanted = make({"b2": B2, "nas": nas})
+
+    first = present(wanted, check_mode=False)
+    rolled_out = tree(folder)
+    second = present(wanted, check_mode=False)
+
+    assert first.failure is None
+    assert first.before == {}
+    assert changed(second) == set()
+    assert tree(folder) == rolled_out
+    assert {name for name, (mode, _text) in rolled_out.items() if mode == 0o600} == {
+        "column.json", "drill-identity.txt", "database.password", "b2/thread.json", "nas/thread.json",
+    }  # fmt: skip
+    thread = load(folder / "nas/thread.json")
+    assert (thread.id, thread.drilled, load(folder / "b2/thread.json").drilled) == ("forgejo/nas", False, True)
+    assert Path(str(thread.sources[0].password_file)).read_text().strip() == PASSWORD
+    sealed = encrypt_bytes(b"data", [thread.recipients.drill])
+    assert decrypt_bytes(sealed, Path(thread.identity_file)) == b"data"
+    assert thread.recipients.recovery == (RECOVERY,)
+
+
+def test_check_mode_shows_what_the_run_then_does_but_for_what_only_a_run_can_make(
+    make: Make, tmp_path: Path, folder: Path
+) -> None:
+    wanted = make({"b2": B2, "new": directory(tmp_path / "new")})
+
+    planned = present(wanted, check_mode=True)
+    assert not folder.exists()
+    assert not (tmp_path / "new" / NAME).exists()
+    done = present(wanted, check_mode=False)
+
+    drill = load(folder / "b2/thread.json").recipients.drill
+    marker = read_marker(tmp_path / "new")
+    expected = json.loads(json.dumps(done.after).replace(drill, UNBORN).replace(str(marker), UNBORN))
+    assert planned.after == expected
+    assert planned.before == done.before == {}
+    assert planned.warnings == done.warnings
+    # From here on there is nothing left to be made.
+    changed_variables = make({"b2": B2, "new": directory(tmp_path / "new")}, app_period="30m", app_deadline="1h")
+    again = present(changed_variables, check_mode=True)
+    real = present(changed_variables, check_mode=False)
+    assert (again.before, again.after) == (real.before, real.after)
+    assert "b2/thread.json" in changed(real)
+    assert "units/fanout-forgejo.b2.timer" in changed(real)
+
+
+def test_the_drill_identity_is_made_once_and_never_again(make: Make, folder: Path) -> None:
+    wanted = make({"b2": B2})
+    present(wanted, check_mode=False)
+    first = (folder / "drill-identity.txt").read_text()
+    (folder / "drill-identity.txt").chmod(0o644)
+
+    change = present(wanted, check_mode=False)
+
+    assert (folder / "drill-identity.txt").read_text() == first
+    assert changed(change) == {"drill-identity.txt"}
+    assert (folder / "drill-identity.txt").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_damaged_drill_identity_stops_everything_and_is_not_touched(make: Make, folder: Path) -> None:
+    put(folder / "drill-identity.txt", "half of AGE-SECRET-KE")
+
+    with pytest.raises(ConfigurationError) as caught:
+        present(make({"b2": B2}), check_mode=False)
+
+    assert "AGE-SECRET" not in str(caught.value)
+    assert str(folder / "drill-identity.txt") in str(caught.value)
+    assert tree(folder) == {"drill-identity.txt": (0o600, "half of AGE-SECRET-KE")}
+
+
+def test_an_identity_that_was_lost_is_replaced_with_a_warning(make: Make, folder: Path) -> None:
+    wanted = make({"b2": B2})
+    present(wanted, check_mode=False)
+    (folder / "drill-identity.txt").unlink()
+
+    change = present(wanted, check_mode=False)
+
+    assert any("recovery identity" in warning for warning in change.warnings)
+    assert {"drill-identity.txt", "b2/thread.json"} <= changed(change)
+
+
+def test_nothing_that_is_shown_holds_a_secret(make: Make, folder: Path) -> None:
+    secrets = {"app_database_password": PASSWORD, "app_s3_keys": S3_KEYS}
+
+    change = present(make({"minio": MINIO}, secrets=secrets), check_mode=False)
+
+    identity = (folder / "drill-identity.txt").read_text().splitlines()[-1]
+    shown = json.dumps([change.before, change.after])
+    assert not [secret for secret in (PASSWORD, S3_SECRET, identity) if secret in shown]
+    key = keys.load_key(folder / "minio/key.json")
+    assert (key.kind, key.key_id, key.secret, key.endpoint) == ("s3", "an-access-key-id", S3_SECRET, MINIO["endpoint"])
+    assert (folder / "minio/key.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_destination_that_is_not_there_leaves_all_others_rolled_out(
+    make: Make, nas: dict[str, Any], tmp_path: Path, folder: Path
+) -> None:
+    away = {"kind": "directory", "path": str(tmp_path / "away")}
+
+    change = present(make({"away": away, "b2": B2, "nas": nas}), check_mode=False)
+
+    assert isinstance(change.failure, Unavailable)
+    assert str(change.failure).startswith(f"forgejo/away: rolling out: {tmp_path / 'away'} is no folder")
+    assert load(folder / "b2/thread.json").id == "forgejo/b2"
+    assert load(folder / "nas/thread.json").id == "forgejo/nas"
+    assert not (folder / "away").exists()
+
+
+def test_a_nas_that_is_not_mounted_keeps_its_id_its_thread_and_everything_else_that_is_new(
+    make: Make, nas: dict[str, Any], tmp_path: Path, folder: Path
+) -> None:
+    present(make({"b2": B2, "nas": nas}), check_mode=False)
+    marker = load(folder / "nas/thread.json").destination
+    (tmp_path / "nas" / NAME).rename(tmp_path / "marker")
+
+    change = present(make({"b2": B2, "nas": nas}, app_deadline="1h"), check_mode=False)
+
+    assert isinstance(change.failure, Unavailable)
+    assert "forgejo/nas" in str(change.failure)
+    assert "not mounted" in str(change.failure)
+    assert load(folder / "nas/thread.json").destination == marker
+    assert load(folder / "nas/thread.json").limits.deadline == load(folder / "b2/thread.json").limits.deadline == 3600
+    (tmp_path / "marker").rename(tmp_path / "nas" / NAME)
+    assert present(make({"b2": B2, "nas": nas}, app_deadline="1h"), check_mode=False).failure is None
+
+
+def test_a_destination_that_moved_to_another_path_is_onboarded_there(
+    make: Make, nas: dict[str, Any], tmp_path: Path, folder: Path
+) -> None:
+    present(make({"nas": nas}), check_mode=False)
+
+    change = present(make({"nas": directory(tmp_path / "elsewhere")}), check_mode=False)
+
+    assert change.failure is None
+    assert str(tmp_path / "elsewhere" / NAME) in changed(change)
+    assert load(folder / "nas/thread.json").destination.marker == read_marker(tmp_path / "elsewhere")  # type: ignore[union-attr]
+
+
+def test_two_failing_threads_are_both_named_and_the_third_is_rolled_out(
+    make: Make, tmp_path: Path, folder: Path
+) -> None:
+    away = {"kind": "directory", "path": str(tmp_path / "away")}
+
+    change = present(make({"away": away, "minio": MINIO, "b2": B2}), check_mode=False)
+
+    assert "forgejo/away" in str(change.failure)
+    assert "forgejo/minio: rolling out: app_s3_keys.minio is missing" in str(change.failure)
+    assert (folder / "b2/thread.json").exists()
+
+
+def test_a_minted_key_is_never_touched(make: Make, folder: Path) -> None:
+    put(folder / "b2/key.json", keys.render(MINTED))
+    text = (folder / "b2/key.json").read_text()
+
+    change = present(make({"b2": B2}), check_mode=False)
+
+    assert (folder / "b2/key.json").read_text() == text
+    assert not [warning for warning in change.warnings if "key.json" in warning]
+    assert "minted-secret-value" not in json.dumps([change.before, change.after])
+
+
+def test_a_minted_key_is_not_overwritten_by_that_of_another_server(make: Make, folder: Path) -> None:
+    put(folder / "minio/key.json", keys.render(MINTED))
+
+    change = present(make({"minio": MINIO}, secrets={"app_s3_keys": S3_KEYS}), check_mode=False)
+
+    assert "run b2_application_key first" in str(change.failure)
+    assert keys.load_key(folder / "minio/key.json").key_id == "0042"
+
+
+def test_what_belongs_to_a_removed_destination_goes_but_for_a_minted_key_which_is_named(
+    make: Make, nas: dict[str, Any], folder: Path
+) -> None:
+    secrets = {"app_database_password": PASSWORD, "app_s3_keys": S3_KEYS}
+    present(make({"b2": B2, "minio": MINIO, "nas": nas}, secrets=secrets), check_mode=False)
+    put(folder / "b2/key.json", keys.render(MINTED))
+
+    change = present(make({"nas": nas}), check_mode=False)
+
+    assert set(tree(folder)) == {
+        "column.json", "drill-identity.txt", "database.password", "nas", "nas/thread.json", "b2", "b2/key.json",
+        "units", "units/fanout-forgejo.nas.service", "units/fanout-forgejo.nas.timer",
+        "units/fanout-forgejo.nas.drill.service", "units/fanout-forgejo.nas.drill.timer",
+    }  # fmt: skip
+    (warning,) = (warning for warning in change.warnings if "key.json" in warning)
+    assert "forgejo/b2" in warning
+    assert "0042" in warning
+
+
+def test_a_key_file_that_nobody_can_read_stays_and_is_named(make: Make, nas: dict[str, Any], folder: Path) -> None:
+    put(folder / "old/key.json", "half a sec")
+
+    change = present(make({"nas": nas}), check_mode=False)
+
+    assert (folder / "old/key.json").read_text() == "half a sec"
+    assert any("old/key.json" in warning for warning in change.warnings)
+
+
+def test_a_password_that_is_no_longer_given_goes(make: Make, folder: Path) -> None:
+    present(make({"b2": B2}), check_mode=False)
+
+    change = present(make({"b2": B2}, secrets={}), check_mode=False)
+
+    assert not (folder / "database.password").exists()
+    assert changed(change) == {"database.password", "b2/thread.json"}
+
+
+def test_a_recipient_with_a_wrong_checksum_stops_the_roll_out_before_anything_is_written(
+    make: Make, folder: Path
+) -> None:
+    flipped = RECOVERY[:-1] + ("q" if RECOVERY[-1] != "q" else "p")
+
+    with pytest.raises(ConfigurationError, match="wrong checksum"):
+        present(make({"b2": B2}, app_recovery_recipients=[flipped]), check_mode=False)
+
+    assert not folder.exists()
+
+
+def test_without_the_command_nothing_is_written(make: Make, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+
+    with pytest.raises(ConfigurationError, match="/nowhere/fanout is not installed"):
+        present(make({"b2": B2}), check_mode=False)
+
+    assert not folder.exists()
+
+
+def test_two_roll_outs_of_one_column_do_not_mix(make: Make, folder: Path) -> None:
+    present(make({"b2": B2}), check_mode=False)
+
+    with locked_folder(folder), pytest.raises(TryAgain):
+        present(make({"b2": B2}, app_deadline="1h"), check_mode=False)
+
+
+def test_where_systemd_does_not_run_a_warning_says_that_nothing_starts_the_timers(make: Make) -> None:
+    assert any("nothing starts them" in warning for warning in present(make({"b2": B2}), check_mode=False).warnings)
+
+
+def test_an_absent_column_leaves_only_the_identity_and_a_minted_key(
+    make: Make, nas: dict[str, Any], folder: Path
+) -> None:
+    wanted = make({"b2": B2, "nas": nas})
+    present(wanted, check_mode=False)
+    put(folder / "b2/key.json", keys.render(MINTED))
+    gone = dataclasses.replace(wanted, present=False)
+
+    planned = absent(gone, check_mode=True)
+    assert (folder / "column.json").exists()
+    done = absent(gone, check_mode=False)
+
+    assert (planned.before, planned.after, planned.warnings) == (done.before, done.after, done.warnings)
+    assert set(tree(folder)) == {"drill-identity.txt", "b2", "b2/key.json"}
+    assert any("drill-identity.txt stays" in warning for warning in done.warnings)
+    assert any("0042" in warning for warning in done.warnings)
+    again = absent(gone, check_mode=False)
+    assert changed(again) == set()
+    assert not any("drill-identity.txt" in warning for warning in again.warnings)
+
+
+def test_a_column_that_comes_back_keeps_its_identity(make: Make, nas: dict[str, Any], folder: Path) -> None:
+    wanted = make({"nas": nas})
+    present(wanted, check_mode=False)
+    rolled_out = tree(folder)
+
+    absent(wanted, check_mode=False)
+    present(wanted, check_mode=False)
+
+    assert tree(folder) == rolled_out
+
+
+def test_a_column_that_never_was_needs_no_removal(make: Make, folder: Path) -> None:
+    change = absent(make({"b2": B2}), check_mode=False)
+
+    assert (change.before, change.after, change.warnings) == ({}, {}, ())
+    assert not folder.exists()
+
+
+def test_a_stranger_in_the_place_of_a_private_identity_is_found_out(make: Make, folder: Path) -> None:
+    put(folder / "drill-identity.txt", new_identity() + new_identity())
+
+    with pytest.raises(ConfigurationError, match="does not hold one age identity"):
+        present(make({"b2": B2}), check_mode=True)

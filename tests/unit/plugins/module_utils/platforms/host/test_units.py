@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import configparser
+import shutil
+import subprocess
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from fanout.contract.app import Column
+from fanout.platforms.host.files import File
+from fanout.platforms.host.units import quoted, unit_files
+
+from .columns import B2, column, directory
+
+FANOUT = Path("/bin/true")
+needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+
+
+def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = ("systemd-analyze", *map(str, arguments))
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def written(files: dict[str, File], folder: Path) -> list[Path]:
+    paths = [folder / Path(name).name for name in files]
+    for path, file in zip(paths, files.values(), strict=True):
+        path.write_text(file.text)
+    return paths
+
+
+def settings(file: File) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None, delimiters=("=",), strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read_string(file.text)
+    return parser
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Column:
+    return column(tmp_path / "columns", {"b2": B2, "nas": directory(tmp_path / "nas")}, app_deadline="2h")
+
+
+@needs_systemd
+@pytest.mark.parametrize("root", [True, False])
+@pytest.mark.parametrize("period", ["5m", "1h", "6h", "1d", "7d"])
+def test_systemd_understands_every_unit_without_a_word(tmp_path: Path, period: str, root: bool) -> None:
+    wanted = column(
+        tmp_path / "columns", {"b2": B2, "nas": directory(tmp_path / "nas")}, app_period=period, app_drill_period=period
+    )
+    files = {name: file for each in ("b2", "nas") for name, file in unit_files(wanted, each, FANOUT, root=root).items()}
+
+    result = analyze("verify", *written(files, tmp_path))
+
+    assert (result.returncode, result.stderr) == (0, "")
+    for name, file in files.items():
+        if name.endswith(".timer"):
+            assert analyze("calendar", settings(file)["Timer"]["OnCalendar"]).returncode == 0
+
+
+@needs_systemd
+def test_systemd_finds_a_command_in_a_folder_with_spaces_percents_and_dollars(tmp_path: Path) -> None:
+    program = tmp_path / "a b%h $HOME ü"
+    program.symlink_to("/bin/true")
+    files = unit_files(column(tmp_path, {"b2": B2}), "b2", program, root=True)
+
+    result = analyze("verify", *written(files, tmp_path))
+
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_path_is_one_word_whatever_it_holds() -> None:
+    assert quoted(PurePosixPath('/a b/%h/"c"/\\d\n')) == r'"/a b/%%h/\"c\"/\\d\n"'
+
+
+def test_only_drilled_destinations_have_drill_units(two: Column) -> None:
+    names = {name for each in ("b2", "nas") for name in unit_files(two, each, FANOUT, root=True)}
+
+    assert names == {
+        "units/fanout-forgejo.b2.service",
+        "units/fanout-forgejo.b2.timer",
+        "units/fanout-forgejo.b2.drill.service",
+        "units/fanout-forgejo.b2.drill.timer",
+        "units/fanout-forgejo.nas.service",
+        "units/fanout-forgejo.nas.timer",
+    }
+
+
+def test_a_service_runs_its_own_thread_and_outlasts_the_deadline(two: Column) -> None:
+    files = unit_files(two, "b2", FANOUT, root=True)
+
+    backup, drill = (settings(files[f"units/fanout-forgejo.{name}.service"])["Service"] for name in ("b2", "b2.drill"))
+    thread = two.folder / "b2/thread.json"
+    assert backup["ExecStart"] == f':"/bin/true" backup --thread "{thread}"'
+    assert drill["ExecStart"] == f':"/bin/true" drill --thread "{thread}"'
+    assert int(backup["TimeoutStartSec"]) > two.limits.deadline == 7200
+
+
+def test_drills_of_several_destinations_take_turns(tmp_path: Path) -> None:
+    both = column(tmp_path, {"b2": B2, "nas": directory(tmp_path / "nas")}, app_drill_destinations=["b2", "nas"])
+    times = {
+        settings(unit_files(both, name, FANOUT, root=True)[f"units/fanout-forgejo.{name}.drill.timer"])["Timer"][
+            "OnCalendar"
+        ]
+        for name in ("b2", "nas")
+    }
+
+    assert len(times) == 2
+
+
+def test_root_runs_it_with_a_read_only_system_but_for_a_copy_that_lies_there(tmp_path: Path) -> None:
+    odd = {"kind": "directory", "path": "/usr/local/backups"}
+    wanted = column(tmp_path, {"nas": directory(tmp_path / "nas"), "odd": odd})
+    nas, there = (
+        settings(unit_files(wanted, name, FANOUT, root=True)[f"units/fanout-forgejo.{name}.service"])["Service"]
+        for name in ("nas", "odd")
+    )
+
+    assert nas["ProtectSystem"] == "full"
+    assert "ReadWritePaths" not in nas
+    assert there["ReadWritePaths"] == '-"/usr/local/backups"'
+
+
+def test_a_user_who_cannot_make_mount_namespaces_gets_no_setting_that_needs_one(two: Column) -> None:
+    text = unit_files(two, "b2", FANOUT, root=False)["units/fanout-forgejo.b2.service"].text
+
+    assert "Protect" not in text
+    assert "NoNewPrivileges=yes" in text
