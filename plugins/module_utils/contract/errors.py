@@ -50,7 +50,8 @@ class BackupError(Exception):
 
     def __str__(self) -> str:
         parts = [part for part in (self.subject, self.doing, self.problem) if part]
-        line = f"{': '.join(parts)}. Remedy: {self.remedy}"
+        text = ": ".join(parts).rstrip(".")
+        line = f"{text}{'' if text.endswith('?') else '.'} Remedy: {self.remedy}"
         return " ".join(line.split())
 
     def as_result(self) -> dict[str, object]:
