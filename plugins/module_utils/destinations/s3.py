@@ -143,7 +143,11 @@ class S3Bucket:
 
     def _read(self, client: S3Client, stored: Stored, limit: int) -> bytes:
         with closing(client.get_object(**self._request(stored))["Body"]) as body:
-            return body.read(limit + 1)
+            data = b""
+            # Up to the empty piece, at which the body notices an early end.
+            while len(data) <= limit and (piece := body.read(limit + 1 - len(data))):
+                data += piece
+            return data
 
     def retire(self, keys: Sequence[str]) -> None:
         """Delete without naming a version, which only hides: the bucket's rule purges later."""

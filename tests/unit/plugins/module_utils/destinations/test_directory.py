@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections import namedtuple
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fanout.contract.errors import BackupError, ConfigurationError, DataRefused, Full, NoPermission, Unavailable
+from fanout.destinations import directory as module
+from fanout.destinations import files
+from fanout.destinations.directory import Directory
+from fanout.destinations.marker import write_marker
+
+from .conftest import ARTIFACT, DUMP, MANIFEST
+
+Space = namedtuple("Space", "f_bavail f_frsize f_blocks")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "nas"
+    root.mkdir()
+    return root
+
+
+@pytest.fixture
+def folder(root: Path) -> Directory:
+    return Directory(root, write_marker(root), "forgejo/")
+
+
+def everything_below(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*")}
+
+
+def opened(descriptor: int) -> str:
+    return str(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+
+def test_files_and_folders_are_private_whatever_the_umask(root: Path, folder: Directory) -> None:
+    before = os.umask(0)
+    try:
+        folder.put_bytes(MANIFEST, b"{}")
+        folder.retire([MANIFEST])
+        folder.put_bytes(DUMP, b"dump")
+    finally:
+        os.umask(before)
+
+    below = list((root / "forgejo").rglob("*"))
+    assert {path.stat().st_mode & 0o777 for path in below if path.is_file()} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in (root / "forgejo", *below) if path.is_dir()} == {0o700}
+
+
+def test_a_root_that_is_not_mounted_is_never_created(tmp_path: Path) -> None:
+    folder = Directory(tmp_path / "nas", "0123", "forgejo/")
+
+    for act in (folder.check, folder.list, folder.versions, lambda: folder.put_bytes(MANIFEST, b"{}")):
+        with pytest.raises(Unavailable, match="is it mounted"):
+            act()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_mount_point_takes_nothing(root: Path) -> None:
+    with pytest.raises(Unavailable, match="expected id 0123: is it mounted"):
+        Directory(root, "0123", "forgejo/").put_bytes(MANIFEST, b"{}")
+    assert list(root.iterdir()) == []
+
+
+def test_another_disk_is_told_apart_by_both_ids(root: Path) -> None:
+    found = write_marker(root)
+
+    for act in ("check", "list", "versions"):
+        with pytest.raises(Unavailable, match=f"has id {found}, expected 0123"):
+            getattr(Directory(root, "0123", "forgejo/"), act)()
+
+
+def test_a_thread_without_a_marker_was_not_rolled_out(root: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no marker"):
+        Directory(root, None, "forgejo/").check()
+
+
+def test_a_nas_that_goes_away_during_an_upload_gives_no_success(root: Path, folder: Directory) -> None:
+    source = root.parent / "dump"
+    source.write_bytes(b"dump")
+
+    def unmount(_: int) -> None:
+        (root / ".fanout-destination.json").unlink()
+
+    with pytest.raises(Unavailable, match="is it mounted"):
+        folder.put(DUMP, source, sha256=hashlib.sha256(b"dump").hexdigest(), progress=unmount)
+
+
+def test_unfinished_uploads_foreign_links_and_hidden_files_are_no_objects(root: Path, folder: Directory) -> None:
+    folder.put_bytes(MANIFEST, b"{}")
+    base = root / "forgejo"
+    (base / ARTIFACT / ".database.dump.age.0123.partial").write_bytes(b"x")
+    (base / "link").symlink_to("/etc/passwd")
+    (base / "loop").symlink_to(base)
+    (base / ".snapshot").mkdir()
+    (base / ".snapshot" / "old").write_bytes(b"x")
+
+    assert [stored.key for stored in folder.list()] == [MANIFEST]
+    assert [stored.key for stored in folder.versions()] == [MANIFEST]
+
+
+def test_a_link_in_the_place_of_an_object_is_not_followed(root: Path, folder: Directory) -> None:
+    stored = folder.put_bytes(MANIFEST, b"{}")
+    path = root / "forgejo" / MANIFEST
+    path.unlink()
+    path.symlink_to("/x")  # as many bytes as the object had
+
+    with pytest.raises(Unavailable):
+        folder.read(stored, 100)
+
+
+def test_a_prefix_that_leads_elsewhere_is_refused(root: Path) -> None:
+    with pytest.raises(DataRefused):
+        Directory(root, "0123", "../elsewhere/")
+
+
+def test_what_the_disk_gives_back_differently_is_not_published(
+    root: Path, folder: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damage(path: Path, check: Callable[[], None]) -> str:
+        path.write_bytes(b"rotten")
+        return files.sync_and_reread(path, check)
+
+    monkeypatch.setattr(module, "sync_and_reread", damage)
+
+    with pytest.raises(DataRefused, match="what the disk kept"):
+        folder.put_bytes(MANIFEST, b"{}")
+    assert folder.versions() == []
+    assert not list(root.rglob("*.partial"))
+
+
+def test_an_upload_that_would_fill_the_disk_does_not_begin(
+    root: Path, folder: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda _: Space(10, 1, 100))
+
+    with pytest.raises(Full, match="11 bytes needed, 10 bytes free"):
+        folder.put_bytes(MANIFEST, b"x" * 11)
+    assert everything_below(root) == {".fanout-destination.json"}
+
+
+def test_a_file_system_that_does_not_tell_its_size_is_tried(folder: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda _: Space(0, 0, 0))
+
+    assert folder.put_bytes(MANIFEST, b"{}").size == 2
+
+
+@pytest.mark.parametrize(
+    ("number", "wanted"),
+    [
+        (errno.ENOSPC, Full),
+        (errno.EDQUOT, Full),
+        (errno.EACCES, NoPermission),
+        (errno.EROFS, NoPermission),
+        (errno.EIO, Unavailable),
+        (errno.ESTALE, Unavailable),
+        (errno.ENOTCONN, Unavailable),
+        (errno.EHOSTDOWN, Unavailable),
+    ],
+)
+def test_trouble_of_the_disk_has_its_class_and_leaves_nothing(
+    root: Path, folder: Directory, monkeypatch: pytest.MonkeyPatch, number: int, wanted: type[BackupError]
+) -> None:
+    really = os.fsync
+
+    def fail(descriptor: int) -> None:
+        if opened(descriptor).endswith(".partial"):
+            raise OSError(number, os.strerror(number))
+        really(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail)
+
+    with pytest.raises(wanted, match=os.strerror(number)):
+        folder.put_bytes(MANIFEST, b"{}")
+    assert not list(root.rglob("*.partial"))
+    assert folder.list() == []
+
+
+def test_every_new_name_is_forced_to_the_device_and_the_copy_before_its_name(
+    root: Path, folder: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    really = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append(opened(descriptor).removeprefix(f"{root}/"))
+        really(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    folder.put_bytes(MANIFEST, b"{}")
+
+    assert [name for name in synced if not name.endswith(".partial")] == [str(root), "forgejo", f"forgejo/{ARTIFACT}"]
+    assert synced[2].endswith(".partial")
+
+
+def test_retired_artifacts_lie_in_a_folder_of_their_own_with_the_time_of_retirement(
+    root: Path, folder: Directory
+) -> None:
+    stored = folder.put_bytes(MANIFEST, b"{}")
+    folder.put_bytes(DUMP, b"dump")
+    path = root / "forgejo" / MANIFEST
+    long_ago = datetime(2024, 1, 1, tzinfo=UTC)
+    os.utime(path, (long_ago.timestamp(), long_ago.timestamp()))
+
+    folder.retire([MANIFEST, DUMP])
+
+    (_, manifest) = folder.versions()
+    assert manifest.modified == long_ago
+    assert manifest.hidden_since is not None
+    assert manifest.hidden_since - stored.modified < timedelta(minutes=1)
+    assert everything_below(root / "forgejo") == {
+        ".retired",
+        f".retired/{ARTIFACT}",
+        f".retired/{MANIFEST}",
+        f".retired/{DUMP}",
+    }
+
+
+def test_an_interrupted_retirement_is_finished_by_the_next(root: Path, folder: Directory) -> None:
+    folder.put_bytes(MANIFEST, b"{}")
+    folder.put_bytes(DUMP, b"dump")
+    folder.retire([MANIFEST])
+    assert [stored.key for stored in folder.list()] == [DUMP]
+
+    folder.retire([MANIFEST, DUMP])
+
+    assert folder.list() == []
+    assert not (root / "forgejo" / ARTIFACT).exists()
+
+
+def test_retired_artifacts_are_purged_after_a_week(root: Path, folder: Directory) -> None:
+    now = datetime.now(UTC)
+    for name in (MANIFEST, "20250102T000000Z-0123abcd/manifest.json", "probe"):
+        folder.put_bytes(name, b"{}")
+    folder.retire([MANIFEST, "probe"])
+
+    folder.purge(now + timedelta(days=6, hours=23))
+    assert {stored.key for stored in folder.versions() if stored.hidden} == {MANIFEST, "probe"}
+    folder.purge(now + timedelta(days=7, hours=1))
+    assert [stored.key for stored in folder.versions()] == ["20250102T000000Z-0123abcd/manifest.json"]
+
+
+def test_what_interrupted_uploads_left_is_purged_after_two_days(root: Path, folder: Directory) -> None:
+    folder.put_bytes(MANIFEST, b"{}")
+    left = root / "forgejo" / ARTIFACT / ".database.dump.age.01234567.partial"
+    left.write_bytes(b"x")
+
+    folder.purge(datetime.now(UTC) + timedelta(hours=47))
+    assert left.exists()
+    folder.purge(datetime.now(UTC) + timedelta(hours=49))
+    assert not left.exists()
+    assert [stored.key for stored in folder.list()] == [MANIFEST]
+
+
+def test_a_purge_of_nothing_is_nothing(folder: Directory) -> None:
+    folder.purge(datetime.now(UTC))
+
+
+def test_a_probe_says_that_a_folder_has_no_key(folder: Directory) -> None:
+    steps = folder.probe(["nextcloud/"], tamper=True)
+
+    assert {step.outcome for step in steps} == {"passed"}
+    assert "a folder has no key" in steps[-1].detail
+    assert folder.list() == []
+
+
+def test_two_apps_share_a_disk_and_do_not_see_each_other(root: Path, folder: Directory) -> None:
+    other = Directory(root, write_marker(root), "nextcloud/")
+    folder.put_bytes(MANIFEST, b"{}")
+    other.put_bytes(DUMP, b"dump")
+
+    assert [stored.key for stored in folder.list()] == [MANIFEST]
+    assert [stored.key for stored in other.list()] == [DUMP]
+
+
+def test_a_file_that_cannot_be_read_is_named(folder: Directory, tmp_path: Path) -> None:
+    missing: Any = tmp_path / "missing"
+
+    with pytest.raises(Unavailable, match="missing does not answer"):
+        folder.put(DUMP, missing, sha256="0" * 64)
