@@ -8,10 +8,8 @@ import dataclasses
 import os
 import pwd
 import secrets
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from typing import Any
 
 from ...contract.errors import ConfigurationError, Full, TryAgain, Unavailable
 from ...contract.thread import PostgresqlSource
+from ...scratch import socket_folder
 from . import client
 from .connection import connect
 
@@ -63,16 +62,14 @@ class Server:
 
 @contextlib.contextmanager
 def scratch_server(major: int, binaries: Sequence[str], folder: Path, preload: Sequence[str]) -> Iterator[Server]:
-    """Start a fresh server below `folder` and yield it; stop it and remove its files in every case.
+    """Start a fresh server below the scratch folder `folder` and yield it; stop it in every case.
 
     Raise ConfigurationError when the programs of `major` or a library that the data need are not installed.
     """
     programs = client.find(major, binaries, needed="initdb")
     needed = [name for name in preload if name in PRELOAD_ALLOWED]
-    # The path of a socket is limited to 107 bytes: it cannot lie below a long scratch folder.
-    sockets = Path(tempfile.mkdtemp(prefix="fanout-"))
     data = folder / "server"
-    try:
+    with socket_folder(folder) as sockets:
         owner = _owner()
         data.mkdir(mode=0o700)
         password_file = sockets / "password"
@@ -93,9 +90,6 @@ def scratch_server(major: int, binaries: Sequence[str], folder: Path, preload: S
         )
         with _running(programs, data, sockets, needed, owner, Server(programs, source)) as server:
             yield server
-    finally:
-        shutil.rmtree(sockets, ignore_errors=True)
-        shutil.rmtree(data, ignore_errors=True)
 
 
 def _owner() -> pwd.struct_passwd | None:
