@@ -50,7 +50,7 @@ class Plan:
     failures: list[BackupError] = field(default_factory=list)
 
 
-def plan(column: Column, found: Files, fanout: Path, *, check_mode: bool, root: bool) -> Plan:
+def plan(column: Column, found: Files, fanout: Path, *, check_mode: bool) -> Plan:
     """Return what a roll-out of `column` makes out of the files `found`.
 
     Markers of new directory destinations are made here, but not in check mode. Raise ConfigurationError when the drill
@@ -69,7 +69,7 @@ def plan(column: Column, found: Files, fanout: Path, *, check_mode: bool, root: 
             if isinstance(rendered.destination, DirectoryDestination) and not rendered.destination.marker:
                 _keep(column, rendered.name, found, planned)
                 continue
-            planned.files |= _thread_files(column, rendered, found, fanout, root)
+            planned.files |= _thread_files(column, rendered, found, fanout)
     _leave_minted_keys(column, found, planned)
     return planned
 
@@ -128,10 +128,10 @@ def _recorded(earlier: File | None, path: str) -> str | None:
     return where.marker if isinstance(where, DirectoryDestination) and where.path == path else None
 
 
-def _thread_files(column: Column, rendered: Thread, found: Files, fanout: Path, root: bool) -> dict[str, File]:
+def _thread_files(column: Column, rendered: Thread, found: Files, fanout: Path) -> dict[str, File]:
     name = rendered.name
     files = {f"{name}/{THREAD_FILE}": File(thread.render(rendered))}
-    files |= unit_files(column, name, fanout, root=root)
+    files |= unit_files(column, name, fanout)
     if isinstance(rendered.destination, S3Destination):
         place = f"{name}/{KEY_FILE}"
         if place in found and _minted(found[place]):

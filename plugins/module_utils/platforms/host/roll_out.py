@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -31,7 +30,7 @@ def present(column: Column, check_mode: bool) -> Change:
             recipient(text)
         fanout = executable()
         with _held(column, check_mode) as before:
-            planned = plan(column, before.files, fanout, check_mode=check_mode, root=os.geteuid() == 0)
+            planned = plan(column, before.files, fanout, check_mode=check_mode)
             after = wanted_state(planned.files, before)
             machine = systemd.this_machine()
             roll_out = _RollOut(column, before, after, machine)

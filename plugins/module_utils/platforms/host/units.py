@@ -7,41 +7,31 @@ from pathlib import Path, PurePosixPath
 
 from ...contract.app import Column
 from ...contract.schedule import Schedule
-from ...contract.thread import DirectoryDestination
 from .files import THREAD_FILE, UNITS, File
 
 # systemd's own end of a run. The command ends itself at its deadline; this is for one that hangs in the kernel.
 MARGIN = 60
 _MODE = 0o644
 _HEADER = "# Written by fanout.backup: the next roll-out overwrites every change.\n"
-# Nothing here may take away what a run needs: a drill started by root runs its scratch server as another user, a source
-# may listen on a socket in /tmp (so no PrivateTmp), a copy may lie anywhere.
+# Nothing that takes away what a run needs: root's drill runs its scratch server as another user, a source may listen on
+# a socket in /tmp, a copy may lie anywhere. And nothing that needs a mount namespace (ProtectSystem and its kin): in
+# many a container none can be made, and the service ends with 226/NAMESPACE instead of a backup.
 _HARDENED = """\
 NoNewPrivileges=yes
 LockPersonality=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
 """
-# These need a mount namespace, which the service manager of an ordinary user cannot make everywhere.
-_HARDENED_ROOT = """\
-ProtectSystem=full
-ProtectControlGroups=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-"""
-# What ProtectSystem=full makes read-only.
-_PROTECTED = ("/boot", "/efi", "/etc", "/usr")
 
 
-def unit_files(column: Column, destination: str, fanout: Path, *, root: bool) -> dict[str, File]:
+def unit_files(column: Column, destination: str, fanout: Path) -> dict[str, File]:
     """Return the units of one thread by path relative to the column's folder. `fanout` is the absolute command."""
     thread = column.thread_folder(destination) / THREAD_FILE
     name = unit_name(column, destination)
-    hardened = _HARDENED + (_HARDENED_ROOT + _writable(column, destination) if root else "")
 
     def pair(name: str, what: str, command: str, schedule: Schedule) -> dict[str, File]:
         timeout = column.limits.deadline + MARGIN
-        service = _service(what, f":{quoted(fanout)} {command} --thread {quoted(thread)}", timeout, hardened)
+        service = _service(what, f":{quoted(fanout)} {command} --thread {quoted(thread)}", timeout)
         return {
             f"{UNITS}/{name}.service": File(service, _MODE),
             f"{UNITS}/{name}.timer": File(_timer(what, schedule.on_calendar()), _MODE),
@@ -67,20 +57,7 @@ def quoted(path: Path | PurePosixPath) -> str:
     return f'"{text}"'
 
 
-def _writable(column: Column, destination: str) -> str:
-    paths = [column.variables.app_scratch_directory]
-    where = column.destinations[destination]
-    if isinstance(where, DirectoryDestination):
-        paths.append(where.path)
-    # Named only where it is needed: setting it up touches the path, and a dead mount would hang there.
-    return "".join(
-        f"ReadWritePaths=-{quoted(PurePosixPath(path))}\n"
-        for path in paths
-        if any(PurePosixPath(path).is_relative_to(protected) for protected in _PROTECTED)
-    )
-
-
-def _service(what: str, command: str, timeout: int, hardened: str) -> str:
+def _service(what: str, command: str, timeout: int) -> str:
     return f"""{_HEADER}[Unit]
 Description={what}
 Wants=network-online.target
@@ -96,7 +73,7 @@ UMask=0077
 Nice=10
 IOSchedulingClass=best-effort
 IOSchedulingPriority=7
-{hardened}"""
+{_HARDENED}"""
 
 
 def _timer(what: str, on_calendar: str) -> str:

@@ -263,6 +263,17 @@ def test_a_key_file_that_nobody_can_read_stays_and_is_named(make: Make, nas: dic
     assert any("old/key.json" in warning for warning in change.warnings)
 
 
+def test_a_destination_may_be_named_like_the_folder_of_the_units(make: Make, nas: dict[str, Any], folder: Path) -> None:
+    present(make({"units": B2, "nas": nas}), check_mode=False)
+    assert load(folder / "units/thread.json").id == "forgejo/units"
+
+    change = present(make({"nas": nas}), check_mode=False)
+
+    assert change.failure is None
+    assert not (folder / "units/thread.json").exists()
+    assert (folder / "units/fanout-forgejo.nas.timer").exists()
+
+
 def test_a_password_that_is_no_longer_given_goes(make: Make, folder: Path) -> None:
     present(make({"b2": B2}), check_mode=False)
 
