@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -115,12 +115,15 @@ def apply(folder: Path, before: State, after: State) -> None:
 
 
 def shown(before: State, after: State) -> tuple[dict[str, object], dict[str, object]]:
-    """Return both states as a user may see them: everything but the text of secret files."""
-    return _shown(before, before), _shown(after, before)
+    """Return both states as a user may see them: all but the text of secret files, and folders that are empty."""
+    known = {"", *(_parent(name) for name in (*before.files, *after.files))}
+    return _shown(before, before, known), _shown(after, before, known)
 
 
-def _shown(state: State, before: State) -> dict[str, object]:
-    folders: dict[str, object] = {f"{name or '.'}/": {"mode": f"{mode:04o}"} for name, mode in state.folders.items()}
+def _shown(state: State, before: State, known: Container[str]) -> dict[str, object]:
+    folders: dict[str, object] = {
+        f"{name or '.'}/": {"mode": f"{mode:04o}"} for name, mode in state.folders.items() if name in known
+    }
     files: dict[str, object] = {
         name: {"mode": f"{file.mode:04o}", "content": _content(name, file, before.files.get(name))}
         for name, file in state.files.items()

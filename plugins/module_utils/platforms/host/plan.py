@@ -171,7 +171,8 @@ def _leave_minted_keys(column: Column, found: Files, planned: Plan) -> None:
     for path in minted_keys(found):
         name = str(PurePosixPath(path).parent)
         if not isinstance(column.destinations.get(name), B2Destination):
-            planned.warnings.append(f"{column.app}/{name}: {left_key(path, found[path])}")
+            warning = unreadable_key(path, found[path]) or _left_key(path, found[path])
+            planned.warnings.append(f"{column.app}/{name}: {warning}")
 
 
 def minted_keys(found: Files) -> dict[str, File]:
@@ -179,12 +180,17 @@ def minted_keys(found: Files) -> dict[str, File]:
     return {path: file for path, file in found.items() if path.endswith(f"/{KEY_FILE}") and _minted(file)}
 
 
-def left_key(path: str, file: File) -> str:
-    """Return what to tell a user about a minted key that this column no longer uses."""
+def unreadable_key(path: str, file: File) -> str:
+    """Return what to tell a user about a key file that nobody can use any more, or "" if it can be read."""
     try:
-        current = keys.parse(file.text.encode(), path).current
+        keys.parse(file.text.encode(), path)
     except ConfigurationError:
         return f"{path} stays and cannot be read. Remedy: look for its key at Backblaze and delete both"
+    return ""
+
+
+def _left_key(path: str, file: File) -> str:
+    current = keys.parse(file.text.encode(), path).current
     key_id = current.key_id if current else "none"
     return f"{path} stays with the key {key_id}. Remedy: run b2_application_key, which deletes both"
 

@@ -16,7 +16,7 @@ from ..base import Change, joined
 from . import systemd
 from .command import executable
 from .files import UNITS, File, State, apply, read_state, shown, wanted_state
-from .plan import left_key, minted_keys, plan
+from .plan import minted_keys, plan, unreadable_key
 from .units import unit_name
 
 _IDLE = "systemd does not run here: the timers of columns are written, but nothing starts them"
@@ -60,7 +60,7 @@ def absent(column: Column, check_mode: bool) -> Change:
             shown_before, shown_after = roll_out.shown(failures)
             if not check_mode:
                 roll_out.apply(failures)
-    warnings = [f"{column.app}: {left_key(path, file)}" for path, file in left.items()]
+    warnings = [f"{column.app}: {warning}" for path, file in left.items() if (warning := unreadable_key(path, file))]
     if identity and shown_before != shown_after:
         warnings.append(f"{column.app}: {column.folder / IDENTITY_FILE} stays: it decrypts the backups, which stay too")
     return Change(shown_before, shown_after, tuple(warnings), joined(failures))

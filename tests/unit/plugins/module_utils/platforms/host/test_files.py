@@ -64,13 +64,13 @@ def test_what_is_no_longer_wanted_goes_with_its_folder_and_what_is_not_ours_stay
     assert set(tree(tmp_path)) == {"column.json", "s3", "s3/notes.txt", "other", "other/file"}
 
 
-def test_an_empty_folder_that_somebody_left_goes(tmp_path: Path) -> None:
+def test_an_empty_folder_that_a_deleted_key_left_goes_and_is_no_change(tmp_path: Path) -> None:
     (tmp_path / "old").mkdir(mode=0o700)
 
     before, after = become(tmp_path, {"column.json": FILES["column.json"]})
 
     assert set(tree(tmp_path)) == {"column.json"}
-    assert "old/" in shown(before, after)[0]
+    assert "old/" not in shown(before, after)[0]
     assert "old/" not in shown(before, after)[1]
 
 
