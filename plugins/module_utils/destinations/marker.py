@@ -100,10 +100,11 @@ def check_marker(path: Path, wanted: str | None) -> None:
     if found is None:
         raise Unavailable(
             f"{path} has no {NAME}, expected id {wanted}: is it mounted?",
-            remedy="mount it; for a new, empty disk run playbooks/site.yml, which writes a new marker",
+            remedy="mount it; if it was replaced on purpose, remove this thread's thread.json and run playbooks/site.yml",
         )
     if found != wanted:
         raise Unavailable(
             f"{path} is another destination: its marker has id {found}, expected {wanted}",
-            remedy="mount the right one, or run playbooks/site.yml if it was replaced on purpose",
+            remedy="mount the right one; if it was replaced on purpose, remove this thread's thread.json and run"
+            " playbooks/site.yml",
         )
