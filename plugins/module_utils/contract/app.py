@@ -24,6 +24,7 @@ from .thread import (
     PostgresqlSource,
     Query,
     Recipients,
+    S3Destination,
     Source,
     Thread,
 )
@@ -131,6 +132,7 @@ def _check(given: Variables, secrets: Secrets) -> None:
         raise ConfigurationError("app_destinations is empty", remedy="name at least one destination")
     for name in given.app_destinations:
         _check_label(name, f"app_destinations.{name}")
+    _check_apart(given)
     for name in secrets.app_s3_keys:
         if name not in given.app_destinations:
             near = nearest(name, given.app_destinations)
@@ -197,6 +199,25 @@ def _check_label(name: str, where: str) -> None:
             remedy="use lower-case letters, digits and inner hyphens only"
             + (", and set app_name where the inventory host has another name" if where == "app_name" else ""),
         )
+
+
+def _check_apart(given: Variables) -> None:
+    """Two destinations at one place are one failure domain, and each would retire the other's artifacts."""
+    places: dict[tuple[str, ...], str] = {}
+    for name, destination in given.app_destinations.items():
+        match destination:
+            case B2Destination():
+                place: tuple[str, ...] = ("b2", destination.api_url, destination.bucket)
+            case S3Destination():
+                place = ("s3", destination.endpoint, destination.bucket)
+            case DirectoryDestination():
+                place = ("directory", str(PurePosixPath(destination.path)))
+        if place in places:
+            raise ConfigurationError(
+                f"app_destinations.{name} is the same place as app_destinations.{places[place]}",
+                remedy="name another bucket or folder, or remove one of the two",
+            )
+        places[place] = name
 
 
 def _check_paths(given: Variables) -> None:

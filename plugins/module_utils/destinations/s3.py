@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -162,10 +162,11 @@ class S3Bucket:
 
     def _hide(self, key: str) -> None:
         check_key(key)
-        self._connection.run(
-            f"retiring {key} in {self.where}",
-            lambda client: client.delete_object(Bucket=self._bucket, Key=self._prefix + key),
-        )
+        with suppress(DataRefused):  # it is gone already
+            self._connection.run(
+                f"retiring {key} in {self.where}",
+                lambda client: client.delete_object(Bucket=self._bucket, Key=self._prefix + key),
+            )
 
     def probe(self, neighbours: Sequence[str], *, tamper: bool) -> tuple[ProbeStep, ...]:
         """See Destination.probe."""
