@@ -124,7 +124,7 @@ def texts() -> dict[Path, str]:
 
 
 def option_of(wanted: Any) -> dict[str, Any]:
-    """Given the type of a variable, return it as an argument spec says it. Fields of records are left to the contract."""
+    """Given the type of a variable, return it as an argument spec says it. The contract alone checks records."""
     origin, inner = typing.get_origin(wanted), _arguments(wanted)
     if origin in (Union, types.UnionType):
         return option_of(inner[0])
