@@ -100,7 +100,8 @@ def check_marker(path: Path, wanted: str | None) -> None:
     if found is None:
         raise Unavailable(
             f"{path} has no {NAME}, expected id {wanted}: is it mounted?",
-            remedy="mount it; if it was replaced on purpose, remove this thread's thread.json and run playbooks/site.yml",
+            remedy="mount it; if it was replaced on purpose, remove this thread's thread.json and run "
+            "playbooks/site.yml",
         )
     if found != wanted:
         raise Unavailable(

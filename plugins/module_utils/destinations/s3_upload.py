@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Uploads that prove themselves: every request carries Content-MD5, the ETag of every part is compared as it comes back,
-and `confirm` compares the ETag and the size of the whole with what the server lists.
+"""Uploads that prove themselves: every request carries Content-MD5, the ETag of every part is compared as it comes
+back, and `confirm` compares ETag and size of the whole with what the server lists.
 
 A file is read once, in parts that are held in memory while they travel, so that a repeated part has the same bytes.
 """

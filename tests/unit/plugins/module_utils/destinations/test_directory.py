@@ -110,13 +110,15 @@ def test_unfinished_uploads_foreign_links_and_hidden_files_are_no_objects(root: 
 
 
 def test_a_link_in_the_place_of_an_object_is_not_followed(root: Path, folder: Directory) -> None:
-    stored = folder.put_bytes(MANIFEST, b"{}")
+    private = root.parent / "private"
+    stored = folder.put_bytes(MANIFEST, b"x" * len(str(private)))
+    private.write_bytes(b"y" * stored.size)
     path = root / "forgejo" / MANIFEST
     path.unlink()
-    path.symlink_to("/x")  # as many bytes as the object had
+    path.symlink_to(private)  # a link is as large as the name in it
 
     with pytest.raises(Unavailable):
-        folder.read(stored, 100)
+        folder.read(stored, 1000)
 
 
 def test_a_prefix_that_leads_elsewhere_is_refused(root: Path) -> None:
@@ -242,6 +244,9 @@ def test_retired_artifacts_are_purged_after_a_week(root: Path, folder: Directory
     now = datetime.now(UTC)
     for name in (MANIFEST, "20250102T000000Z-0123abcd/manifest.json", "probe"):
         folder.put_bytes(name, b"{}")
+    long_ago = (now - timedelta(days=30)).timestamp()
+    for name in (MANIFEST, "probe"):
+        os.utime(root / "forgejo" / name, (long_ago, long_ago))
     folder.retire([MANIFEST, "probe"])
 
     folder.purge(now + timedelta(days=6, hours=23))

@@ -43,6 +43,15 @@ def test_what_is_retired_is_hidden_in_the_given_order(lab: Lab, bucket: B2Bucket
     assert len(bucket.versions()) == 2
 
 
+def test_what_is_gone_already_is_passed_over(lab: Lab, bucket: B2Bucket) -> None:
+    bucket.put_bytes(DUMP, b"x")
+    lab.control.fault("error", operation="DeleteObject", status=404, code="NoSuchKey")
+
+    bucket.retire([MANIFEST, DUMP])
+
+    assert bucket.list() == []
+
+
 def test_the_rule_of_the_bucket_purges_what_was_retired(lab: Lab, bucket: B2Bucket) -> None:
     bucket.put_bytes(MANIFEST, b"{}")
     bucket.retire([MANIFEST])

@@ -96,28 +96,43 @@ def test_an_interruption_aborts_the_upload_too(lab: Lab, bucket: B2Bucket, make_
     assert unfinished(lab, bucket) == []
 
 
-def test_an_upload_that_another_hides_at_once_is_no_success(lab: Lab, bucket: B2Bucket) -> None:
+def test_an_upload_that_cannot_be_confirmed_is_no_success(lab: Lab, bucket: B2Bucket) -> None:
     lab.control.fault("error", operation="ListObjectsV2", count=0, status=503)
 
     with pytest.raises(Unavailable):
         bucket.put_bytes(MANIFEST, b"{}")
 
 
-@pytest.mark.parametrize("size", [100, 9 * MIB])
-def test_a_copy_that_differs_in_the_servers_own_listing_is_refused(
-    lab: Lab, bucket: B2Bucket, make_file, monkeypatch: pytest.MonkeyPatch, size: int
-) -> None:
+@pytest.mark.parametrize(
+    ("size", "operation", "says"),
+    [
+        (100, "ListObjectsV2", "dump.age has ETag"),
+        (9 * MIB, "ListObjectsV2", "dump.age has ETag"),
+        (9 * MIB, "UploadPart", "part [12] of .* has ETag"),
+    ],
+)
+def test_a_copy_with_another_etag_is_refused(bucket: B2Bucket, make_file, size: int, operation: str, says: str) -> None:
     file, sha256 = make_file(size)
-    client = bucket._connection.client
-    really = client.list_objects_v2
 
-    def someone_was_faster(**asked: Any) -> Any:
-        lab.control.truncate("backups", bucket._prefix + DUMP, size - 1)
-        return really(**asked)
+    def lie(parsed: dict[str, Any], **_: Any) -> None:
+        for answer in (parsed, *parsed.get("Contents", ())):
+            answer["ETag"] = '"0123"'
 
-    monkeypatch.setattr(client, "list_objects_v2", someone_was_faster)
+    bucket._connection.client.meta.events.register(f"after-call.s3.{operation}", lie)
 
-    with pytest.raises(DataRefused, match=f"{size - 1} bytes, expected {size}"):
+    with pytest.raises(DataRefused, match=says):
+        bucket.put(DUMP, file, sha256=sha256)
+
+
+def test_a_copy_of_another_size_is_refused(lab: Lab, bucket: B2Bucket, make_file) -> None:
+    file, sha256 = make_file(100)
+
+    def shrink(**_: Any) -> None:
+        lab.control.truncate("backups", bucket._prefix + DUMP, 99)
+
+    bucket._connection.client.meta.events.register("before-call.s3.ListObjectsV2", shrink)
+
+    with pytest.raises(DataRefused, match="99 bytes, expected 100"):
         bucket.put(DUMP, file, sha256=sha256)
 
 
