@@ -73,7 +73,7 @@ def read_state(folder: Path) -> State:
 
 def _read(path: Path) -> File:
     # A damaged file must not stop the roll-out that mends it.
-    return File(path.read_bytes().decode("utf-8", errors="strict"), path.stat().st_mode & 0o7777)
+    return File(path.read_bytes().decode("utf-8", errors="replace"), path.stat().st_mode & 0o7777)
 
 
 def _empty_folders(folder: Path) -> Iterable[str]:
