@@ -16,6 +16,8 @@ from fanout.contract.keys import StoredKey
 from fanout.destinations.b2 import B2Bucket
 from fanout.destinations.patience import Patience
 from fanout.destinations.s3 import S3Bucket
+from fanout.destinations.s3_client import Connection
+from fanout.destinations.s3_upload import send_in_parts
 
 from .conftest import DUMP, HASTY, MANIFEST, MIB, Lab
 
@@ -109,6 +111,31 @@ def test_an_upload_to_a_slow_server_ends_at_the_deadline(key: StoredKey, make_fi
     assert time.monotonic() < deadline + 4
 
 
+def test_an_interrupted_upload_does_not_wait_for_what_is_still_being_sent(key: StoredKey) -> None:
+    sending = threading.Event()
+
+    def take_slowly(connection: socket.socket, stop: threading.Event) -> None:
+        request = connection.recv(1 << 16)
+        if request.startswith(b"PUT"):
+            sending.set()
+            read_slowly(connection, stop)
+        elif request.startswith(b"POST"):
+            body = b"<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>"
+            connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        else:
+            connection.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+
+    def parts() -> Iterator[bytes]:
+        yield b"x" * 40 * MIB
+        assert sending.wait(10)
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with server(take_slowly) as url, pytest.raises(KeyboardInterrupt):
+        send_in_parts(Connection(replace(key, endpoint=url), Patience()), DUMP, parts(), 80 * MIB)
+    assert time.monotonic() - began < 15
+
+
 def test_a_server_that_hangs_in_the_middle_of_an_upload_is_unavailable(lab: Lab, key: StoredKey, make_file) -> None:
     file, sha256 = make_file(20 * MIB)
     lab.control.fault("hang", operation="UploadPart", count=0, skip=1)
@@ -126,6 +153,14 @@ def test_a_server_that_stays_down_is_given_up_after_a_few_tries(lab: Lab, bucket
     with pytest.raises(Unavailable, match="no tomes available"):
         bucket.check()
     assert lab.control.faults()[0]["hits"] == HASTY.tries
+
+
+def test_no_request_is_sent_after_the_deadline(lab: Lab, key: StoredKey) -> None:
+    lab.control.reset()
+
+    with pytest.raises(TryAgain):
+        B2Bucket(key, patience=Patience(deadline=time.monotonic() - 1)).list()
+    assert lab.control.counters() == {}
 
 
 def test_no_try_begins_after_the_deadline(lab: Lab, key: StoredKey) -> None:
