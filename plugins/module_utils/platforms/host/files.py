@@ -47,11 +47,10 @@ Files = Mapping[str, File]
 
 @dataclass(frozen=True)
 class State:
-    """A column's folder: its files, the modes of its folders ("" is the column's own), and which of them hold more."""
+    """A column's folder: its files, and the modes of its folders ("" is the column's own)."""
 
     files: Files
     folders: Mapping[str, int]
-    shared: frozenset[str] = frozenset()
 
 
 def read_state(folder: Path) -> State:
@@ -62,9 +61,7 @@ def read_state(folder: Path) -> State:
         paths = [path for pattern in _PATTERNS for path in folder.glob(pattern)]
         files = {str(path.relative_to(folder)): _read(path) for path in sorted(paths)}
         ours = {"", *(_parent(name) for name in files), *_empty_folders(folder)}
-        folders = {name: (folder / name).stat().st_mode & 0o777 for name in sorted(ours)}
-        shared = frozenset(name for name in folders if _holds_more(folder / name, folder, files))
-        return State(files, folders, shared)
+        return State(files, {name: (folder / name).stat().st_mode & 0o777 for name in sorted(ours)})
     except OSError as error:
         raise ConfigurationError(
             f"{error.filename} cannot be read ({error.strerror})", remedy="run as the user who owns the column's folder"
@@ -81,20 +78,14 @@ def _empty_folders(folder: Path) -> Iterable[str]:
     return (path.name for path in folder.iterdir() if path.is_dir() and not any(path.iterdir()))
 
 
-def _holds_more(path: Path, folder: Path, files: Files) -> bool:
-    return any(not item.is_dir() and str(item.relative_to(folder)) not in files for item in path.iterdir())
-
-
 def _parent(name: str) -> str:
     parent = str(PurePosixPath(name).parent)
     return "" if parent == "." else parent
 
 
-def wanted_state(files: Files, found: State) -> State:
-    """Return the state in which exactly `files` are there. A folder with anything else in it stays."""
-    parents = {"", *(_parent(name) for name in files)}
-    kept = {name: mode for name, mode in found.folders.items() if name in found.shared}
-    return State(files, {**kept, **dict.fromkeys(sorted(parents), _FOLDER_MODE)}, found.shared)
+def wanted_state(files: Files) -> State:
+    """Return the state in which exactly `files` are there."""
+    return State(files, dict.fromkeys(sorted({"", *(_parent(name) for name in files)}), _FOLDER_MODE))
 
 
 def apply(folder: Path, before: State, after: State) -> None:
@@ -110,7 +101,7 @@ def apply(folder: Path, before: State, after: State) -> None:
     for name in before.files.keys() - after.files.keys():
         remove_file(folder / name)
     for name in sorted(before.folders.keys() - after.folders.keys(), reverse=True):
-        with contextlib.suppress(OSError):  # somebody put a file there meanwhile
+        with contextlib.suppress(OSError):  # it holds something that is not ours, and stays
             (folder / name).rmdir()
 
 

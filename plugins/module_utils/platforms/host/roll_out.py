@@ -31,7 +31,7 @@ def present(column: Column, check_mode: bool) -> Change:
         fanout = executable()
         with _held(column, check_mode) as before:
             planned = plan(column, before.files, fanout, check_mode=check_mode)
-            after = wanted_state(planned.files, before)
+            after = wanted_state(planned.files)
             machine = systemd.this_machine()
             roll_out = _RollOut(column, before, after, machine)
             shown_before, shown_after = roll_out.shown(planned.failures)
@@ -54,7 +54,7 @@ def absent(column: Column, check_mode: bool) -> Change:
         with _held(column, check_mode) as before:
             left = minted_keys(before.files)
             identity = {name: file for name, file in before.files.items() if name == IDENTITY_FILE}
-            after = wanted_state({**identity, **left}, before)
+            after = wanted_state({**identity, **left})
             failures: list[BackupError] = []
             roll_out = _RollOut(column, before, after, systemd.this_machine())
             shown_before, shown_after = roll_out.shown(failures)
@@ -118,7 +118,7 @@ class _RollOut:
             except BackupError as error:
                 # Without their files the next roll-out would not know that these units still run.
                 failures.append(error)
-                after = wanted_state({**after.files, **gone}, self._before)
+                after = wanted_state({**after.files, **gone})
         apply(self._folder, self._before, after)
         if self._machine:
             self._use(self._machine, failures)

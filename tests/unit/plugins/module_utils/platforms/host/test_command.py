@@ -148,16 +148,40 @@ def test_an_orphan_that_holds_the_output_open_is_not_waited_for(tmp_path: Path) 
         os.kill(int(pid.read_text()), 9)
 
 
-def test_the_command_gets_no_key_of_an_account_and_nothing_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("impatient")
+def test_all_that_hang_are_waited_for_together() -> None:
+    began = time.monotonic()
+
+    ended = run_all({f"a/{number}": python("import time; time.sleep(300)") for number in range(4)}, 3)
+
+    assert all(each.failure for each in ended.values())
+    assert time.monotonic() - began < 9
+
+
+def test_the_command_reads_nothing_of_what_the_module_may_read() -> None:
+    reader, writer = os.pipe()
+    kept = os.dup(0)
+    os.dup2(reader, 0)
+    try:
+        os.write(writer, b"what Ansible says to the module")
+        ended = answer("import sys, json; print(json.dumps({'stdin': sys.stdin.read()}))", seconds=10)
+    finally:
+        os.dup2(kept, 0)
+        for descriptor in (reader, writer, kept):
+            os.close(descriptor)
+
+    assert ended.result == {"stdin": ""}
+
+
+def test_the_command_gets_no_key_of_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("B2_APPLICATION_KEY", "secret")
     monkeypatch.setenv("PGPASSWORD", "secret")
     monkeypatch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", "secret")
 
-    ended = answer("import os, sys, json; print(json.dumps({'env': dict(os.environ), 'stdin': sys.stdin.read()}))")
+    ended = answer("import os, json; print(json.dumps({'env': dict(os.environ)}))")
 
     assert "secret" not in json.dumps(ended.result)
     assert "PATH" in ended.result["env"]
-    assert ended.result["stdin"] == ""
 
 
 def test_output_in_any_language_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ FILES = {
 
 def become(folder: Path, files: Files) -> tuple[State, State]:
     before = read_state(folder)
-    after = wanted_state(files, before)
+    after = wanted_state(files)
     apply(folder, before, after)
     return before, after
 

@@ -203,6 +203,18 @@ def test_a_destination_that_moved_to_another_path_is_onboarded_there(
     assert load(folder / "nas/thread.json").destination.marker == read_marker(tmp_path / "elsewhere")  # type: ignore[union-attr]
 
 
+def test_a_thread_whose_new_place_is_not_there_yet_goes_on_at_the_old_one(
+    make: Make, nas: dict[str, Any], tmp_path: Path, folder: Path
+) -> None:
+    present(make({"nas": nas}), check_mode=False)
+    rolled_out = tree(folder)
+
+    change = present(make({"nas": {"kind": "directory", "path": str(tmp_path / "new")}}), check_mode=False)
+
+    assert "forgejo/nas" in str(change.failure)
+    assert tree(folder) == rolled_out
+
+
 def test_two_failing_threads_are_both_named_and_the_third_is_rolled_out(
     make: Make, tmp_path: Path, folder: Path
 ) -> None:
