@@ -5,20 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..contract.durations import spoken
 from ..contract.errors import ConfigurationError, DataRefused, NoPermission, about
 from ..contract.keys import StoredKey
 from .base import Listing, ProbeStep, Progress, Stored, check_key
 from .files import PIECE, new_file, told
 from .patience import Patience
 from .s3_client import Connection
-from .s3_errors import is_of_transport
+from .s3_errors import clock_offset, is_of_transport, wrong_clock
 from .s3_listing import listing_page, objects, utc, versions
 from .s3_probe import Probe, Refusal
 from .s3_upload import Sent, confirm, send_bytes, send_file
@@ -57,17 +55,10 @@ class S3Bucket:
         """See Destination.check."""
         with about(doing=f"checking {self.where}"):
             page = listing_page(self._connection, self._prefix, MaxKeys=1)
-            self._check_clock(parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"]))
-
-    def _check_clock(self, theirs: datetime) -> None:
-        """Artifacts sort by our clock: a wrong one would make the newest copy look old, or an old one new."""
-        offset = (datetime.now(UTC) - utc(theirs)).total_seconds()
-        if abs(offset) > _SKEW:
-            raise ConfigurationError(
-                f"this machine's clock is {spoken(abs(offset))} {'ahead of' if offset > 0 else 'behind'} that of "
-                f"{self._connection.server.host}",
-                remedy="set this machine's clock (systemd-timesyncd, chrony)",
-            )
+            offset = clock_offset(page["ResponseMetadata"]["HTTPHeaders"])
+            # Artifacts sort by our clock: a wrong one would make the newest copy look old, or an old one new.
+            if abs(offset) > _SKEW:
+                raise wrong_clock(offset, self._connection.server)
 
     def list(self, under: str = "") -> Listing:
         """See Destination.list."""

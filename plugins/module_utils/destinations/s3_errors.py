@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from ..contract.durations import spoken as duration
 from ..contract.errors import (
     BackupError,
     ConfigurationError,
@@ -96,9 +99,12 @@ def is_of_transport(error: Exception) -> bool:
     from botocore.exceptions import ConnectionError as NoConnection
     from botocore.exceptions import HTTPClientError, IncompleteReadError
     from botocore.parsers import ResponseParserError
+    from urllib3.exceptions import HTTPError
 
-    # A body that is no XML is what a proxy on the way says in a server's place.
-    return isinstance(error, (HTTPClientError, NoConnection, IncompleteReadError, ResponseParserError))
+    # A body that is no XML is what a proxy on the way says in a server's place. While a body is read, botocore lets
+    # some errors of urllib3 pass as they are.
+    kinds = (HTTPClientError, NoConnection, IncompleteReadError, ResponseParserError, HTTPError)
+    return isinstance(error, kinds)
 
 
 def spoken(error: Exception, server: Server) -> BackupError:
@@ -133,9 +139,8 @@ def _reason(error: Exception) -> str:
 def _refused(error: ClientError, server: Server) -> BackupError:
     answer = answer_of(error)
     if answer.code == _CLOCK:
-        return ConfigurationError(
-            f"{server.host} refuses our clock ({answer})", remedy="set this machine's clock (systemd-timesyncd, chrony)"
-        )
+        offset = clock_offset(error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}))
+        return wrong_clock(offset, server)
     if answer.code in _FULL_CODES or answer.status == 507:
         return Full(f"bucket {server.bucket} has no room ({answer})", remedy="free some space there or raise its quota")
     if "cap exceeded" in answer.message.lower() or answer.code.lower().endswith("cap_exceeded"):
@@ -156,6 +161,21 @@ def _refused(error: ClientError, server: Server) -> BackupError:
         )
     hint = "the region" if answer.code in _REGION_CODES else "endpoint, region and bucket"
     return ConfigurationError(f"{server.host} does not accept the request ({answer})", remedy=f"check {hint}")
+
+
+def clock_offset(headers: Mapping[str, str]) -> float:
+    """Return by how many seconds our clock is ahead of that of the server, whose answer had these headers."""
+    date = headers.get("date")
+    return (datetime.now(UTC) - parsedate_to_datetime(date).astimezone(UTC)).total_seconds() if date else 0.0
+
+
+def wrong_clock(offset: float, server: Server) -> ConfigurationError:
+    """Return the error about a clock that is `offset` seconds ahead of the server's."""
+    direction = "ahead of" if offset > 0 else "behind"
+    return ConfigurationError(
+        f"this machine's clock is {duration(abs(offset))} {direction} that of {server.host}",
+        remedy="set this machine's clock (systemd-timesyncd, chrony)",
+    )
 
 
 def _capped(answer: Answer, server: Server) -> BackupError:
