@@ -36,10 +36,13 @@ class Demo:
         self.folder = folder
         self.environment = {**os.environ, "FANOUT_SANDBOX_DIRECTORY": str(folder), "ANSIBLE_NOCOLOR": "1"}
 
-    def playbook(self, name: str, *, fails: bool = False) -> str:
-        """Run a playbook over all five apps and return its output. Raise Unexpected if it fails, or with `fails` if not."""
+    def playbook(self, name: str, *options: str, fails: bool = False) -> str:
+        """Run a playbook over all five apps and return its output.
+
+        Raise Unexpected if it fails, or with `fails` if it does not.
+        """
         program = Path(sys.executable).with_name("ansible-playbook")
-        run = self._run((str(program), "-i", "inventories/demo", f"playbooks/{name}.yml"))
+        run = self._run((str(program), "-i", "inventories/demo", f"playbooks/{name}.yml", *options))
         if (run.returncode != 0) != fails:
             raise Unexpected(f"{name}.yml ended with exit code {run.returncode}:\n{run.stdout}{run.stderr}")
         return run.stdout
@@ -102,7 +105,7 @@ def back_up(demo: Demo) -> None:
 
 def drill(demo: Demo) -> None:
     """Every app's off-site copy into a scratch database."""
-    say("ansible-playbook playbooks/drill.yml: the copies at B2, fetched with each app's own key, restored and compared")
+    say("ansible-playbook playbooks/drill.yml: the copies at B2, fetched with each app's key, restored and compared")
     output = demo.playbook("drill")
     show(output, r"\S+/b2  .*: restored .*, in the dump .*, live ", count=len(re.findall(r": restored .*live", output)))
     show(output, r"DRILL PASS \S+/b2:", count=len(APPS))
@@ -150,6 +153,16 @@ def _counts(copies: dict[str, int]) -> str:
     return ", ".join(f"{app} {count}" for app, count in copies.items())
 
 
+def leave(demo: Demo, nas: Path) -> None:
+    """Columns go with their keys and, where systemd runs, their timers; what they backed up stays."""
+    say("ansible-playbook playbooks/site.yml -e app_state=absent: the columns go, their backups stay")
+    demo.playbook("site", "-e", "app_state=absent")
+    _expect(not list(demo.folder.glob("columns/*/*/*.json")), "threads or keys are left")
+    kept = {app: len(list((nas / app).glob("*/manifest.json"))) for app in APPS}
+    _expect(all(kept.values()), f"backups are gone: {kept}")
+    print(f"   copies on the NAS: {_counts(kept)}")
+
+
 def main() -> int:
     """Run all steps; stop what was started in every case."""
     began = time.monotonic()
@@ -179,6 +192,7 @@ def _steps(demo: Demo, nas: Path) -> None:
     for step in (roll_out, back_up, drill, probe):
         step(demo)
     lose_the_nas(demo, nas)
+    leave(demo, nas)
 
 
 if __name__ == "__main__":
