@@ -73,24 +73,29 @@ def _time(text: str) -> datetime:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Return its exit code; never raise, and never show a traceback."""
-    command = ""
+    command = subject = ""
     try:
         options = parser().parse_args(arguments)
         command = options.command
         thread = load(options.thread)
+        subject = thread.id
         return _guarded(thread, options)
     except BackupError as error:
         return _failed(command, error)
     except ModuleNotFoundError as error:
         missing = ConfigurationError(
-            f"the Python package {error.name} is missing", remedy="install fanout-backup with its dependencies"
+            f"the Python package {error.name} is missing",
+            remedy="install fanout-backup with its dependencies",
+            subject=subject,
         )
         return _failed(command, missing)
     except Exception as error:
         if os.environ.get("FANOUT_DEBUG"):
             raise
         bug = BackupError(
-            f"unexpected {type(error).__name__}", remedy="run it again with FANOUT_DEBUG=1 and report what it prints"
+            f"unexpected {type(error).__name__}",
+            remedy="run it again with FANOUT_DEBUG=1 and report what it prints",
+            subject=subject,
         )
         return _failed(command, bug)
 

@@ -65,7 +65,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-results:
+verdicts:
   description: By thread, V(pass), V(fail) or V(inconclusive).
   returned: always
   type: dict
@@ -128,7 +128,7 @@ def drill(module: AnsibleModule) -> Outcome:
     def act(column: Column, destinations: Sequence[str]) -> Outcome:
         threads = platform_of(column).drill(column, destinations, module.params["at"])
         values = {
-            "results": {thread.thread: thread.result.get("result", "inconclusive") for thread in threads},
+            "verdicts": {thread.thread: thread.result.get("result", "inconclusive") for thread in threads},
             "lines": [line for thread in threads for line in thread.lines],
         }
         return outcome_of(threads, Outcome(values=values))

@@ -60,7 +60,7 @@ def test_a_column_is_rolled_out_backed_up_drilled_probed_and_without_a_problem(o
     assert ok(backup) == ok(drill) == ok(probe) == {"forgejo/b2": True, "forgejo/nas": True}
     assert (backup["changed"], drill["changed"], probe["changed"]) == (True, False, False)
     assert backup["diff"]["after"].keys() == {"forgejo/b2", "forgejo/nas"}
-    assert drill["results"] == {"forgejo/b2": "pass", "forgejo/nas": "pass"}
+    assert drill["verdicts"] == {"forgejo/b2": "pass", "forgejo/nas": "pass"}
     users = [line for line in drill["lines"] if "users" in line]
     assert users == [f"forgejo/{name}  users: restored 4, in the dump 4, live 4" for name in ("b2", "nas")]
     assert [line.split(":")[0] for line in drill["lines"] if line.startswith("DRILL")] == [
@@ -148,7 +148,7 @@ def test_a_damaged_copy_fails_its_drill_and_an_undamaged_one_passes(owner: Owner
 
     result = owner.call("column_drill", destinations=["nas", "disk"])
 
-    assert result["results"] == {"forgejo/nas": "fail", "forgejo/disk": "pass"}
+    assert result["verdicts"] == {"forgejo/nas": "fail", "forgejo/disk": "pass"}
     assert result["failed"] is True
     assert "DRILL FAIL forgejo/nas" in result["msg"]
     assert "forgejo/disk" not in result["msg"]
@@ -174,7 +174,7 @@ def test_live_answers_are_unknown_when_the_database_is_away_and_the_drill_passes
 
     result = owner.call("column_drill")
 
-    assert result["results"] == {"forgejo/nas": "pass"}
+    assert result["verdicts"] == {"forgejo/nas": "pass"}
     assert "forgejo/nas  users: restored 4, in the dump 4, live unknown" in result["lines"]
 
 
