@@ -215,7 +215,9 @@ def _table() -> str:
         "# Variables",
         _ABOUT,
         "## What every app needs",
-        _rendered(("Variable", "Type", "Meaning"), [(name, type_, meaning) for name, type_, _, meaning in required]),
+        _rendered(
+            ("Variable", "Type", "Meaning"), [(name, type_, meaning) for name, type_, _none, meaning in required]
+        ),
         "## What has a default",
         _rendered(("Variable", "Type", "Default", "Meaning"), optional),
         "## What is secret",

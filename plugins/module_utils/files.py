@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that only their owner reads, written so that readers and crashes see the old content or the new, never a part."""
+"""Files that only their owner reads, written so that readers and crashes see the old content or the new, never a part
+of it."""
 
 from __future__ import annotations
 
