@@ -112,7 +112,7 @@ def test_what_was_never_rolled_out_is_a_failure_of_each_thread(column: Call, mod
 
 
 def test_a_drill_that_could_not_run_is_inconclusive(column: Call) -> None:
-    assert column("column_drill", destinations=["disk"])["results"] == {"forgejo/disk": "inconclusive"}
+    assert column("column_drill", destinations=["disk"])["verdicts"] == {"forgejo/disk": "inconclusive"}
 
 
 def test_without_drill_destinations_there_is_nothing_to_drill(column: Call) -> None:
