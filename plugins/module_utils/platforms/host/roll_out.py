@@ -124,19 +124,15 @@ class _RollOut:
             self._use(self._machine, failures)
 
     def _use(self, machine: systemd.Systemd, failures: list[BackupError]) -> None:
-        changed = {
-            name
-            for name in _units(self._after.files) & _units(self._before.files)
-            if self._before.files[name].text != self._after.files[name].text
-        }
+        before, after = self._before.files, self._after.files
+        outdated = any(before[name].text != after[name].text for name in _units(after) & _units(before))
         for destination in self._column.destinations:
             prefix = f"{UNITS}/{unit_name(self._column, destination)}."
-            unused = sorted(name for name in self._unused if name.startswith(prefix))
-            outdated = [Path(name).name for name in sorted(changed - self._unused) if name.startswith(prefix)]
             with self._gathered(f"{prefix}timer", failures):
                 if outdated:
-                    machine.reload([name for name in outdated if name.endswith(".timer")])
-                machine.use(self._folder / name for name in unused)
+                    machine.reload()
+                    outdated = False
+                machine.use(self._folder / name for name in sorted(self._unused) if name.startswith(prefix))
 
     @contextlib.contextmanager
     def _gathered(self, unit: str, failures: list[BackupError]) -> Iterator[None]:

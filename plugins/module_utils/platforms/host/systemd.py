@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,11 +66,9 @@ class Systemd:
             # A failed service that is gone would be listed as failed for ever. One that never failed is an error here.
             self._call("reset-failed", *ordered)
 
-    def reload(self, changed_timers: Sequence[str]) -> None:
-        """Let changed units take effect. A running service goes on as it began."""
+    def reload(self) -> None:
+        """Let changed units take effect: timers elapse when they now should, a running service goes on as it began."""
         self._run("daemon-reload")
-        if changed_timers:
-            self._run("restart", *changed_timers)
 
     def _is_active(self, name: str) -> bool:
         return self._call("is-active", "--quiet", name).returncode == 0
