@@ -6,13 +6,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...contract.app import Column
-from ...contract.errors import ConfigurationError, DataRefused, about
+from ...contract.errors import ConfigurationError, DataRefused, Full, about
 from ..base import ThreadResult
 from .command import executable, run_all
 from .files import COLUMN_FILE, THREAD_FILE
@@ -60,13 +59,18 @@ def _live_answers(column: Column, destinations: Sequence[str]) -> Iterator[Path 
         if "live" in ended.result:
             answers = ended.result["live"]
             break
-    handle, name = tempfile.mkstemp(prefix="fanout-live-", suffix=".json")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump({"live": answers}, stream)
-        yield Path(name)
-    finally:
-        Path(name).unlink()
+    with contextlib.ExitStack() as stack:
+        try:
+            file = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fanout-"))) / "live.json"
+            file.write_text(json.dumps({"live": answers}), encoding="utf-8")
+        except OSError as error:
+            raise Full(
+                f"the live answers cannot be written ({error.strerror})",
+                remedy="make room for temporary files",
+                subject=column.app,
+                doing="drill",
+            ) from None
+        yield file
 
 
 def probe(column: Column, destinations: Sequence[str], neighbours: Sequence[str], tamper: bool) -> list[ThreadResult]:
@@ -98,7 +102,9 @@ def columns(column: Column) -> list[str]:
     """See Platform.columns."""
     folder = Path(column.folder).parent
     try:
-        return sorted(path.parent.name for path in folder.glob(f"*/{COLUMN_FILE}"))
+        return sorted(path.name for path in folder.iterdir() if (path / COLUMN_FILE).exists())
+    except FileNotFoundError:
+        return []
     except OSError as error:
         raise ConfigurationError(
             f"{folder} cannot be read ({error.strerror})", remedy="run as the user who owns the columns"

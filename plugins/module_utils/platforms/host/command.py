@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,7 +51,8 @@ def executable() -> Path:
 
 @dataclass
 class _Run:
-    """One command. Its output goes into files: a pipe that an orphan holds open would never end."""
+    """One command. Its output goes into files: a pipe that an orphan holds open would never end. They lie in memory: a
+    full disk may be what the command reports."""
 
     stdout: IO[bytes]
     stderr: IO[bytes]
@@ -69,7 +69,9 @@ def run_all(commands: Mapping[str, Sequence[str]], seconds: float) -> dict[str, 
         runs: dict[str, _Run] = {}
         try:
             for thread, command in commands.items():
-                stdout, stderr = (stack.enter_context(tempfile.TemporaryFile()) for _stream in ("stdout", "stderr"))
+                stdout, stderr = (
+                    stack.enter_context(os.fdopen(os.memfd_create(name), "w+b")) for name in ("stdout", "stderr")
+                )
                 runs[thread] = _Run(stdout, stderr)
                 _start(runs[thread], command)
             _wait(runs.values(), seconds)

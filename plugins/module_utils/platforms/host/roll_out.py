@@ -114,7 +114,8 @@ class _RollOut:
         gone = {name: self._before.files[name] for name in _units(self._before.files) - _units(after.files)}
         if self._machine and gone:
             try:
-                self._machine.drop(self._folder / name for name in sorted(gone))
+                with about(self._column.app, "stopping units"):
+                    self._machine.drop(self._folder / name for name in sorted(gone))
             except BackupError as error:
                 # Without their files the next roll-out would not know that these units still run.
                 failures.append(error)
