@@ -81,6 +81,10 @@ ENTRY_POINTS: Mapping[str, tuple[str, tuple[Given, ...]]] = {
             ),
         ),
     ),
+    "recovery_check": (
+        "Let the owner prove that an offline recovery identity still decrypts",
+        (Given("app_recovery_answer", "str", "The decrypted text of a challenge. Set by playbooks."),),
+    ),
 }
 
 # What playbooks read beside the role's variables.
@@ -96,6 +100,7 @@ OF_PLAYBOOKS = (
         "Days for which nothing can delete a new backup. Default: Object Lock stays as it is.",
     ),
     Given("gate_fresh", "str", "C(now) makes playbooks/gate.yml back up and drill before it judges."),
+    Given("recovery_answer", "str", "What a challenge of playbooks/recovery_check.yml says when it is decrypted."),
 )
 
 

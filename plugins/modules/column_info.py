@@ -14,6 +14,7 @@ description:
   - Looks at each destination with the thread's own key and trusts nothing but what lies there.
   - Problems, a destination that does not answer among them, are returned and fail nothing.
   - For a column that is absent there are no threads.
+  - Warns if no recovery identity of the app has answered a challenge of M(fanout.backup.recovery_check) for 365 days.
 options:
   claimed:
     description:
@@ -28,6 +29,7 @@ extends_documentation_fragment:
 seealso:
   - module: fanout.backup.column_backup
   - module: fanout.backup.column_drill
+  - module: fanout.backup.recovery_check
 """
 
 EXAMPLES = r"""
@@ -89,8 +91,11 @@ failure:
   type: dict
 """
 
+from datetime import UTC, datetime
+
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.fanout.backup.plugins.module_utils import recovery
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import platform_of
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.column import column_of, column_options
@@ -104,6 +109,9 @@ def describe(module: AnsibleModule) -> Outcome:
     column, claimed = column_of(module), module.params["claimed"]
     platform = platform_of(column)
     threads = [status_of(thread) for thread in platform.info(column)] if column.present else []
+    if column.present:
+        for warning in recovery.warnings_of(column, datetime.now(UTC)):
+            module.warn(warning)
     return Outcome(
         values={
             "threads": threads,

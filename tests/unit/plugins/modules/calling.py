@@ -8,17 +8,24 @@ import importlib
 import io
 import json
 from typing import Any
+from unittest import mock
 
+from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 
 RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 
 
 def call(module: str, *, check: bool = False, diff: bool = True, **options: Any) -> dict[str, Any]:
-    """Run `module` with `options` and return its result. `printed` is all that it wrote, for a search for secrets."""
+    """Run `module` with `options` and return its result, with the texts of its warnings.
+
+    `printed` is all that it wrote, for a search for secrets."""
     code = importlib.import_module(f"ansible_collections.fanout.backup.plugins.modules.{module}")
     printed = io.StringIO()
     arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff}
-    with patch_module_args(arguments), contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-        code.main()
-    return {**json.loads(printed.getvalue()), "printed": printed.getvalue()}
+    # Warnings pile up in a process, there is no public way to forget them, and Ansible gives each module a process.
+    with mock.patch.dict(warnings._global_warnings, clear=True):
+        with patch_module_args(arguments), contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+            code.main()
+        told = list(warnings.get_warning_messages())
+    return {**json.loads(printed.getvalue()), "warnings": told, "printed": printed.getvalue()}
