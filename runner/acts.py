@@ -19,10 +19,11 @@ from fanout.contract.record import encode
 from fanout.contract.thread import Thread
 from fanout.contract.verdict import drill_line
 from fanout.destinations.kinds import open_destination
-from fanout.drill import drill, fetch, pick
+from fanout.drill import drill
 from fanout.freshness import freshness
 from fanout.progress import Phases, Report
 from fanout.sources.kinds import kind_of
+from fanout.unpack import fetch, pick
 
 
 @dataclass(frozen=True)

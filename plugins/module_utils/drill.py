@@ -7,35 +7,30 @@ extension on the machine that drills must never condemn a backup.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 from . import artifacts
+from .answers import Comparison, compared
 from .artifacts import Artifact
 from .contract import verdict as verdict_record
 from .contract.errors import BackupError, DataRefused, Exit, about
-from .contract.evidence import Answer, Evidence, QueryAnswer
-from .contract.manifest import FileRecord, Manifest, moment, timestamp
-from .contract.names import EVIDENCE, verdict_key
-from .contract.record import decode_json, encode_json
+from .contract.manifest import Manifest, moment, timestamp
+from .contract.names import verdict_key
+from .contract.record import encode_json
 from .contract.thread import Thread
 from .contract.verdict import Finding, Result, Verdict
 from .contract.version import VERSION
 from .destinations.base import Destination
 from .destinations.kinds import open_destination
-from .encryption import decrypt, decrypt_bytes, encrypt_bytes
+from .encryption import encrypt_bytes
 from .progress import Phases, Report, silent
 from .scratch import scratch_folder
 from .sources.kinds import kind_of
-from .streams import HashedFile, sha256_of
-
-_EVIDENCE_LIMIT = 64 << 20
-LIVE_UNKNOWN = "unknown"
+from .unpack import pick, unpack
 
 
 @dataclass(frozen=True)
@@ -44,20 +39,6 @@ class Details:
 
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One query's answers: restored, in the dump, and what the live database said (None: it was not asked)."""
-
-    name: str
-    restored: QueryAnswer
-    dumped: QueryAnswer
-    live: str | None
-
-    def __str__(self) -> str:
-        live = "" if self.live is None else f", live {self.live}"
-        return f"{self.name}: restored {_shown(self.restored)}, in the dump {_shown(self.dumped)}{live}"
 
 
 @dataclass(frozen=True)
@@ -122,21 +103,6 @@ def _because(error: BackupError) -> str:
     return f"{error.doing}: {error.problem}" if error.doing else error.problem
 
 
-def pick(destination: Destination, at: datetime | None) -> Artifact:
-    """Return the newest complete artifact, hidden or not, or with `at` the newest one that is not younger than that.
-
-    Raise DataRefused when there is none.
-    """
-    candidates = artifacts.complete(destination.versions())
-    for artifact in candidates:
-        if at is None or artifact.name.time <= at:
-            return artifact
-    when = "" if at is None else f" from {timestamp(at)} or before"
-    raise DataRefused(
-        f"there is no complete backup{when} at {destination.where}", remedy="run playbooks/backup.yml, then drill again"
-    )
-
-
 def _run(
     thread: Thread,
     destination: Destination,
@@ -155,113 +121,13 @@ def _run(
             state.findings.append(Finding("visible", str(artifact.name), hidden))
         for mark in manifest.marks:
             state.notes.append(f"this backup is marked: {mark}")
-    with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(scratch_folder(thread.scratch_directory, f"drill.{thread.app}.{thread.name}"))
-        with phases.phase("fetch", total=sum(record.size for record in manifest.files.values())):
-            fetch(destination, artifact, manifest, folder, phases)
-        with phases.phase("decrypt"):
-            evidence = _read_evidence(folder / EVIDENCE, manifest, thread)
-            plain = {name: _decrypted(folder, name, record, thread) for name, record in _encrypted(manifest)}
-        for source, record, said in zip(thread.sources, manifest.sources, evidence.sources, strict=True):
-            globals_sql = plain[record.globals].read_text(encoding="utf-8")
-            restored = kind_of(source).restore_and_compare(
-                source, said, plain[record.archive], globals_sql, folder, phases
-            )
-            state.findings += restored.findings
-            state.notes += restored.notes
-            for before, after in zip(said.answers, restored.answers, strict=True):
-                state.comparisons.append(_compare(before, after, live))
-                if before.error is not None and after.error is not None:
-                    # The query is at fault, not the copy: the backup is marked for it already.
-                    state.notes.append(f"the query '{before.query.name}' was answered neither in the dump nor now")
-                else:
-                    state.findings += judge(before, after)
-
-
-def fetch(destination: Destination, artifact: Artifact, manifest: Manifest, folder: Path, phases: Phases) -> None:
-    """Download an artifact's files into `folder`. Raise DataRefused, before anything is decrypted, when one is not as
-    the
-    manifest says."""
-    for name, record in manifest.files.items():
-        stored = artifact.files.get(name)
-        if stored is None:
-            raise DataRefused(f"{name} is missing", remedy="use another artifact or destination")
-        if stored.size != record.size:
-            raise DataRefused(
-                f"{name} has {stored.size} bytes, the manifest says {record.size}",
-                remedy="the copy is damaged: use another artifact or destination",
-            )
-        target = folder / name
-        destination.get(stored, target, progress=phases.advance)
-        if sha256_of(target) != record.sha256:
-            raise DataRefused(
-                f"{name} has another sha256 than the manifest says",
-                remedy="the copy is damaged: use another artifact or destination",
-            )
-
-
-def _encrypted(manifest: Manifest) -> Sequence[tuple[str, FileRecord]]:
-    return [(name, record) for name, record in manifest.files.items() if name != EVIDENCE]
-
-
-def _read_evidence(file: Path, manifest: Manifest, thread: Thread) -> Evidence:
-    if file.stat().st_size > _EVIDENCE_LIMIT:
-        raise DataRefused("the evidence is too large", remedy="use another artifact")
-    text = decrypt_bytes(file.read_bytes(), Path(thread.identity_file))
-    evidence = decode_json(Evidence, text, "the evidence", error=DataRefused)
-    if (evidence.app, evidence.artifact) != (manifest.app, manifest.artifact):
-        raise DataRefused(
-            f"the evidence belongs to {evidence.app}, artifact {evidence.artifact}", remedy="use another artifact"
-        )
-    kinds = [source.name for source in thread.sources]
-    if not kinds == [source.name for source in evidence.sources] == [record.name for record in manifest.sources]:
-        raise DataRefused(
-            "the artifact has other sources than the thread", remedy="drill an artifact of today's sources"
-        )
-    return evidence
-
-
-def _decrypted(folder: Path, name: str, record: FileRecord, thread: Thread) -> Path:
-    """Decrypt one file beside the encrypted one, which goes: scratch need not hold both at the end."""
-    encrypted, target = folder / name, folder / name.removesuffix(".age")
-    with encrypted.open("rb") as stream, HashedFile(target, expected=record.plain_size) as plain:
-        decrypt(stream, plain, Path(thread.identity_file))
-    if (plain.size, plain.sha256) != (record.plain_size, record.plain_sha256):
-        raise DataRefused(f"{name} decrypts to something else than was encrypted", remedy="use another artifact")
-    encrypted.unlink()
-    return target
-
-
-def judge(before: QueryAnswer, after: QueryAnswer) -> list[Finding]:
-    """Return a finding unless the restored answer is what the query's comparison demands."""
-    query = before.query
-    if after.error is not None:
-        return [Finding("query", query.name, f"cannot be answered ({after.error})")]
-    if query.compare == "snapshot":
-        if before.error is not None:
-            return [Finding("query", query.name, f"could not be answered in the dump ({before.error})")]
-        good = after.answer == before.answer
-        wanted: Answer = before.answer
-    else:
-        wanted = query.value
-        good = after.answer == wanted if query.compare == "equals" else _at_least(after.answer, wanted)
-    return [] if good else [Finding("query", query.name, f"restored {after.answer}, {query.compare} {wanted}")]
-
-
-def _at_least(answer: Answer, value: Answer) -> bool:
-    try:
-        return float(str(answer)) >= float(str(value))
-    except ValueError:
-        return False
-
-
-def _compare(before: QueryAnswer, after: QueryAnswer, live: Mapping[str, str] | None) -> Comparison:
-    shown = None if live is None else live.get(before.query.name, LIVE_UNKNOWN)
-    return Comparison(before.query.name, after, before, shown)
-
-
-def _shown(answer: QueryAnswer) -> str:
-    return "an error" if answer.error is not None else str(answer.answer)
+    with scratch_folder(thread.scratch_directory, f"drill.{thread.app}.{thread.name}") as folder:
+        for copy in unpack(thread, destination, artifact, folder, phases, manifest=manifest):
+            restored = kind_of(copy.source).restore_and_compare(copy, folder, phases)
+            answers = compared(copy.evidence.answers, restored.answers, live)
+            state.findings += [*restored.findings, *answers.findings]
+            state.notes += [*restored.notes, *answers.notes]
+            state.comparisons += answers.comparisons
 
 
 def _verdict(thread: Thread, state: _State, result: Result, reason: str, started: datetime, phases: Phases) -> Verdict:

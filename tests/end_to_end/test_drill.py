@@ -16,7 +16,7 @@ from fanout.contract.verdict import drill_line
 from fanout.drill import DrillResult, drill
 from fanout.sources.postgresql import restore
 from fanout.sources.postgresql.connection import connect
-from fanout.sources.postgresql.server import Server
+from fanout.sources.postgresql.target import Target
 
 from .everything import Everything, everything
 
@@ -45,9 +45,9 @@ def damaged(monkeypatch: pytest.MonkeyPatch, sql: str) -> None:
     """Let the damage happen in the scratch database between its restore and its comparison."""
     original = restore.pg_restore
 
-    def and_then(server: Server, archive: Path, folder: Path) -> str:
-        said = original(server, archive, folder)
-        with contextlib.closing(connect(server.source, "damage")) as connection:
+    def and_then(target: Target, archive: Path, folder: Path) -> str:
+        said = original(target, archive, folder)
+        with contextlib.closing(connect(target.source, "damage")) as connection:
             for statement in sql.split(";;"):
                 connection.execute(statement.encode())
         return said

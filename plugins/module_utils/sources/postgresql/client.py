@@ -138,6 +138,12 @@ def environment(source: PostgresqlSource, scratch: Path, application_name: str) 
         passfile.unlink(missing_ok=True)
 
 
+def conninfo(database: str) -> str:
+    """Return the database's name for an option: as it is, a name with an equals sign would be taken for settings."""
+    escaped = re.sub(r"([\\'])", r"\\\1", database)
+    return f"dbname='{escaped}'"
+
+
 def tail(text: str, *, limit: int = 500) -> str:
     """Return the last lines of a program's complaints in one line."""
     return " / ".join(line.strip() for line in text.strip().splitlines()[-4:])[-limit:] or "it said nothing"

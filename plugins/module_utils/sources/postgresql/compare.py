@@ -6,15 +6,16 @@ Only reading checks come first: rows and digests are taken before anything that 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...contract.errors import TryAgain
+from ...contract.errors import NoPermission, TryAgain
 from ...contract.evidence import PostgresqlEvidence
 from ...contract.verdict import Finding
 from ...progress import Phases
@@ -22,8 +23,9 @@ from ...streams import CHUNK
 from . import catalog, client
 from .archive import ArchiveReader, Block, Contents
 from .archive_toc import TocEntry
-from .names import qualified, shown
-from .server import Server
+from .connection import first_line
+from .names import qualified, quoted, shown
+from .target import Target
 
 if TYPE_CHECKING:
     import psycopg
@@ -49,6 +51,9 @@ JOIN pg_am a ON a.oid = c.relam JOIN pg_index i ON i.indexrelid = c.oid
 WHERE a.amname = 'btree' AND c.relkind = 'i' AND c.relpersistence = 'p' AND i.indisvalid AND i.indisready
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
 """
+_AMCHECK = (
+    "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE extname = 'amcheck'"
+)
 
 
 def read_archive(archive: Path) -> Contents:
@@ -60,14 +65,24 @@ def read_archive(archive: Path) -> Contents:
     return reader.finish()
 
 
-def scratch_schema(server: Server, folder: Path) -> tuple[TocEntry, ...]:
-    """Return the table of contents of a schema-only dump of the scratch database, by the client that made the
-    archive."""
-    command = (server.programs.path("pg_dump"), "--format=custom", "--schema-only", "--compress=0", "--no-password")
+def read_toc(archive: Path) -> tuple[TocEntry, ...]:
+    """Read the decrypted archive up to its data and return its table of contents. Raise DataRefused when it is
+    damaged."""
+    reader = ArchiveReader()
+    with archive.open("rb") as stream:
+        while reader.toc is None and (data := stream.read(CHUNK)):
+            reader.feed(data)
+    return reader.toc if reader.toc is not None else reader.finish().entries
+
+
+def restored_schema(target: Target, folder: Path) -> tuple[TocEntry, ...]:
+    """Return the table of contents of a schema-only dump of the restored database. Raise NoPermission if the login may
+    not dump it."""
+    command = (target.programs.path("pg_dump"), "--format=custom", "--schema-only", "--compress=0", "--no-password")
     reader = ArchiveReader()
     with (
         tempfile.TemporaryFile(dir=folder) as complaints,
-        client.environment(server.source, folder, "fanout drill") as environment,
+        client.environment(target.source, folder, target.application_name) as environment,
         subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints
         ) as process,
@@ -81,7 +96,10 @@ def scratch_schema(server: Server, folder: Path) -> tuple[TocEntry, ...]:
         complaints.seek(0)
         if code != 0:
             said = client.tail(complaints.read(1 << 16).decode(errors="replace"))
-            raise TryAgain(f"pg_dump of the scratch database {client.ended(code)} ({said})", remedy="drill again")
+            problem = f"pg_dump of the restored database {client.ended(code)} ({said})"
+            if "permission denied" in said:
+                raise NoPermission(problem, remedy="use a login that may read the whole database")
+            raise TryAgain(problem, remedy="try again")
     return reader.finish().entries
 
 
@@ -121,7 +139,7 @@ def _table(connection: psycopg.Connection[Any], entry: TocEntry, table: str, wan
                 digest.update(line)
                 rows += 1
     except psycopg.Error as error:
-        yield Finding("data", table, f"cannot be read ({str(error).strip().splitlines()[0]})")
+        yield Finding("data", table, f"cannot be read ({first_line(error)})")
         return
     if rows != wanted.rows:
         yield Finding("rows", table, f"restored {rows}, in the dump {wanted.rows}")
@@ -176,10 +194,10 @@ def sequences(connection: psycopg.Connection[Any], contents: Contents) -> Iterat
 
 
 def extensions(
-    connection: psycopg.Connection[Any], evidence: PostgresqlEvidence, available: dict[str, str]
+    connection: psycopg.Connection[Any], evidence: PostgresqlEvidence, available: Mapping[str, str], label: str
 ) -> tuple[list[Finding], list[str]]:
-    """Return findings for extensions that are not as in the dump, and notes where this machine only has another
-    version."""
+    """Return findings for extensions that are not as in the dump, and notes where the server, which is called `label`,
+    only has another version."""
     findings, notes = [], []
     present = catalog.extensions(connection)
     for name in sorted(evidence.extensions.keys() | present.keys()):
@@ -187,7 +205,7 @@ def extensions(
         if wanted is None or found is None:
             findings.append(Finding("extension", name, "was not in the dump" if wanted is None else "is missing"))
         elif wanted != found and found == available.get(name):
-            notes.append(f"the scratch server has {name} {found}, the dump is from {wanted}")
+            notes.append(f"{label} has {name} {found}, the dump is from {wanted}")
         elif wanted != found:
             findings.append(Finding("extension", name, f"restored {found}, in the dump {wanted}"))
     return findings, notes
@@ -212,18 +230,29 @@ def roles_and_locale(connection: psycopg.Connection[Any], evidence: PostgresqlEv
         yield Finding("locale", "the database", "sorts or encodes otherwise than the source")
 
 
-def amcheck(connection: psycopg.Connection[Any]) -> tuple[list[Finding], bool]:
-    """Check every B-tree index against its table. Return the findings, and whether this server can check at all."""
+def make_amcheck(connection: psycopg.Connection[Any]) -> None:
+    """Make the extension that `amcheck` needs, where the server has it."""
     import psycopg
 
-    try:
+    with contextlib.suppress(psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile):
         connection.execute("CREATE EXTENSION IF NOT EXISTS amcheck")
-    except psycopg.Error:
+
+
+def amcheck(connection: psycopg.Connection[Any]) -> tuple[list[Finding], bool]:
+    """Check every B-tree index against its table. Return the findings, and whether the database and the login can
+    check at all."""
+    import psycopg
+
+    found = connection.execute(_AMCHECK).fetchone()
+    if found is None:
         return [], False
-    findings = []
+    check = f"SELECT {quoted(found[0])}.bt_index_check(%s::oid::regclass, true)"
+    findings: list[Finding] = []
     for oid, schema, name in connection.execute(_BTREES).fetchall():
         try:
-            connection.execute("SELECT bt_index_check(%s::oid::regclass, true)", [oid])
+            connection.execute(check.encode(), [oid])
+        except psycopg.errors.InsufficientPrivilege:
+            return findings, False
         except psycopg.Error as error:
-            findings.append(Finding("index", shown(schema, name), str(error).strip().splitlines()[0]))
+            findings.append(Finding("index", shown(schema, name), first_line(error)))
     return findings, True

@@ -47,7 +47,7 @@ def connect(source: PostgresqlSource, application_name: str) -> psycopg.Connecti
 
 
 def _connect_error(error: psycopg.Error, source: PostgresqlSource, where: str) -> BackupError:
-    text = _first_line(error)
+    text = first_line(error)
     if "unsupported startup parameter" in text:
         return _pooler(where)
     if "password authentication failed" in text or "no password supplied" in text:
@@ -67,7 +67,8 @@ def _connect_error(error: psycopg.Error, source: PostgresqlSource, where: str) -
     )
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return an error's own words in one line."""
     lines = str(error).strip().splitlines()
     # libpq names the address first ('connection to server at "127.0.0.1", port 5432 failed: '): we name it ourselves.
     return re.sub(r"^.*connection to server (at|on socket) .*? failed: ", "", lines[0]) if lines else "no reason given"
@@ -108,25 +109,25 @@ def check_direct(first: psycopg.Connection[Any], source: PostgresqlSource, appli
 
 
 @contextlib.contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Turn psycopg's errors into ours, naming what was attempted."""
+def translated(doing: str = "") -> Iterator[None]:
+    """Turn psycopg's errors into ours, naming what was attempted, or leaving that to the caller."""
     import psycopg
 
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
         raise NoPermission(
-            _first_line(error), doing=doing, remedy="make the login the database's owner, or grant it what it lacks"
+            first_line(error), doing=doing, remedy="make the login the database's owner, or grant it what it lacks"
         ) from None
     except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled, psycopg.errors.DeadlockDetected) as error:
         raise TryAgain(
-            _first_line(error), doing=doing, remedy="none: the next run tries again, when the app's migration is over"
+            first_line(error), doing=doing, remedy="none: the next run tries again, when the app's migration is over"
         ) from None
     except psycopg.OperationalError as error:
         raise Unavailable(
-            f"the connection broke ({_first_line(error)})",
+            f"the connection broke ({first_line(error)})",
             doing=doing,
             remedy="check the database server and its network",
         ) from None
     except psycopg.Error as error:
-        raise TryAgain(_first_line(error), doing=doing, remedy="look into the database server's log") from None
+        raise TryAgain(first_line(error), doing=doing, remedy="look into the database server's log") from None

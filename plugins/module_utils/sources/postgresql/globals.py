@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...contract.errors import DataRefused
 from .catalog import roles
-from .names import literal, quoted
+from .names import literal, quoted, unquoted
 
 if TYPE_CHECKING:
     import psycopg
@@ -20,6 +23,43 @@ _ATTRIBUTES = (
     ("rolreplication", "REPLICATION"),
     ("rolbypassrls", "BYPASSRLS"),
 )
+# Settings that the server keeps as lists of names, each quoted where need be: as one string they would be one name
+# (pg_dump's variable_is_guc_list_quote).
+_LISTS = (
+    "local_preload_libraries", "search_path", "session_preload_libraries", "shared_preload_libraries",
+    "temp_tablespaces", "unix_socket_directories",
+)  # fmt: skip
+_LISTED = re.compile(r'"(?:[^"]|"")*"|[^\s,]+')
+
+_NAME = r'"(?:[^"]|"")+"'
+_TEXT = r"E?'(?:[^']|'')*'"
+_STATEMENT = re.compile(
+    rf"CREATE ROLE (?P<made>{_NAME}) WITH [A-Z0-9 ]+;"
+    rf"|ALTER ROLE (?P<set>{_NAME}) SET {_NAME} TO {_TEXT}(?:, {_TEXT})*;"
+    rf"|GRANT {_NAME} TO (?P<member>{_NAME})(?: WITH [A-Z, ]+)?;"
+)
+
+
+@dataclass(frozen=True)
+class RoleStatement:
+    """One statement of the globals file and the role that it makes or changes."""
+
+    role: str
+    sql: str
+
+
+def read_globals(text: str) -> tuple[RoleStatement, ...]:
+    """Return the statements that `globals_sql` wrote. Raise DataRefused for any other: it was not written by us."""
+    statements = []
+    for line in text.splitlines():
+        if not line or line.startswith("--"):
+            continue
+        match = _STATEMENT.fullmatch(line)
+        if match is None:
+            raise DataRefused("the roles' file holds a foreign statement", remedy="use another artifact")
+        name = match["made"] or match["set"] or match["member"]
+        statements.append(RoleStatement(unquoted(name), line))
+    return tuple(statements)
 
 
 def globals_sql(connection: psycopg.Connection[Any]) -> str:
@@ -46,7 +86,8 @@ def _create(role: dict[str, Any]) -> str:
 
 def _setting(setting: str) -> str:
     name, _equals, value = setting.partition("=")
-    return f"{quoted(name)} TO {literal(value)}"
+    values = [unquoted(item) for item in _LISTED.findall(value)] if name in _LISTS else [value]
+    return f"{quoted(name)} TO {', '.join(map(literal, values))}"
 
 
 def _memberships(connection: psycopg.Connection[Any], members: list[int]) -> list[str]:

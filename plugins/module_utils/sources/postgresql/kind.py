@@ -4,21 +4,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from ...contract.evidence import PostgresqlEvidence, QueryAnswer
-from ...contract.thread import PostgresqlSource, Query
-from ...contract.verdict import Finding
+from ...contract.thread import PostgresqlSource
 from ...destinations.base import ProbeStep
 from ...progress import Phases
-from . import catalog, compare, restore, schema
+from ..kinds import Decrypted, Restored
+from . import catalog, compare, restore
+from .ask import ask
+from .beside import check_beside, restore_beside
 from .connection import check_direct, connect, translated
+from .globals import read_globals
 from .server import scratch_server
 from .session import session
+from .verify import verify, verify_indexes
 
-__all__ = ["ask", "probe", "restore_and_compare", "session"]
+__all__ = ["ask", "check_beside", "probe", "restore_and_compare", "restore_beside", "session"]
 
 _SIBLINGS = """
 SELECT datname FROM pg_database
@@ -27,68 +28,29 @@ WHERE datallowconn AND datname NOT IN (current_database(), 'postgres', 'template
 """
 
 
-@dataclass(frozen=True)
-class Restored:
-    """What the comparison of a restored copy found."""
-
-    findings: list[Finding]
-    answers: tuple[QueryAnswer, ...]
-    notes: list[str]
-
-
-def restore_and_compare(
-    source: PostgresqlSource,
-    evidence: PostgresqlEvidence,
-    archive: Path,
-    globals_sql: str,
-    folder: Path,
-    phases: Phases,
-) -> Restored:
-    """Restore the decrypted files into a throw-away server of the source's own major version and compare everything.
+def restore_and_compare(copy: Decrypted, folder: Path, phases: Phases) -> Restored:
+    """Restore the copy into a throw-away server of the source's own major version and compare everything.
 
     Raise DataRefused when the copy cannot be restored; every other BackupError means that the drill could not run.
     """
-    major = evidence.major
-    findings: list[Finding] = []
-    notes: list[str] = []
+    evidence = copy.evidence
     with contextlib.ExitStack() as stack:
         with phases.phase("scratch server"):
-            server = stack.enter_context(scratch_server(major, source.binaries, folder, evidence.preload))
+            server = scratch_server(evidence.major, copy.source.binaries, folder, evidence.preload)
+            target = stack.enter_context(server)
         with phases.phase("restore"):
-            with restore.opened(server.admin()) as connection:
-                available = restore.check_extensions(connection, evidence)
-                restore.create_roles(connection, globals_sql)
-                restore.create_database(connection, server.source.database, evidence.owner, evidence.locale)
-            said = restore.pg_restore(server, archive, folder)
-            if said:
-                findings.append(Finding("restore", "pg_restore", said.splitlines()[0]))
-        with phases.phase("verify", total=archive.stat().st_size), restore.opened(server.source) as connection:
-            contents = compare.read_archive(archive)
-            findings += compare.rows_and_digests(connection, contents, evidence, phases)
-            findings += compare.large_objects(connection, contents)
-            findings += compare.sequences(connection, contents)
-            findings += compare.roles_and_locale(connection, evidence)
-            found, noted = compare.extensions(connection, evidence, available)
-            findings += found
-            notes += noted
-            findings += compare.validity(connection, contents)
-            findings += schema.differences(contents.entries, compare.scratch_schema(server, folder))
-            answers = catalog.answers(connection, [answer.query for answer in evidence.answers])
-            found, checked = compare.amcheck(connection)
-            findings += found
-            if not checked:
-                notes.append("indexes were not compared with their tables: the scratch server lacks amcheck")
-    return Restored(findings, answers, notes)
-
-
-def ask(source: PostgresqlSource, thread: str, queries: Sequence[Query]) -> tuple[QueryAnswer, ...]:
-    """Ask the app's queries of the live database, with the backup's login, each in a read-only transaction."""
-    with (
-        contextlib.closing(connect(source, f"fanout {thread}"[:63])) as connection,
-        translated("asking the live source"),
-    ):
-        connection.execute("SET default_transaction_read_only = on; SET statement_timeout = '60s'")
-        return catalog.answers(connection, queries)
+            with target.on("template1").opened() as connection:
+                available = restore.check_extensions(connection, target, evidence)
+                restore.create_roles(connection, read_globals(copy.globals_sql))
+                restore.create_database(connection, target, evidence.owner, evidence.locale)
+            findings = restore.complaints(restore.pg_restore(target, copy.archive, folder))
+        with phases.phase("verify", total=copy.archive.stat().st_size):
+            contents = compare.read_archive(copy.archive)
+            found, notes = verify(target, contents, evidence, available, folder, phases)
+            with target.opened() as connection:
+                answers = catalog.answers(connection, [answer.query for answer in evidence.answers])
+            unindexed, noted = verify_indexes(target)
+    return Restored([*findings, *found, *unindexed], answers, [*notes, *noted])
 
 
 def probe(source: PostgresqlSource, thread: str) -> tuple[ProbeStep, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 
+LONGEST = 63  # bytes of a name; the server cuts off what follows
 _SIMPLE = re.compile(r"[a-z_][a-z0-9_]*")
 
 
@@ -12,6 +13,11 @@ def quoted(name: str) -> str:
     """Return an identifier as SQL must write it. Always quoted: beside a table "user" an unquoted user is a
     function."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def unquoted(identifier: str) -> str:
+    """Return the name that an identifier of SQL spells, quoted or not."""
+    return identifier[1:-1].replace('""', '"') if identifier.startswith('"') else identifier
 
 
 def literal(text: str) -> str:

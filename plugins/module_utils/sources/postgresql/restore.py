@@ -3,20 +3,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...contract.errors import BackupError, ConfigurationError, DataRefused, Full
+from ...contract.errors import BackupError, ConfigurationError, DataRefused, Full, NoPermission
 from ...contract.evidence import Locale, PostgresqlEvidence
-from ...contract.thread import PostgresqlSource
+from ...contract.verdict import Finding
 from . import client
-from .connection import connect, translated
+from .connection import first_line
+from .globals import RoleStatement
 from .names import literal, quoted
-from .server import Server
+from .target import Target
 
 if TYPE_CHECKING:
     import psycopg
@@ -26,32 +26,39 @@ if TYPE_CHECKING:
 # Indexes: two jobs that attach partitions of one index at the same time can leave it invalid, a false alarm.
 _SECTIONS = (("--section=pre-data", "--section=data", "--jobs=2"), ("--section=post-data",))
 
-# Statements of the globals file. Anything else in it was not written by us, and is not run.
-_GLOBALS = ("CREATE ROLE ", "ALTER ROLE ", "GRANT ")
+# What to do when the login that restores may not do it all.
+ADMINISTRATOR = "set app_restore_user and app_restore_password to a login that may, such as a superuser"
+
+_FORBIDDEN = ("permission denied", "must be owner of", "must be superuser", "must be member of", "must be able to SET")
+_MISSING = ("could not open extension control file", "is not available", "shared_preload_libraries")
 
 
-def create_roles(connection: psycopg.Connection[Any], globals_sql: str) -> None:
-    """Run the globals file's statements. Raise DataRefused for one that is none of ours, or that the server refuses."""
+def create_roles(connection: psycopg.Connection[Any], statements: Sequence[RoleStatement]) -> None:
+    """Make roles. Raise NoPermission if the login may not, DataRefused for a statement that the server refuses."""
     import psycopg
 
-    for line in globals_sql.splitlines():
-        if not line or line.startswith("--"):
-            continue
-        if not line.startswith(_GLOBALS):
-            raise DataRefused("the roles' file holds a foreign statement", remedy="drill another artifact")
+    for statement in statements:
         try:
-            connection.execute(line.encode())
-        except psycopg.Error as error:
+            connection.execute(statement.sql.encode())
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise NoPermission(
+                f"the role {statement.role} cannot be made ({first_line(error)})",
+                remedy=f"make it yourself, or {ADMINISTRATOR}",
+            ) from None
+        except psycopg.ProgrammingError as error:
             raise DataRefused(
-                f"a role cannot be restored ({str(error).splitlines()[0]})", remedy="drill another artifact"
+                f"the role {statement.role} cannot be restored ({first_line(error)})", remedy="use another artifact"
             ) from None
 
 
-def create_database(connection: psycopg.Connection[Any], name: str, owner: str, locale: Locale) -> None:
-    """Make an empty database that sorts and encodes as the source did. Raise ConfigurationError if this machine
-    cannot."""
+def create_database(connection: psycopg.Connection[Any], target: Target, owner: str, locale: Locale) -> None:
+    """Make the empty database of `target`, which sorts and encodes as the source did.
+
+    Raise NoPermission if the login may not, ConfigurationError if there is one already or the server cannot.
+    """
     import psycopg
 
+    name = target.source.database
     statement = (
         f"CREATE DATABASE {quoted(name)} OWNER {quoted(owner)} TEMPLATE template0 ENCODING {literal(locale.encoding)}"
         f" LC_COLLATE {literal(locale.collate)} LC_CTYPE {literal(locale.ctype)}"
@@ -63,43 +70,68 @@ def create_database(connection: psycopg.Connection[Any], name: str, owner: str, 
         statement += f" {option} {literal(locale.locale)}"
     try:
         connection.execute(statement.encode())
-    except psycopg.Error as error:
+    except psycopg.errors.DuplicateDatabase:
+        raise exists(target) from None
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise NoPermission(
+            f"{target.source.user} may not make a database for {owner} ({first_line(error)})",
+            remedy=f"{ADMINISTRATOR}, or grant {owner} to this one",
+        ) from None
+    except (psycopg.ProgrammingError, psycopg.DataError, psycopg.NotSupportedError) as error:
         raise ConfigurationError(
-            f"the scratch server cannot make a database with locale {locale.locale or locale.collate}"
-            f" ({str(error).splitlines()[0]})",
-            remedy="install that locale on the machine that drills",
+            f"{target.label} cannot make a database with locale {locale.locale or locale.collate}"
+            f" ({first_line(error)})",
+            remedy="install that locale on the server's machine",
         ) from None
 
 
-def check_extensions(connection: psycopg.Connection[Any], evidence: PostgresqlEvidence) -> dict[str, str]:
-    """Return {extension: version that this server would make}. Raise ConfigurationError if it lacks one."""
+def exists(target: Target) -> ConfigurationError:
+    """The refusal to restore over a database."""
+    return ConfigurationError(
+        f"{target.label} has a database {target.source.database} already, and nothing is restored over it",
+        remedy="choose another name, or drop that database yourself",
+    )
+
+
+def check_extensions(
+    connection: psycopg.Connection[Any], target: Target, evidence: PostgresqlEvidence
+) -> dict[str, str]:
+    """Return {extension: version that the target's server would make}. Raise ConfigurationError if it lacks one."""
     available = dict(connection.execute("SELECT name, default_version FROM pg_available_extensions").fetchall())
     missing = sorted(set(evidence.extensions) - set(available))
     if missing:
         raise ConfigurationError(
-            f"the scratch server lacks the extension {', '.join(missing)}",
-            remedy="install it for this major version of PostgreSQL on the machine that drills",
+            f"{target.label} lacks the extension {', '.join(missing)}",
+            remedy="install it for this major version of PostgreSQL on the server's machine",
         )
     return available
 
 
-def pg_restore(server: Server, archive: Path, folder: Path) -> str:
-    """Restore the decrypted `archive` into the server's scratch database. Return what pg_restore said on standard
-    error.
+def pg_restore(target: Target, archive: Path, folder: Path, only: Path | None = None) -> str:
+    """Restore the decrypted `archive`, or the entries that the list `only` names, into the target's empty database.
 
-    Raise DataRefused when the archive cannot be restored, Full or ConfigurationError when the reason is this machine's.
+    Return what pg_restore said on standard error. Raise NoPermission when the login may not do something,
+    ConfigurationError or Full when the reason is the server's, DataRefused when the archive cannot be restored.
     """
-    return "\n".join(filter(None, (_restore_sections(server, archive, folder, sections) for sections in _SECTIONS)))
+    chosen = (f"--use-list={only}",) if only else ()
+    return "\n".join(
+        filter(None, (_restore_sections(target, archive, folder, (*sections, *chosen)) for sections in _SECTIONS))
+    )
 
 
-def _restore_sections(server: Server, archive: Path, folder: Path, sections: tuple[str, ...]) -> str:
+def complaints(said: str) -> list[Finding]:
+    """Return a finding if pg_restore said something though it ended well."""
+    return [Finding("restore", "pg_restore", said.splitlines()[0])] if said else []
+
+
+def _restore_sections(target: Target, archive: Path, folder: Path, options: tuple[str, ...]) -> str:
     command = (
-        server.programs.path("pg_restore"), *sections, "--exit-on-error", "--no-password", "--no-tablespaces",
-        f"--dbname={server.source.database}", str(archive),
+        target.programs.path("pg_restore"), *options, "--exit-on-error", "--no-password", "--no-tablespaces",
+        f"--dbname={client.conninfo(target.source.database)}", str(archive),
     )  # fmt: skip
     with (
         tempfile.TemporaryFile(dir=folder) as complaints,
-        client.environment(server.source, folder, "fanout drill") as environment,
+        client.environment(target.source, folder, target.application_name) as environment,
         subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints
         ) as process,
@@ -111,22 +143,17 @@ def _restore_sections(server: Server, archive: Path, folder: Path, sections: tup
         complaints.seek(0)
         said = complaints.read(1 << 16).decode(errors="replace").strip()
     if code != 0:
-        raise _failed(code, said)
+        raise _failed(target, code, said)
     return said
 
 
-def _failed(code: int, said: str) -> BackupError:
+def _failed(target: Target, code: int, said: str) -> BackupError:
     problem = f"pg_restore {client.ended(code)} ({client.tail(said)})"
     if "No space left on device" in said:
-        return Full(problem, remedy="free space in app_scratch_directory, or set another one")
-    missing = ("could not open extension control file", "is not available", "shared_preload_libraries")
-    if code < 0 or any(text in said for text in missing):
-        return ConfigurationError(problem, remedy="install what the scratch server misses, and drill again")
-    return DataRefused(problem, remedy="this copy cannot be restored: look at the source, and drill another artifact")
-
-
-@contextlib.contextmanager
-def opened(source: PostgresqlSource) -> Iterator[psycopg.Connection[Any]]:
-    """Yield a session on the scratch database, with psycopg's errors translated."""
-    with translated("comparing"), contextlib.closing(connect(source, "fanout drill")) as connection:
-        yield connection
+        where = "app_scratch_directory, or set another one" if target.scratch else "the database server"
+        return Full(problem, remedy=f"free space in {where}")
+    if any(text in said for text in _FORBIDDEN):
+        return NoPermission(problem, remedy=ADMINISTRATOR)
+    if code < 0 or any(text in said for text in _MISSING):
+        return ConfigurationError(problem, remedy=f"install what {target.label} misses, and try again")
+    return DataRefused(problem, remedy="this copy cannot be restored: look at the source, and use another artifact")

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import pwd
 import secrets
@@ -12,7 +11,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from ...contract.thread import PostgresqlSource
 from ...scratch import socket_folder
 from . import client
 from .connection import connect
+from .target import Target
 
 # Names that no live database or login has: what runs here cannot be mistaken for production, and the app's own
 # "postgres"
@@ -48,21 +47,10 @@ _SETTINGS = {
 }
 
 
-@dataclass(frozen=True)
-class Server:
-    """A running scratch server: `source` logs in to its database as superuser."""
-
-    programs: client.Programs
-    source: PostgresqlSource
-
-    def admin(self) -> PostgresqlSource:
-        """Return the login to the maintenance database, from which the scratch database is made."""
-        return dataclasses.replace(self.source, database="template1")
-
-
 @contextlib.contextmanager
-def scratch_server(major: int, binaries: Sequence[str], folder: Path, preload: Sequence[str]) -> Iterator[Server]:
-    """Start a fresh server below the scratch folder `folder` and yield it; stop it in every case.
+def scratch_server(major: int, binaries: Sequence[str], folder: Path, preload: Sequence[str]) -> Iterator[Target]:
+    """Start a fresh server below the scratch folder `folder` and yield its database's login; stop it in every
+    case. The database itself is still to be made.
 
     Raise ConfigurationError when the programs of `major` or a library that the data need are not installed.
     """
@@ -88,8 +76,9 @@ def scratch_server(major: int, binaries: Sequence[str], folder: Path, preload: S
             sslmode="disable",
             password_file=str(password_file),
         )
-        with _running(programs, data, sockets, needed, owner, Server(programs, source)) as server:
-            yield server
+        target = Target(programs, source, "the scratch server", scratch=True)
+        with _running(data, sockets, needed, owner, target):
+            yield target
 
 
 def _owner() -> pwd.struct_passwd | None:
@@ -138,20 +127,15 @@ def _initdb(programs: client.Programs, data: Path, password_file: Path, owner: p
 
 @contextlib.contextmanager
 def _running(
-    programs: client.Programs,
-    data: Path,
-    sockets: Path,
-    preload: Sequence[str],
-    owner: pwd.struct_passwd | None,
-    server: Server,
-) -> Iterator[Server]:
+    data: Path, sockets: Path, preload: Sequence[str], owner: pwd.struct_passwd | None, target: Target
+) -> Iterator[None]:
     settings = {
         **_SETTINGS,
         "unix_socket_directories": str(sockets),
         "shared_preload_libraries": ",".join(preload),
     }
     log = data.parent / "server.log"
-    command = [programs.path("postgres"), "-D", str(data)]
+    command = [target.programs.path("postgres"), "-D", str(data)]
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
     with (
@@ -162,20 +146,20 @@ def _running(
         ) as process,
     ):  # fmt: skip
         try:
-            _wait(process, server, log)
-            yield server
+            _wait(process, target, log)
+            yield
         finally:
             _stop(process)
 
 
-def _wait(process: subprocess.Popen[bytes], server: Server, log: Path) -> None:
+def _wait(process: subprocess.Popen[bytes], target: Target, log: Path) -> None:
     """Wait until the server takes a login. Raise by cause, with its own words, when it does not."""
     limit = time.monotonic() + _START_TIMEOUT
     while True:
         if process.poll() is not None:
             raise _cause(log.read_text(errors="replace"), "the scratch server did not start")
         try:
-            connect(server.admin(), "fanout drill").close()
+            connect(target.on("template1").source, target.application_name).close()
             return
         except (Unavailable, TryAgain):
             if time.monotonic() > limit:

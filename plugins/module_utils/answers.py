@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The app's queries: what the restored database answers, beside what the dump's own snapshot and the live one said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .contract.evidence import Answer, QueryAnswer
+from .contract.verdict import Finding
+
+LIVE_UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One query's answers: restored, in the dump, and what the live database said (None: it was not asked)."""
+
+    name: str
+    restored: QueryAnswer
+    dumped: QueryAnswer
+    live: str | None
+
+    def __str__(self) -> str:
+        live = "" if self.live is None else f", live {self.live}"
+        return f"{self.name}: restored {_shown(self.restored)}, in the dump {_shown(self.dumped)}{live}"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """All queries: their answers for people, what is wrong with them, and what is only worth a note."""
+
+    comparisons: list[Comparison]
+    findings: list[Finding]
+    notes: list[str]
+
+
+def compared(
+    dumped: Sequence[QueryAnswer], restored: Sequence[QueryAnswer], live: Mapping[str, str] | None
+) -> Compared:
+    """Compare the answers of the same queries, in the same order; `live` are the live database's by query name."""
+    result = Compared([], [], [])
+    for before, after in zip(dumped, restored, strict=True):
+        shown = None if live is None else live.get(before.query.name, LIVE_UNKNOWN)
+        result.comparisons.append(Comparison(before.query.name, after, before, shown))
+        if before.error is not None and after.error is not None:
+            # The query is at fault, not the copy: the backup is marked for it already.
+            result.notes.append(f"the query '{before.query.name}' was answered neither in the dump nor now")
+        else:
+            result.findings.extend(judge(before, after))
+    return result
+
+
+def judge(before: QueryAnswer, after: QueryAnswer) -> list[Finding]:
+    """Return a finding unless the restored answer is what the query's comparison demands."""
+    query = before.query
+    if after.error is not None:
+        return [Finding("query", query.name, f"cannot be answered ({after.error})")]
+    if query.compare == "snapshot":
+        if before.error is not None:
+            return [Finding("query", query.name, f"could not be answered in the dump ({before.error})")]
+        good = after.answer == before.answer
+        wanted: Answer = before.answer
+    else:
+        wanted = query.value
+        good = after.answer == wanted if query.compare == "equals" else _at_least(after.answer, wanted)
+    return [] if good else [Finding("query", query.name, f"restored {after.answer}, {query.compare} {wanted}")]
+
+
+def _at_least(answer: Answer, value: Answer) -> bool:
+    try:
+        return float(str(answer)) >= float(str(value))
+    except ValueError:
+        return False
+
+
+def _shown(answer: QueryAnswer) -> str:
+    return "an error" if answer.error is not None else str(answer.answer)

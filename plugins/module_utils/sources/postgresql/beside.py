@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restore a copy into a new database beside the live one: made by this run, or taken away again by it.
+
+The live database is never touched, and neither is any other that exists: CREATE DATABASE itself refuses a name that is
+taken, and what is dropped after a failure is only what this very run has made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...contract.errors import BackupError, ConfigurationError, NoPermission
+from ...contract.evidence import PostgresqlEvidence, QueryAnswer
+from ...contract.thread import PostgresqlSource
+from ...contract.verdict import Finding
+from ...progress import Phases
+from ..kinds import Decrypted, NewDatabase, Restored, RestoredBeside
+from . import catalog, client, compare, properties, restore, switch
+from .archive_toc import TocEntry
+from .ask import ask
+from .connection import check_direct, connect, translated
+from .globals import RoleStatement, read_globals
+from .names import LONGEST, literal, quoted
+from .selection import Selection, select
+from .target import Target
+from .verify import verify, verify_indexes
+
+if TYPE_CHECKING:
+    import psycopg
+
+_NAME = "fanout restore"
+# Stands on the new database until it is complete: a run that is killed leaves it behind.
+_INCOMPLETE = "incomplete: fanout was restoring into this database"
+
+
+@dataclass
+class _Made:
+    """What this run has made on the server so far, and what it learned there."""
+
+    created: bool = False
+    roles: list[str] = field(default_factory=list)
+    available: dict[str, str] = field(default_factory=dict)
+    databases: frozenset[str] = frozenset()
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def check_beside(new: NewDatabase) -> None:
+    """Raise BackupError, before anything is fetched, if the new database cannot be made beside the live one."""
+    _check_name(new.name)
+    with _server(new) as (connection, target):
+        found = connection.execute(
+            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", [new.name]
+        ).fetchone()
+        if found == (_INCOMPLETE,):
+            raise ConfigurationError(
+                f"{target.label} has a database {new.name} that an earlier restore left incomplete",
+                remedy=f"if no restore is under way: DROP DATABASE {quoted(new.name)};",
+            )
+        if found:
+            raise restore.exists(target)
+        (may,) = connection.execute(
+            "SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
+        ).fetchone() or (False,)
+        if not may:
+            raise NoPermission(
+                f"{new.login.user} may not create databases on {target.label}",
+                remedy=f"ALTER ROLE {quoted(new.login.user)} CREATEDB, or {restore.ADMINISTRATOR}",
+            )
+
+
+def _check_name(name: str) -> None:
+    if not name or not name.isprintable() or len(name.encode(errors="replace")) > LONGEST:
+        raise ConfigurationError(
+            f"{name!r} cannot be the name of a database", remedy=f"use 1 to {LONGEST} bytes without control characters"
+        )
+
+
+def restore_beside(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phases) -> RestoredBeside:
+    """Restore the copy into the new database and compare it.
+
+    Raise BackupError if it could not be restored: the database is dropped again then. Once it is restored it stays,
+    whatever the comparison finds.
+    """
+    made = _Made()
+    with phases.phase("restore"):
+        entries = compare.read_toc(copy.archive)
+        selection = select(entries, new.tables) if new.tables else None
+        with _taken_back_on_failure(new, made):
+            target = _make(copy, new, entries, made)
+            chosen = _write_list(selection, folder)
+            made.findings += restore.complaints(restore.pg_restore(target, copy.archive, folder, chosen))
+    if selection:
+        copy = replace(copy, evidence=selection.evidence(copy.evidence))
+        made.notes += [f"left out: {name}" for name in selection.left_out]
+        steps = switch.steps_for_tables(new.login, new.name)
+    else:
+        steps = switch.steps(new.login, copy.source.database, new.name, made.databases)
+    answers: tuple[QueryAnswer, ...] = ()
+    unchecked = None
+    try:
+        with phases.phase("settings"):
+            _complete(new, entries, made)
+        with phases.phase("verify", total=copy.archive.stat().st_size):
+            answers = _compare(copy, target, selection, made, folder, phases)
+    except BackupError as error:
+        unchecked = error
+    return RestoredBeside(copy.evidence, Restored(made.findings, answers, made.notes), steps, unchecked)
+
+
+# The server
+
+
+@contextlib.contextmanager
+def _server(new: NewDatabase) -> Iterator[tuple[psycopg.Connection[Any], Target]]:
+    """Yield a session beside the new database, and that database as a target. Both belong to the server itself."""
+    where = f"{new.login.host}:{new.login.port}"
+    source, connection = _connected(new.login)
+    with contextlib.closing(connection), translated():
+        major = check_direct(connection, source, _NAME)
+        programs = client.find(major, new.login.binaries)
+        yield connection, Target(programs, replace(new.login, database=new.name), where, scratch=False)
+
+
+def _connected(login: PostgresqlSource) -> tuple[PostgresqlSource, psycopg.Connection[Any]]:
+    """Return a session on a database that is there anyhow: the live one may be what was lost."""
+    maintenance = replace(login, database="postgres")
+    try:
+        with contextlib.suppress(ConfigurationError, NoPermission):
+            return maintenance, connect(maintenance, _NAME)
+        return login, connect(login, _NAME)
+    except NoPermission as error:
+        raise NoPermission(
+            error.problem,
+            remedy="correct app_restore_user and app_restore_password, or app_database_password if they are not set",
+        ) from None
+
+
+def _make(copy: Decrypted, new: NewDatabase, entries: Sequence[TocEntry], made: _Made) -> Target:
+    """Make the roles that are missing and the empty database, with its grants before anything is in it."""
+    with _server(new) as (connection, target):
+        _check_version(copy.evidence, connection, target)
+        made.available = restore.check_extensions(connection, target, copy.evidence)
+        made.databases = frozenset(name for (name,) in connection.execute("SELECT datname FROM pg_database"))
+        statements = _missing(connection, read_globals(copy.globals_sql))
+        with connection.transaction():
+            restore.create_roles(connection, statements)
+        made.roles += dict.fromkeys(statement.role for statement in statements)
+        restore.create_database(connection, target, copy.evidence.owner, copy.evidence.locale)
+        made.created = True
+        _comment(connection, new, literal(_INCOMPLETE))
+        made.findings += properties.apply(connection, properties.grants(entries, new.name))
+        made.notes += [f"the role {role} was missing and has no password: set one if it logs in" for role in made.roles]
+    return target
+
+
+def _check_version(evidence: PostgresqlEvidence, connection: psycopg.Connection[Any], target: Target) -> None:
+    major = connection.info.server_version // 10000
+    if evidence.major > major:
+        raise ConfigurationError(
+            f"the backup is of PostgreSQL {evidence.major}, {target.label} runs {major}",
+            remedy="restore into a server of the same major version or a later one",
+        )
+
+
+def _missing(connection: psycopg.Connection[Any], statements: Sequence[RoleStatement]) -> list[RoleStatement]:
+    """Return the statements about roles that the server lacks: those that it has are left as they are."""
+    present = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
+    return [statement for statement in statements if statement.role not in present]
+
+
+def _comment(connection: psycopg.Connection[Any], new: NewDatabase, text: str) -> None:
+    connection.execute(f"COMMENT ON DATABASE {quoted(new.name)} IS {text}".encode())
+
+
+def _complete(new: NewDatabase, entries: Sequence[TocEntry], made: _Made) -> None:
+    """Give the restored database the settings and the comment of the original."""
+    with _server(new) as (connection, _target):
+        _comment(connection, new, "NULL")
+        made.findings += properties.apply(connection, properties.settings(entries, new.name))
+
+
+@contextlib.contextmanager
+def _taken_back_on_failure(new: NewDatabase, made: _Made) -> Iterator[None]:
+    """Whatever passes, drop what this run has made, and say so in the error."""
+    try:
+        yield
+    except BaseException as error:
+        if made.created or made.roles:
+            said = _take_back(new, made)
+            if isinstance(error, BackupError):
+                error.problem = f"{error.problem}; {said}"
+        raise
+
+
+def _take_back(new: NewDatabase, made: _Made) -> str:
+    try:
+        with _server(new) as (connection, _target):
+            if made.created:
+                # Killed with its client, pg_restore's session may work on for a while.
+                connection.execute(f"DROP DATABASE {quoted(new.name)} WITH (FORCE)".encode())
+            for role in reversed(made.roles):
+                connection.execute(f"DROP ROLE {quoted(role)}".encode())
+    except BackupError as error:
+        return f"what was made until then could not be dropped again ({error.problem}): drop {new.name} yourself"
+    return f"what was made until then was dropped again: there is no {new.name}"
+
+
+# The comparison
+
+
+def _write_list(selection: Selection | None, folder: Path) -> Path | None:
+    if selection is None:
+        return None
+    file = folder / "chosen.list"
+    file.write_text(selection.list_for_pg_restore(), encoding="utf-8")
+    return file
+
+
+def _compare(
+    copy: Decrypted, target: Target, selection: Selection | None, made: _Made, folder: Path, phases: Phases
+) -> tuple[QueryAnswer, ...]:
+    contents = compare.read_archive(copy.archive)
+    if selection:
+        contents = selection.contents(contents)
+    found, noted = verify(target, contents, copy.evidence, made.available, folder, phases)
+    made.findings += found
+    made.notes += noted
+    answers = _ask(copy, target, made)
+    found, noted = verify_indexes(target)
+    made.findings += found
+    made.notes += noted
+    return answers
+
+
+def _ask(copy: Decrypted, target: Target, made: _Made) -> tuple[QueryAnswer, ...]:
+    """Ask the queries with the login that was asked when the backup was made: its settings are part of the answers."""
+    queries = [answer.query for answer in copy.evidence.answers]
+    if not queries:
+        return ()
+    try:
+        return ask(replace(copy.source, database=target.source.database), "restore", queries)
+    except NoPermission as error:
+        made.notes.append(f"the queries were asked by {target.source.user}: {error.problem}")
+    with target.opened() as connection:
+        return catalog.answers(connection, queries)

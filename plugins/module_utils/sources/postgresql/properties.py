@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an archive says about its database as a whole (grants, settings, comment), said about one of another name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...contract.errors import DataRefused
+from ...contract.verdict import Finding
+from .archive_toc import TocEntry
+from .connection import first_line
+from .names import quoted, unquoted
+
+if TYPE_CHECKING:
+    import psycopg
+
+# Quoted names, strings, ends of statements, blanks, and words. pg_dump doubles the quotes inside, whatever
+# standard_conforming_strings is.
+_TOKEN = re.compile(r"""("(?:[^"]|"")*"|'(?:[^']|'')*'|;|\s+|[^\s;"']+)""")
+_SESSION = ("SET SESSION AUTHORIZATION ", "RESET SESSION AUTHORIZATION")
+
+
+def grants(entries: Sequence[TocEntry], name: str) -> list[str]:
+    """Return the archive's statements that grant and revoke rights on its database, for the database `name`."""
+    return _statements(entries, ("ACL",), name)
+
+
+def settings(entries: Sequence[TocEntry], name: str) -> list[str]:
+    """Return the archive's statements that give its database settings, limits, comment and labels, for the database
+    `name`."""
+    return _statements(entries, ("DATABASE PROPERTIES", "COMMENT", "SECURITY LABEL"), name)
+
+
+def _statements(entries: Sequence[TocEntry], kinds: tuple[str, ...], name: str) -> list[str]:
+    database = next((entry.tag for entry in entries if entry.description == "DATABASE"), "")
+    return [
+        statement
+        for entry in entries
+        if entry.description in kinds
+        and (entry.description == "DATABASE PROPERTIES" or entry.tag.startswith("DATABASE "))
+        for statement in renamed(entry.definition, database, name)
+    ]
+
+
+def renamed(definition: str, database: str, name: str) -> Iterator[str]:
+    """Yield the statements of `definition`, which are about `database`, as being about `name`.
+
+    Only the name of the database is exchanged: never a text, a setting or a role that reads like it. Raise DataRefused
+    for a statement that is about anything else.
+    """
+    parts: list[str] = []
+    for part in _TOKEN.findall(definition):
+        if part != ";":
+            parts.append(part)
+            continue
+        statement, parts = parts, []
+        places = [at for at in range(len(statement)) if _names_database(statement, at, database)]
+        if len(places) == 1:
+            statement[places[0]] = quoted(name)
+        elif places or not "".join(statement).strip().startswith(_SESSION):
+            raise DataRefused("a statement about the database is about another one", remedy="use another artifact")
+        yield "".join(statement).strip()
+
+
+def _names_database(statement: list[str], at: int, database: str) -> bool:
+    return at >= 2 and statement[at - 2] == "DATABASE" and unquoted(statement[at]) == database
+
+
+def apply(connection: psycopg.Connection[Any], statements: Iterable[str]) -> Iterator[Finding]:
+    """Run the statements. What the server refuses becomes a finding, without values: a setting may hold a secret."""
+    import psycopg
+
+    for statement in statements:
+        try:
+            connection.execute(statement.encode(errors="surrogateescape"))
+        except psycopg.errors.InsufficientPrivilege as error:
+            yield Finding("database", _subject(statement), first_line(error))
+        except (psycopg.ProgrammingError, psycopg.DataError) as error:
+            yield Finding("database", _subject(statement), f"the server refuses it ({type(error).__name__})")
+
+
+def _subject(statement: str) -> str:
+    return statement.partition("'")[0].strip()

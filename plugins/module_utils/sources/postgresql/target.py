@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A database that an archive is restored into, on a scratch server or beside the live one."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...contract.thread import PostgresqlSource
+from .client import Programs
+from .connection import connect, translated
+
+if TYPE_CHECKING:
+    import psycopg
+
+
+@dataclass(frozen=True)
+class Target:
+    """`source` logs in to the database, `programs` fit its server, which messages call `label`.
+
+    What is `scratch` is thrown away afterwards, so that checks may leave something in it."""
+
+    programs: Programs
+    source: PostgresqlSource
+    label: str
+    scratch: bool
+
+    @property
+    def application_name(self) -> str:
+        """How our sessions on it call themselves."""
+        return "fanout drill" if self.scratch else "fanout restore"
+
+    def on(self, database: str) -> Target:
+        """Return another database of the same server."""
+        return dataclasses.replace(self, source=dataclasses.replace(self.source, database=database))
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[psycopg.Connection[Any]]:
+        """Yield a session on the database, with psycopg's errors translated."""
+        with translated(), contextlib.closing(connect(self.source, self.application_name)) as connection:
+            yield connection

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that is checked of a restored database, in order: what only reads comes before what could write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ...contract.evidence import PostgresqlEvidence
+from ...contract.verdict import Finding
+from ...progress import Phases
+from . import compare, schema
+from .archive import Contents
+from .target import Target
+
+
+def verify(
+    target: Target,
+    contents: Contents,
+    evidence: PostgresqlEvidence,
+    available: Mapping[str, str],
+    folder: Path,
+    phases: Phases,
+) -> tuple[list[Finding], list[str]]:
+    """Compare the restored database with the archive and the evidence. Return findings, and notes on what could not be
+    compared.
+
+    `available` are the versions of extensions that the server would make. Raise BackupError if the comparison could
+    not be finished.
+    """
+    findings: list[Finding] = []
+    with target.opened() as connection:
+        findings += compare.rows_and_digests(connection, contents, evidence, phases)
+        findings += compare.large_objects(connection, contents)
+        findings += compare.sequences(connection, contents)
+        findings += compare.roles_and_locale(connection, evidence)
+        found, notes = compare.extensions(connection, evidence, available, target.label)
+        findings += found
+        findings += compare.validity(connection, contents)
+        major = connection.info.server_version // 10000
+    if major == evidence.major:
+        findings += schema.differences(contents.entries, compare.restored_schema(target, folder))
+    else:
+        notes.append(f"the schema was not compared: the dump is of PostgreSQL {evidence.major}, not {major}")
+    return findings, notes
+
+
+def verify_indexes(target: Target) -> tuple[list[Finding], list[str]]:
+    """Compare indexes with their tables where that is possible: last, as a scratch database gets an extension for
+    it."""
+    with target.opened() as connection:
+        if target.scratch:
+            compare.make_amcheck(connection)
+        findings, checked = compare.amcheck(connection)
+    return findings, [] if checked else [f"indexes were not compared with their tables: {target.label} lacks amcheck"]
