@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from . import artifacts, retention
+from . import artifacts
 from .contract import evidence as evidence_record
 from .contract import manifest as manifest_record
 from .contract.durations import spoken
@@ -31,13 +31,12 @@ from .destinations.base import Destination, Stored
 from .destinations.kinds import open_destination
 from .encryption import encrypt_text
 from .progress import Phases, Report, silent
+from .retirement import Retired, retire_old
 from .scratch import scratch_folder
 from .sources.kinds import Taken, kind_of
 
 _FUTURE = timedelta(minutes=5)  # how far ahead an artifact's time may be before a clock must be wrong
 _NEWEST = 10  # manifests that are read to find the newest good one
-_RETIRE_MOST = 50  # artifacts that one run may retire: a wrong clock or setting does bounded harm
-_UNFINISHED = timedelta(days=2)  # no run lasts longer: what has no manifest by then died
 
 
 @dataclass(frozen=True)
@@ -95,11 +94,10 @@ def _backup(thread: Thread, accept_shrink: bool, phases: Phases) -> BackupResult
         if previous is not None and not accept_shrink:
             marks += shrunk(manifest, previous, thread.shrink_limit)
         manifest = _publish(destination, dataclasses.replace(manifest, marks=marks), folder, phases)
-        retired: tuple[str, ...] = ()
-        warnings: tuple[str, ...] = ()
+        retired = Retired()
         if not marks:
-            retired, warnings = _retire(thread, destination, name)
-    return BackupResult(thread.id, manifest, retired, warnings)
+            retired = retire_old(thread, destination, name)
+    return BackupResult(thread.id, manifest, retired.artifacts, retired.warnings)
 
 
 def _name(started: datetime, present: Sequence[Stored]) -> ArtifactName:
@@ -169,28 +167,3 @@ def _publish(destination: Destination, manifest: Manifest, folder: Path, phases:
                 destination.retire(list(reversed(sent)))
         raise
     return manifest
-
-
-def _retire(thread: Thread, destination: Destination, name: ArtifactName) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Apply retention after a good run. Return the retired artifacts, and a warning where it was not possible.
-
-    The backup itself is safe by now, so that trouble here must not call it failed.
-    """
-    if not destination.can_retire:
-        return (), ("nothing is retired: this destination cannot take objects away undoably",)
-    try:
-        present = destination.list()
-        whole = {artifact.name: artifact for artifact in artifacts.complete(present)}
-        if name not in whole:
-            return (), (f"nothing is retired: the destination does not list {name}, which was just written",)
-        now = name.time
-        old = retention.to_retire(list(whole), good=[name], keep=thread.keep, now=now, most=_RETIRE_MOST)
-        for artifact in old:
-            destination.retire(whole[artifact].keys)
-        for artifact, keys in artifacts.unfinished(present).items():
-            if artifact.time < now - _UNFINISHED:
-                destination.retire(keys)
-        destination.purge(now)
-        return tuple(str(artifact) for artifact in old), ()
-    except BackupError as error:
-        return (), (f"retention stopped: {error.problem}",)

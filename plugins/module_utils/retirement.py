@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Retention at a destination, after a good run: what is no longer promised is taken out of sight, undoably."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from . import artifacts, retention
+from .artifacts import Artifact
+from .contract.errors import BackupError
+from .contract.names import ArtifactName
+from .contract.thread import Thread
+from .destinations.base import Destination
+
+_NEWEST = 10  # manifests that are read to find the newest good ones
+_MOST = 50  # artifacts that one run may retire: a wrong clock or setting does bounded harm
+_UNFINISHED = timedelta(days=2)  # no run lasts longer: what has no manifest by then died
+
+
+@dataclass(frozen=True)
+class Retired:
+    """The artifacts that were retired, and what a user should know if some or all could not be."""
+
+    artifacts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def retire_old(thread: Thread, destination: Destination, name: ArtifactName) -> Retired:
+    """Retire what `thread.keep` does not promise any more, after the good run that left the artifact `name`.
+
+    That backup is safe by now, so that trouble here must not call it failed: a BackupError becomes a warning.
+    """
+    try:
+        if destination.can_retire:
+            return _retire(thread, destination, name)
+        return Retired(warnings=("nothing is retired: this destination cannot take objects away undoably",))
+    except BackupError as error:
+        return Retired(warnings=(f"retention stopped: {error.problem}",))
+
+
+def _retire(thread: Thread, destination: Destination, name: ArtifactName) -> Retired:
+    present = destination.list()
+    whole = {artifact.name: artifact for artifact in artifacts.complete(present)}
+    good = _newest_good(thread, destination, list(whole.values()))
+    if name not in good:
+        return Retired(warnings=(f"nothing is retired: the destination does not give back {name}, just written",))
+    now = name.time
+    old = retention.to_retire(list(whole), good=good, keep=thread.keep, now=now, most=_MOST)
+    for artifact in old:
+        destination.retire(whole[artifact].keys)
+    dead = [keys for artifact, keys in artifacts.unfinished(present).items() if artifact.time < now - _UNFINISHED]
+    for keys in dead[: _MOST - len(old)]:
+        destination.retire(keys)
+    # The destination's own clock counts as well: if ours ran ahead, what was retired just now would be purged at once.
+    destination.purge(min(now, whole[name].manifest.modified))
+    return Retired(tuple(map(str, old)))
+
+
+def _newest_good(thread: Thread, destination: Destination, whole: Sequence[Artifact]) -> list[ArtifactName]:
+    readable = artifacts.readable(destination, whole, thread.app, most=_NEWEST)
+    unmarked = (artifact.name for artifact, manifest in readable if not manifest.marks)
+    return list(itertools.islice(unmarked, retention.NEWEST_GOOD))
