@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command's five acts: call the library, and put its answer into lines for people and a result for programs."""
+"""The command's acts: call the library, and put its answer into lines for people and a result for programs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from fanout import artifacts
 from fanout.backup import backup
 from fanout.contract.durations import spoken
 from fanout.contract.errors import BackupError, ConfigurationError, Exit, NoPermission, about
+from fanout.contract.login import read_login
 from fanout.contract.record import encode
 from fanout.contract.thread import Thread
 from fanout.contract.verdict import drill_line
@@ -22,6 +23,7 @@ from fanout.destinations.kinds import open_destination
 from fanout.drill import drill
 from fanout.freshness import freshness
 from fanout.progress import Phases, Report
+from fanout.restore import RestoreOrder, RestoreResult, restore
 from fanout.sources.kinds import kind_of
 from fanout.unpack import fetch, pick
 
@@ -95,6 +97,37 @@ def _live_answers(file: Path) -> dict[str, str]:
         ) from None
 
 
+def _restore(thread: Thread, options: argparse.Namespace, report: Report) -> Outcome:
+    login = read_login(options.login) if options.login else None
+    done = restore(thread, RestoreOrder(options.to, options.at, tuple(options.table), login), report=report)
+    lines = [f"{thread.id}  {comparison}" for comparison in done.comparisons]
+    lines += [f"{thread.id}  {finding}" for finding in done.findings]
+    lines += [f"{thread.id}  note: {note}" for note in done.notes]
+    last = f"RESTORE {done.result.upper()} {thread.id}: {_restored(done)}"
+    result = {
+        "result": done.result,
+        "line": last,
+        "database": done.database,
+        "artifact": done.artifact,
+        "answers": [str(comparison) for comparison in done.comparisons],
+        "findings": done.findings,
+        "notes": done.notes,
+        "steps": done.steps,
+        "seconds": done.seconds,
+    }
+    return Outcome(done.exit_code, (*lines, *done.steps, last), result)
+
+
+def _restored(done: RestoreResult) -> str:
+    what = f"{done.artifact} is restored into {done.database}"
+    if done.result == "inconclusive":
+        return f"{what} and could not be compared: {done.reason}"
+    if done.result == "fail":
+        return f"{what} and differs: {done.reason}. Remedy: look at the differences before you switch to it, or drop it"
+    took = spoken(sum(seconds for phase, seconds in done.seconds.items() if phase != "verify"))
+    return f"{what}: {done.tables} tables, {done.rows} rows, digests match; in {took}"
+
+
 def _probe(thread: Thread, options: argparse.Namespace, _report: Report) -> Outcome:
     with about(thread.id, "probe"):
         destination = open_destination(thread, deadline=time.monotonic() + thread.limits.deadline)
@@ -163,6 +196,7 @@ def _fetch(thread: Thread, options: argparse.Namespace, report: Report) -> Outco
 ACTS: dict[str, Callable[[Thread, argparse.Namespace, Report], Outcome]] = {
     "backup": _backup,
     "drill": _drill,
+    "restore": _restore,
     "probe": _probe,
     "status": _status,
     "fetch": _fetch,

@@ -25,7 +25,7 @@ from fanout.contract.version import VERSION
 from . import acts
 from .terminal import drawing
 
-_DESCRIPTION = "Back up, drill, probe, look at or fetch one thread: one app at one destination."
+_DESCRIPTION = "Back up, drill, restore, probe, look at or fetch one thread: one app at one destination."
 
 
 class _Parser(argparse.ArgumentParser):
@@ -51,6 +51,15 @@ def parser() -> argparse.ArgumentParser:
         "--at", type=_time, metavar="TIME", help="newest backup of that time or before, as 20261125T093000Z"
     )
     drill.add_argument("--live", type=Path, metavar="FILE", help="the live answers, as status --ask printed them")
+    restore = command("restore", "restore a backup into a new database beside the live one")
+    restore.add_argument("--to", required=True, metavar="NAME", help="name of the new database; it must not exist")
+    restore.add_argument("--at", type=_time, metavar="TIME", help="newest backup of that time or before")
+    restore.add_argument(
+        "--table", action="append", default=[], metavar="SCHEMA.TABLE", help="only this table; may be repeated"
+    )
+    restore.add_argument(
+        "--login", type=Path, metavar="FILE", help='who may make databases: {"user": "...", "password": "..."}'
+    )
     probe = command("probe", "prove what the thread's key and login reach, and what they do not")
     probe.add_argument("--neighbour", action="append", default=[], metavar="PREFIX", help="another app's prefix")
     probe.add_argument("--tamper", action="store_true", help="also prove that the key cannot delete history")

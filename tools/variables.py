@@ -81,6 +81,19 @@ ENTRY_POINTS: Mapping[str, tuple[str, tuple[Given, ...]]] = {
             ),
         ),
     ),
+    "restore": (
+        "Restore an app's backup into a new database beside the live one",
+        (
+            Given("app_restore_to", "str", "Name of the new database. Set by playbooks."),
+            Given("app_restore_at", "str", "Newest backup of that UTC time or before. Set by playbooks."),
+            Given("app_restore_tables", "list", "Only these tables, as schema.table. Set by playbooks."),
+            Given(
+                "app_restore_from",
+                "str",
+                "Destination of the backup. Default: the first that is drilled. Set by playbooks.",
+            ),
+        ),
+    ),
     "recovery_check": (
         "Let the owner prove that an offline recovery identity still decrypts",
         (Given("app_recovery_answer", "str", "The decrypted text of a challenge. Set by playbooks."),),
@@ -100,6 +113,10 @@ OF_PLAYBOOKS = (
         "Days for which nothing can delete a new backup. Default: Object Lock stays as it is.",
     ),
     Given("gate_fresh", "str", "C(now) makes playbooks/gate.yml back up and drill before it judges."),
+    Given("restore_to", "str", "Name of the new database that playbooks/restore.yml makes."),
+    Given("restore_at", "str", "It restores the newest backup of that UTC time or before, as 20261125T093000Z."),
+    Given("restore_tables", "list", "It restores these tables only, as schema.table; a string separates by commas."),
+    Given("restore_from", "str", "It restores from this destination. Default: the first that is drilled."),
     Given("recovery_answer", "str", "What a challenge of playbooks/recovery_check.yml says when it is decrypted."),
 )
 

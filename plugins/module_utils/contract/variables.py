@@ -66,8 +66,15 @@ class Variables:
     app_not_covered: tuple[str, ...] = _variable(
         "What this column does not back up; printed with every drill.", default=()
     )
-    app_deadline: str = _variable("Longest time that one backup or drill may take.", default="6h")
-    app_scratch_directory: str = _variable("Folder for dumps in the making and for drills.", default="/var/tmp")
+    app_restore_user: str | None = _variable(
+        "Login that restores beside the live database: it makes databases, and roles and extensions where they are"
+        " missing. Default: the login of backups.",
+        default=None,
+    )
+    app_deadline: str = _variable("Longest time that one backup, drill or restore may take.", default="6h")
+    app_scratch_directory: str = _variable(
+        "Folder for dumps in the making, for drills and restores.", default="/var/tmp"
+    )
 
 
 @dataclass(frozen=True)
@@ -85,4 +92,8 @@ class Secrets:
     app_database_password: str | None = _variable("Password of the login.", default=None)
     app_s3_keys: dict[str, S3Key] = _variable(
         "Access keys of destinations of kind C(s3), by destination.", default_factory=dict
+    )
+    app_restore_password: str | None = _variable(
+        "Password of the login that restores. It is stored nowhere: a restore gets it for as long as it runs.",
+        default=None,
     )

@@ -25,6 +25,10 @@ class Platform(Protocol):
     def drill(self, column: Column, destinations: Sequence[str], at: str | None) -> list[ThreadResult]:
         """Drill the newest copy at each destination, or the newest one of the time `at` or before."""
 
+    def restore(self, column: Column, destination: str, to: str, at: str | None, tables: Sequence[str]) -> ThreadResult:
+        """Restore the newest copy at one destination, or the newest one of the time `at` or before, into the new
+        database `to` beside the live one: all of it, or only `tables` (schema.table)."""
+
     def probe(
         self, column: Column, destinations: Sequence[str], neighbours: Sequence[str], tamper: bool
     ) -> list[ThreadResult]:

@@ -36,12 +36,12 @@ def on_threads(
     column = column_of(module)
     destinations = _chosen(column, module.params["destinations"], usual)
     if not column.present:
-        return _skipped(f"{column.app}: nothing to do, app_state is absent")
+        return skipped(f"{column.app}: nothing to do, app_state is absent")
     if not destinations:
-        return _skipped(f"{column.app}: nothing to do, no destination is named")
+        return skipped(f"{column.app}: nothing to do, no destination is named")
     if module.check_mode:
         names = ", ".join(f"{column.app}/{name}" for name in destinations)
-        return _skipped(f"{names}: nothing is done in check mode")
+        return skipped(f"{names}: nothing is done in check mode")
     return act(column, destinations)
 
 
@@ -54,16 +54,22 @@ def outcome_of(threads: Sequence[ThreadResult], outcome: Outcome) -> Outcome:
 
 def _chosen(column: Column, named: Sequence[str] | None, usual: Callable[[Column], Sequence[str]]) -> tuple[str, ...]:
     for name in named or ():
-        if name not in column.destinations:
-            raise ConfigurationError(
-                f"'{name}' is no destination{nearest(name, column.destinations)}",
-                subject=column.app,
-                remedy=f"name some of {', '.join(column.destinations)}",
-            )
+        check_destination(column, name)
     return tuple(dict.fromkeys(usual(column) if named is None else named))
 
 
-def _skipped(why: str) -> Outcome:
+def check_destination(column: Column, name: str) -> None:
+    """Raise ConfigurationError for a name that is none of the column's destinations."""
+    if name not in column.destinations:
+        raise ConfigurationError(
+            f"'{name}' is no destination{nearest(name, column.destinations)}",
+            subject=column.app,
+            remedy=f"name some of {', '.join(column.destinations)}",
+        )
+
+
+def skipped(why: str) -> Outcome:
+    """Return the outcome of an act that did nothing."""
     return Outcome(values={"skipped": True, "msg": why, "threads": []})
 
 

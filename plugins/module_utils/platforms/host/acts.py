@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ...contract.app import Column
 from ...contract.errors import ConfigurationError, DataRefused, Full, about
+from ...contract.login import Login, render_login
 from ..base import ThreadResult
 from .command import executable, run_all
 from .files import COLUMN_FILE, THREAD_FILE
@@ -59,17 +60,45 @@ def _live_answers(column: Column, destinations: Sequence[str]) -> Iterator[Path 
         if "live" in ended.result:
             answers = ended.result["live"]
             break
+    with _file_for(column, "drill", json.dumps({"live": answers})) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _file_for(column: Column, command: str, text: str) -> Iterator[Path]:
+    """Yield a file for the command that nobody else can reach and that is gone afterwards."""
     with contextlib.ExitStack() as stack:
         try:
-            file = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fanout-"))) / "live.json"
-            file.write_text(json.dumps({"live": answers}), encoding="utf-8")
+            file = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fanout-"))) / f"{command}.json"
+            file.write_text(text, encoding="utf-8")
         except OSError as error:
             raise Full(
-                f"the live answers cannot be written ({error.strerror})",
+                f"a temporary file cannot be written ({error.strerror})",
                 remedy="make room for temporary files",
                 subject=column.app,
-                doing="drill",
+                doing=command,
             ) from None
+        yield file
+
+
+def restore(column: Column, destination: str, to: str, at: str | None, tables: Sequence[str]) -> ThreadResult:
+    """See Platform.restore."""
+    # With an equals sign: a name may begin with a hyphen.
+    arguments = [f"--to={to}", *((f"--at={at}",) if at else ()), *(f"--table={table}" for table in tables)]
+    with _restore_login(column) as file:
+        (ended,) = _run(column, "restore", [destination], (*arguments, *((f"--login={file}",) if file else ())))
+    return ended
+
+
+@contextlib.contextmanager
+def _restore_login(column: Column) -> Iterator[Path | None]:
+    """Yield a file with the login that restores, or None if that is the one of backups. It is gone afterwards: what may
+    make databases and roles must not lie beside the timers' files."""
+    user, password = column.variables.app_restore_user, column.secrets.app_restore_password
+    if user is None and password is None:
+        yield None
+        return
+    with _file_for(column, "restore", render_login(Login(user or column.sources[0].user, password))) as file:
         yield file
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from .acts import backup, columns, drill, info, probe
+from .acts import backup, columns, drill, info, probe, restore
 from .roll_out import absent, present
 
-__all__ = ["absent", "backup", "columns", "drill", "info", "present", "probe"]
+__all__ = ["absent", "backup", "columns", "drill", "info", "present", "probe", "restore"]

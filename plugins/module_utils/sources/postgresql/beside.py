@@ -96,7 +96,8 @@ def restore_beside(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phas
             made.findings += restore.complaints(restore.pg_restore(target, copy.archive, folder, chosen))
     if selection:
         copy = replace(copy, evidence=selection.evidence(copy.evidence))
-        made.notes += [f"left out: {name}" for name in selection.left_out]
+        if selection.left_out:
+            made.notes.append(f"left out, as more than these tables: {', '.join(selection.left_out)}")
         steps = switch.steps_for_tables(new.login, new.name)
     else:
         steps = switch.steps(new.login, copy.source.database, new.name, made.databases)

@@ -18,6 +18,7 @@ _PARTS = {
     "TABLE DATA", "TABLE ATTACH", "DEFAULT", "SEQUENCE", "SEQUENCE OWNED BY", "SEQUENCE SET", "CONSTRAINT",
     "CHECK CONSTRAINT", "FK CONSTRAINT", "INDEX", "INDEX ATTACH", "STATISTICS", "COMMENT",
 }  # fmt: skip
+_SESSION = {"ENCODING", "STDSTRINGS", "SEARCHPATH"}  # how all other entries are to be read
 _BUILT_IN = "plpgsql"  # every new database has it, and no entry makes it
 
 
@@ -61,6 +62,7 @@ def select(entries: Sequence[TocEntry], names: Sequence[str]) -> Selection:
     by_id = {entry.dump_id: entry for entry in entries}
     tables = _with_partitions(entries, {_table(entries, name).dump_id for name in names})
     needed = set().union(*(_closure(by_id, table) for table in tables))
+    needed |= {entry.dump_id for entry in entries if entry.description in _SESSION}
     own = tables | _of_kind(by_id, needed, "SEQUENCE")
     left_out = []
     for entry in entries:  # dependencies come before what depends on them

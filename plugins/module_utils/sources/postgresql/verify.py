@@ -52,4 +52,6 @@ def verify_indexes(target: Target) -> tuple[list[Finding], list[str]]:
         if target.scratch:
             compare.make_amcheck(connection)
         findings, checked = compare.amcheck(connection)
-    return findings, [] if checked else [f"indexes were not compared with their tables: {target.label} lacks amcheck"]
+    if checked:
+        return findings, []
+    return findings, [f"indexes were not compared with their tables: amcheck cannot be used on {target.label}"]

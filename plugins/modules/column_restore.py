@@ -1,0 +1,183 @@
+# Copyright: (c) fanout.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: column_restore
+short_description: Restore a backup of one app into a new database beside the live one
+version_added: 1.0.0
+author:
+  - fanout.backup contributors (@fanout-backup)
+description:
+  - Fetches a backup with the thread's own key, restores it into a new database on the live server and compares
+    everything, as a drill does. The live database is not touched. The SQL that switches to the new database is returned
+    and left to its owner.
+  - Nothing is restored over a database that exists. Of a restore that breaks off, nothing is left.
+  - Fails, too, if the restored database differs from its backup. It is kept then, to be looked at.
+  - Needs a login that may create databases, and roles and extensions where they are missing. That is
+    C(app_restore_user) with C(app_restore_password), or else the login of backups.
+options:
+  to:
+    description:
+      - Name of the new database.
+    type: str
+    required: true
+  at:
+    description:
+      - Restore the newest backup of this time (UTC) or before, such as V(20261125T093000Z). If it is not set, the
+        newest.
+    type: str
+  tables:
+    description:
+      - Restore these tables only, each as C(schema.table), with their rows, sequences, indexes and constraints.
+        Triggers, policies, grants, views and constraints that refer to other tables are left out, and named.
+    type: list
+    elements: str
+  destination:
+    description:
+      - Name of the destination in C(app_destinations) that has the backup. If it is not set, the first whose copies are
+        drilled.
+    type: str
+extends_documentation_fragment:
+  - fanout.backup.attributes
+  - fanout.backup.threads.acting
+  - fanout.backup.threads.action_group
+  - fanout.backup.column
+seealso:
+  - module: fanout.backup.column_drill
+"""
+
+EXAMPLES = r"""
+- name: Restore forgejo as it was before the accident
+  fanout.backup.column_restore:
+    app:
+      app_name: forgejo
+      app_database: forgejo
+      app_destinations:
+        b2: {kind: b2, bucket: example-backups}
+        nas: {kind: directory, path: /mnt/nas}
+      app_recovery_recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
+      app_restore_user: postgres
+    secrets:
+      app_restore_password: "{{ vault_postgres_password }}"
+    to: forgejo_restored
+    at: 20261125T093000Z
+
+- name: Restore a single table from the NAS
+  fanout.backup.column_restore:
+    app:
+      app_name: forgejo
+      app_database: forgejo
+      app_destinations:
+        b2: {kind: b2, bucket: example-backups}
+        nas: {kind: directory, path: /mnt/nas}
+      app_recovery_recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
+    to: forgejo_issues
+    tables: [public.issue]
+    destination: nas
+"""
+
+RETURN = r"""
+result:
+  description:
+    - V(pass), V(fail) if the new database differs from its backup, V(inconclusive) if it could not be compared. Empty
+      if nothing was restored.
+  returned: when something was done
+  type: str
+steps:
+  description: How to switch to the new database and back, as lines for psql.
+  returned: when something was done
+  type: list
+  elements: str
+lines:
+  description: All lines that the command wrote for people.
+  returned: when something was done
+  type: list
+  elements: str
+threads:
+  description: One entry, for the thread that the backup comes from.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    thread:
+      description: The thread's name, such as V(forgejo/b2).
+      type: str
+      returned: always
+    ok:
+      description: Whether the backup was restored and the new database equals it.
+      type: bool
+      returned: always
+    exit_code:
+      description: Exit code of the command C(fanout). None if it was not run or did not end.
+      type: int
+      returned: always
+    line:
+      description: The last line that the command wrote for people.
+      type: str
+      returned: always
+    result:
+      description: The JSON line of the command.
+      type: dict
+      returned: always
+    failure:
+      description: What failed. None if nothing did.
+      type: dict
+      returned: always
+failure:
+  description: What failed, for programs. Its C(code) is one of the names of the exit codes, such as V(no_permission).
+  returned: failure
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fanout.backup.plugins.module_utils.contract.errors import ConfigurationError
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import platform_of
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.column import column_of, column_options
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.threads import (
+    check_destination,
+    outcome_of,
+    skipped,
+)
+
+RESTORE_OPTIONS = ArgumentSpec(
+    {
+        "to": {"type": "str", "required": True},
+        "at": {"type": "str"},
+        "tables": {"type": "list", "elements": "str"},
+        "destination": {"type": "str"},
+    }
+)
+
+
+def restore(module: AnsibleModule) -> Outcome:
+    column, wanted = column_of(module), module.params
+    destination = wanted["destination"] or (*column.drill_destinations, *column.destinations)[0]
+    check_destination(column, destination)
+    if not column.present:
+        raise ConfigurationError(
+            "app_state is absent, so that there is no key to fetch a backup with",
+            subject=column.app,
+            remedy="set app_state to present and run playbooks/site.yml first",
+        )
+    if module.check_mode:
+        return skipped(f"{column.app}/{destination}: nothing is done in check mode")
+    thread = platform_of(column).restore(column, destination, wanted["to"], wanted["at"], wanted["tables"] or ())
+    result = thread.result.get("result", "")
+    values = {"result": result, "steps": thread.result.get("steps", []), "lines": thread.lines}
+    after = {"database": wanted["to"]} if result else {}
+    return outcome_of([thread], Outcome(before={}, after=after, values=values))
+
+
+def main() -> None:
+    spec = RESTORE_OPTIONS.merge(column_options())
+    run(AnsibleModule(supports_check_mode=True, **spec.to_kwargs()), restore)
+
+
+if __name__ == "__main__":
+    main()
