@@ -76,8 +76,8 @@ def list_objects_v2(request: Request) -> Answer:
 
 
 def list_versions(request: Request) -> Answer:
-    """Newest version first within a key. Without a delimiter: nobody asks for versions by folder."""
-    if "delimiter" in request.query:
+    """Newest version first within a key. Without a delimiter, or with an empty one: nobody asks for versions by folder."""
+    if request.query.get("delimiter"):
         raise errors.not_implemented("the parameter 'delimiter' here")
     prefix = request.query.get("prefix", "")
     limit = _limit(request, "max-keys")
