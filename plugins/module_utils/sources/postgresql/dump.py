@@ -74,7 +74,8 @@ def _failed(code: int, complaints: str) -> BackupError:
         return NoPermission(problem, remedy="make the login the database's owner, or grant it what it lacks")
     if "server version mismatch" in complaints or "could not translate host name" in complaints:
         return ConfigurationError(problem, remedy="install the server's own major version of the client programs")
-    if "lock timeout" in complaints:
+    # That is how --lock-wait-timeout sounds: no other statement of pg_dump has a timeout.
+    if "statement timeout" in complaints:
         return TryAgain(problem, remedy="none: the next run tries again, when the app's migration is over")
     return TryAgain(problem, remedy="none: the next run tries again; if it stays, look into the database server's log")
 
@@ -82,13 +83,14 @@ def _failed(code: int, complaints: str) -> BackupError:
 @dataclass(frozen=True)
 class Order:
     """What pg_dump is asked for: the database as of `snapshot`, text in `encoding`, under the name
-    `application_name`."""
+    `application_name`. `size` is the database's in bytes."""
 
     source: PostgresqlSource
     programs: client.Programs
     snapshot: str
     encoding: str
     application_name: str
+    size: int
 
 
 def write(order: Order, folder: Path, recipients: Sequence[str], phases: Phases) -> tuple[FileRecord, Contents]:
@@ -99,7 +101,7 @@ def write(order: Order, folder: Path, recipients: Sequence[str], phases: Phases)
     the file is no backup then.
     """
     with (
-        HashedFile(folder / dump_file(order.source.name)) as target,
+        HashedFile(folder / dump_file(order.source.name), expected=order.size) as target,
         _pg_dump(order, folder, phases) as reader,
     ):
         encrypt(io.BufferedReader(reader, CHUNK), target, recipients)

@@ -67,7 +67,8 @@ class Session:
                     roles_sql = globals_sql(self._connection)
                 with phases.phase("dump"):
                     encoding = catalog.text_encoding(evidence.locale)
-                    order = dump.Order(self._source, self._programs, snapshot, encoding, self._name)
+                    size = catalog.size(self._connection)
+                    order = dump.Order(self._source, self._programs, snapshot, encoding, self._name, size)
                     archive_file, contents = dump.write(order, folder, recipients, phases)
             difference = _difference(carried, contents)
             if not difference:
@@ -76,6 +77,7 @@ class Session:
             (folder / dump_file(self._source.name)).unlink()
         raise TryAgain(
             f"the dump and the count of its own snapshot differ twice in a row: {difference}",
+            doing="dump",
             remedy="look for a job that truncates or rewrites tables at this minute, and move one of the two",
         )
 
@@ -87,12 +89,11 @@ class Session:
             # A TRUNCATE that waits for our locks would make pg_dump wait for it in turn: better to fail and come again.
             self._connection.execute(f"SET LOCAL lock_timeout = '{dump.LOCK_TIMEOUT}s'".encode())
             (snapshot,) = self._connection.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
-        try:
-            yield snapshot
-        finally:
-            if not self._connection.closed:
-                with translated("ending the snapshot"):
-                    self._connection.execute("ROLLBACK")
+        yield snapshot
+        # Not after a failure: the session is closed then, which ends the transaction without a word that a dead server
+        # would never answer, and whose error would hide what really happened.
+        with translated("ending the snapshot"):
+            self._connection.execute("ROLLBACK")
 
     def _evidence(self, queries: Sequence[Query]) -> tuple[dict[tuple[str, str], int], PostgresqlEvidence]:
         connection = self._connection
@@ -152,8 +153,18 @@ def session(source: PostgresqlSource, thread: str) -> Iterator[Session]:
     with contextlib.closing(connect(source, name)) as connection:
         major = check_direct(connection, source, name)
         programs = client.find(major, source.binaries)
+        _let_the_server_notice_our_end(connection)
         _lock(connection, thread)
         yield Session(connection, source, programs, name)
+
+
+def _let_the_server_notice_our_end(connection: psycopg.Connection[Any]) -> None:
+    """Without this a server that counts or waits for a lock holds its own locks on, long after we were killed."""
+    import psycopg
+
+    unable = psycopg.errors.InvalidParameterValue  # what servers on some systems answer
+    with translated("checking the server"), contextlib.suppress(unable):
+        connection.execute("SET client_connection_check_interval = '5s'")
 
 
 def _lock(connection: psycopg.Connection[Any], thread: str) -> None:
