@@ -37,12 +37,15 @@ class Connection:
         return _client(self._key, self.patience)
 
     def run(self, doing: str, request: Callable[[S3Client], T], *, once: bool = False) -> T:
-        """Send a request, repeat it where that may help, and return its answer or raise a BackupError about `doing`."""
+        """Send a request, repeat it where that may help, and return its answer or raise a BackupError about `doing`.
+
+        `once` is for tidying up after a failure: one try, and also when the deadline has passed."""
         with about(doing=doing):
             client = self.client
             failed = silent = 0
             while True:
-                self.patience.check()
+                if not once:
+                    self.patience.check()
                 try:
                     return request(client)
                 # botocore's errors have no common base; `spoken` raises again what is none of them.
