@@ -7,22 +7,23 @@ Standard output gets one JSON line with the result, standard error the lines for
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
-import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from fanout.contract.errors import BackupError, ConfigurationError, Exit, TryAgain, UsageError
+from fanout.contract.errors import BackupError, ConfigurationError, Exit, UsageError
 from fanout.contract.manifest import moment
 from fanout.contract.record import encode
 from fanout.contract.thread import Thread, load
 from fanout.contract.version import VERSION
 
 from . import acts
+from .ending import bounded
 from .terminal import drawing
 
 _DESCRIPTION = "Back up, drill, restore, probe, look at or fetch one thread: one app at one destination."
@@ -88,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = options.command
         thread = load(options.thread)
         subject = thread.id
-        return _guarded(thread, options)
+        return _act(thread, options)
     except BackupError as error:
         return _failed(command, error)
     except ModuleNotFoundError as error:
@@ -109,28 +110,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(command, bug)
 
 
-def _guarded(thread: Thread, options: argparse.Namespace) -> int:
-    """Run the act with an end: at the thread's deadline, or when told to stop, it unwinds and cleans up."""
-
-    def stop(problem: str) -> Callable[[int, object], None]:
-        def handler(_number: int, _frame: object) -> None:
-            raise TryAgain(problem, remedy="none: the next run starts anew", subject=thread.id)
-
-        return handler
-
-    deadline = thread.limits.deadline
-    before = {
-        signal.SIGTERM: signal.signal(signal.SIGTERM, stop("it was told to stop")),
-        signal.SIGALRM: signal.signal(signal.SIGALRM, stop(f"its deadline of {deadline} s passed")),
-    }
-    signal.setitimer(signal.ITIMER_REAL, deadline)
-    try:
-        with drawing(thread.id, sys.stderr) as report:
-            outcome = acts.ACTS[options.command](thread, options, report)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _act(thread: Thread, options: argparse.Namespace) -> int:
+    """Run the act and print what it gave."""
+    with (
+        drawing(thread.id, sys.stderr) as drawn,
+        bounded(thread, drawn, functools.partial(_failed, options.command)) as report,
+    ):
+        outcome = acts.ACTS[options.command](thread, options, report)
     for line in outcome.lines:
         print(line, file=sys.stderr)
     _print_result({"command": options.command, "thread": thread.id, **outcome.result}, outcome.exit_code)
