@@ -65,11 +65,11 @@ def plan(column: Column, found: Files, fanout: Path, *, check_mode: bool) -> Pla
     onboarded = _onboarded(column, found, planned, check_mode)
     markers = {name: onboarding.id for name, onboarding in onboarded.items()}
     for rendered in column.threads(recipient, {**dict.fromkeys(column.destinations, ""), **markers}):
-        with _gathered(column, rendered.name, planned):
-            if isinstance(rendered.destination, DirectoryDestination) and not rendered.destination.marker:
-                _keep(column, rendered.name, found, planned)
+        if not isinstance(rendered.destination, DirectoryDestination) or rendered.destination.marker:
+            with _gathered(column, rendered.name, planned):
+                planned.files |= _thread_files(column, rendered, found, fanout)
                 continue
-            planned.files |= _thread_files(column, rendered, found, fanout)
+        _keep(column, rendered.name, found, planned)
     _leave_minted_keys(column, found, planned)
     return planned
 

@@ -227,6 +227,17 @@ def test_two_failing_threads_are_both_named_and_the_third_is_rolled_out(
     assert (folder / "b2/thread.json").exists()
 
 
+def test_a_thread_whose_secret_is_not_given_this_time_goes_on_as_it_is(make: Make, folder: Path) -> None:
+    present(make({"b2": B2, "minio": MINIO}, secrets={"app_s3_keys": S3_KEYS}), check_mode=False)
+    rolled_out = tree(folder)
+
+    change = present(make({"b2": B2, "minio": MINIO}, secrets={}), check_mode=False)
+
+    assert "app_s3_keys.minio is missing" in str(change.failure)
+    assert tree(folder) == rolled_out
+    assert changed(change) == set()
+
+
 def test_a_minted_key_is_never_touched(make: Make, folder: Path) -> None:
     put(folder / "b2/key.json", keys.render(MINTED))
     text = (folder / "b2/key.json").read_text()
