@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docs/recovery.md, typed block by block as it stands there, brings databases back without anything of this project.
+
+Only settings are replaced. The shell gets Debian's programs, the guide's PROGRAMS, and no variable of the test's own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from fanout.backup import backup
+from fanout.contract.thread import Recipients
+from fanout.destinations.kinds import open_destination
+from fanout.encryption import encrypt_bytes
+from tests.sandbox.b2.account import Account
+from tests.sandbox.b2.client import Control
+from tests.sandbox.postgresql import PostgresServer, throwaway
+from tests.sandbox.state import Sandbox
+
+from .everything import Everything, everything
+from .playing import CHECKOUT, Play, Run, folder_of, last_word, player, said
+
+# Where apt puts what the guide tells to install, and nothing of a virtual environment.
+PATH = "/usr/local/bin:/usr/bin:/bin"
+PASSWORD = "pw-of-the-login-after-recovery"
+# What the console gives a key of one bucket that is "Read Only" holds these; the guide must not need more.
+READ_ONLY = ("listBuckets", "listFiles", "readFiles")
+READS = {"ListObjects", "ListObjectsV2", "ListObjectVersions", "HeadObject", "GetObject"}
+
+BUCKET, NAS, EARLIER, RETIRED = "2a", "2b", "2c", "2d"
+ONE_WAY = (BUCKET, NAS, EARLIER, RETIRED)
+MAKE_IDENTITY = "Make and keep the recovery identity"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _programs() -> None:
+    missing = [name for name in ("age", "age-keygen", "rclone") if not shutil.which(name, path=PATH)]
+    if missing:
+        pytest.fail(f"{', '.join(missing)} is not installed. Remedy: apt install age rclone", pytrace=False)
+
+
+# The guide as a script
+
+
+def sections() -> dict[str, list[str]]:
+    """The guide's `sh` blocks by the beginning of the heading that they stand under: "2a", "3", or all of it."""
+    found: dict[str, list[str]] = {}
+    for text in (CHECKOUT / "docs/recovery.md").read_text().split("\n## ")[1:]:
+        heading = text.splitlines()[0]
+        blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        if blocks:
+            found[heading.split(". ")[0]] = blocks
+    return found
+
+
+def script(*, way: tuple[str, ...], until: str, settings: dict[str, str], since: str = "1") -> str:
+    """The blocks of the steps from `since` to `until`, along one `way` to the copies, with the settings of a test."""
+    steps = [name for name in sections() if name[0].isdigit() and (name in way or name not in ONE_WAY)]
+    steps = steps[steps.index(since) : steps.index(until) + 1]
+    text = "\n".join(block for step in steps for block in sections()[step])
+    # A setting is an assignment that refers to nothing. One that no test sets would be an example's value.
+    names = re.findall(r"^([A-Z_]+)=[^$\n]*$", text, re.MULTILINE)
+    assert set(names) <= set(settings), "a setting of the guide that the test does not know"
+    assert len(names) == len(set(names)), "a setting that has to be given twice"
+    return re.sub(r"^([A-Z_]+)=[^$\n]*$", lambda found: f"{found[1]}='{settings[found[1]]}'", text, flags=re.MULTILINE)
+
+
+def typed(text: str, folder: Path, password: str = "", stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a script in a fresh shell that stops at the first failure. Without a terminal psql asks standard input."""
+    file = folder / "typed.sh"
+    file.write_text(text)
+    environment = {"PATH": PATH, "HOME": str(folder), "LANG": "C.UTF-8", "PGPASSWORD": password}
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", file], cwd=folder, env=environment, input=stdin, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def settings_for(server: PostgresServer | None, work: Path, **more: str) -> dict[str, str]:
+    settings = {"WORK": str(work), **more}
+    if server is not None:
+        settings |= {"PROGRAMS": str(server.binaries), "PGHOST": server.host, "PGPORT": str(server.port)}
+        settings |= {"PGUSER": server.superuser}
+    return settings
+
+
+def counted(output: str) -> tuple[int, int, int, int]:
+    """The last table but one: tables, rows in the dump, rows restored, different."""
+    (row,) = re.findall(r"^ +(\d+) \| +(\d+) \| +(\d+) \| +(\d+)$", output, re.MULTILINE)
+    return tuple(int(number) for number in row)  # type: ignore[return-value]
+
+
+# From a bucket, with a key from the console
+
+
+@pytest.fixture(scope="module")
+def play(sandbox: Sandbox) -> Play:
+    return player(sandbox)
+
+
+@pytest.fixture(scope="module")
+def opened(play: Play) -> Run:
+    """forgejo is rolled out, backed up and drilled. Of the recovery identity nobody knows yet whether it works."""
+    rolled_out = play("site.yml", "--limit", "forgejo")
+    assert rolled_out.returncode == 0, rolled_out.stdout
+    return play("gate.yml", "--limit", "forgejo", "-e", "gate_fresh=now")
+
+
+@pytest.fixture(scope="module")
+def bucket(sandbox: Sandbox, opened: Run) -> dict[str, str]:
+    """The machine is gone, and the owner makes a key in the console."""
+    account = Account(sandbox.b2.api_url, sandbox.b2.application_key_id, sandbox.b2.application_key)
+    (found,) = account.call("b2_list_buckets", bucketName=sandbox.b2.bucket)["buckets"]
+    key = account.create_key(READ_ONLY, bucketId=found["bucketId"], keyName="recovery")
+    return {
+        "APP": "forgejo",
+        "IDENTITY": sandbox.recovery.identity_file,
+        "BUCKET": sandbox.b2.bucket,
+        "ENDPOINT": sandbox.b2.s3_endpoint,
+        "REGION": sandbox.b2.region,
+        "KEY_ID": key["applicationKeyId"],
+        "KEY": key["applicationKey"],
+        "LOGIN": "forgejo",
+    }
+
+
+def everything_in(connection: psycopg.Connection) -> dict[str, int]:
+    """The rows of every table, counted by neither the guide nor the library."""
+    tables = connection.execute(
+        "SELECT c.oid::regclass::text FROM pg_class c WHERE relkind = 'r' AND c.oid >= 16384"
+    ).fetchall()
+    counts = (connection.execute(f"SELECT count(*) FROM ONLY {name}".encode()).fetchone() or (0,) for (name,) in tables)
+    return {name: int(count) for (name,), (count,) in zip(tables, counts, strict=True)}
+
+
+def test_a_read_only_key_and_the_offline_identity_bring_a_database_back(
+    bucket: dict[str, str], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    control = Control(sandbox.b2.control_url)
+    control.reset()
+    with throwaway(sandbox.postgresql["shared"].major) as server:
+        text = script(way=(BUCKET,), until="9", settings=settings_for(server, tmp_path / "work", **bucket))
+        run = typed(text, tmp_path, server.superuser_password, f"{PASSWORD}\n{PASSWORD}\n")
+
+        assert run.returncode == 0, run.stdout
+        with server.connect("forgejo", "forgejo", PASSWORD) as restored, sandbox.connect("forgejo") as live:
+            rows = everything_in(live)
+            assert everything_in(restored) == rows
+    assert counted(run.stdout) == (len(rows), sum(rows.values()), sum(rows.values()), 0)
+    assert run.stdout.count(".age: OK\n") == 3
+    assert not (tmp_path / "work").exists(), "plain text stays behind"
+    assert bucket["KEY"] not in run.stdout
+    asked = {call["operation"] for call in control.calls() if call["key_id"] == bucket["KEY_ID"]}
+    assert asked <= READS, "recovery must never change a copy"
+
+
+def warnings_in(run: Run) -> set[str]:
+    return {line for line in said(run) if line.startswith("warning: ")}
+
+
+def test_the_gate_opens_and_warns_until_the_owner_has_answered_and_again_after_a_year(
+    opened: Run, play: Play, sandbox: Sandbox
+) -> None:
+    assert last_word(opened, "GATE") == "GATE OPEN (apps: 1, threads: 2)"
+    (warning,) = warnings_in(opened)
+    assert sandbox.recovery.recipient in warning
+    assert warning.endswith(": run playbooks/recovery_check.yml")
+
+    # All five apps have the same owner: there is one challenge, and it is named once.
+    asked = play("recovery_check.yml")
+    assert asked.returncode == 0, asked.stdout
+    assert "RECOVERY CHECK WAITS FOR THE ANSWER (apps: 5)" in said(asked)
+    (command,) = re.findall(r"age -d -i recovery-identity.txt (\S+)", "\n".join(said(asked)))
+    decrypted = subprocess.run(
+        ["age", "-d", "-i", sandbox.recovery.identity_file, command],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    answer = decrypted.stdout.strip()
+
+    right = play("recovery_check.yml", "-e", f"recovery_answer={answer}", "-vvv", "--diff")
+    assert right.returncode == 0, right.stdout
+    assert "RECOVERY CHECK ANSWERED (apps: 5)" in said(right)
+    assert answer not in right.stdout + right.stderr + asked.stdout
+    assert not warnings_in(play("status.yml", "--limit", "forgejo"))
+
+    (record,) = (folder_of(sandbox) / "columns/recovery").glob("*.json")
+    assert answer not in record.read_text()
+    old = json.loads(record.read_text())
+    old["proof"]["answered"] = "2020-01-01T00:00:00Z"
+    record.write_text(json.dumps(old))
+    late = play("gate.yml", "--limit", "forgejo")
+    assert last_word(late, "GATE") == "GATE OPEN (apps: 1, threads: 2)"
+    (warning,) = warnings_in(late)
+    assert "the limit is 365 d" in warning
+
+
+def test_what_an_intruder_hid_is_fetched_as_of_a_moment_before(
+    bucket: dict[str, str], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    control = Control(sandbox.b2.control_url)
+    moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    time.sleep(1)  # what is asked for are whole seconds
+    for version in control.versions(sandbox.b2.bucket, "forgejo/"):
+        control.hide(sandbox.b2.bucket, version["key"])
+    settings = settings_for(None, tmp_path / "work", MOMENT=moment, **bucket)
+
+    today = typed(script(way=(BUCKET,), until="4", settings=settings), tmp_path)
+    before = typed(script(way=(BUCKET, EARLIER), until="4", settings=settings), tmp_path)
+
+    assert today.returncode != 0
+    assert "none was found" in today.stdout
+    assert before.returncode == 0, before.stdout
+    (dump,) = (tmp_path / "work").glob("*/database.dump")
+    assert dump.read_bytes().startswith(b"PGDMP")
+
+
+# From a folder, with an identity that was made as the guide says
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The owner's identity file and its public key."""
+    folder = tmp_path_factory.mktemp("offline")
+    run = typed("\n".join(sections()[MAKE_IDENTITY]), folder)
+    assert run.returncode == 0, run.stdout
+    return folder / "recovery-identity.txt", run.stdout.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Everything]:
+    with everything(16) as made:
+        yield made
+
+
+@pytest.fixture
+def nas(lab: Everything, identity: tuple[Path, str], tmp_path: Path) -> dict[str, str]:
+    """A NAS with one artifact of the database that has everything."""
+    file, recipient = identity
+    own = Everything(lab.server, lab.folder / tmp_path.name)
+    own.folder.mkdir(mode=0o711)
+    thread = own.thread()
+    thread = dataclasses.replace(thread, recipients=Recipients(thread.recipients.drill, (recipient,)))
+    backup(thread)
+    return {"APP": "everything", "NAS": str(own.folder / "nas"), "IDENTITY": str(file), "LOGIN": "owner"}
+
+
+def artifact_of(nas: dict[str, str]) -> Path:
+    (manifest,) = Path(nas["NAS"], nas["APP"]).glob("2*/manifest.json")
+    return manifest.parent
+
+
+def test_a_folder_brings_a_database_with_everything_into_a_newer_server(nas: dict[str, str], tmp_path: Path) -> None:
+    with throwaway(18) as server:
+        settings = settings_for(server, tmp_path / "work", **nas)
+        run = typed(
+            script(way=(NAS,), until="8", settings=settings),
+            tmp_path,
+            server.superuser_password,
+            f"{PASSWORD}\n{PASSWORD}\n",
+        )
+        assert run.returncode == 0, run.stdout
+        assert counted(run.stdout)[3] == 0
+        assert re.search(r"^ missing *\n-+\n\(0 rows\)$", run.stdout, re.MULTILINE)
+        with server.connect("everything", "owner", PASSWORD) as owner, server.connect() as superuser:
+            assert owner.execute("SELECT count(*) FROM shop.orders").fetchone() == (5000,)
+            assert owner.execute("SHOW bytea_output").fetchone() == ("escape",), "the database's own settings"
+            assert superuser.execute(
+                "SELECT rolname, has_database_privilege('reader', 'everything', 'CONNECT') FROM pg_database d"
+                " JOIN pg_roles r ON r.oid = datdba WHERE datname = 'everything'"
+            ).fetchone() == ("owner", False)
+            owner.execute("DELETE FROM shop.orders WHERE id = (SELECT min(id) FROM shop.orders)")
+            owner.commit()
+
+        # The same count again, of a database that lacks a row.
+        again = typed(
+            f"cd {tmp_path}/work/*\nDATABASE=everything\n"
+            + script(way=(), since="5", until="5", settings=settings)
+            + "\n".join(sections()["7"]),
+            tmp_path,
+            server.superuser_password,
+        )
+    assert counted(again.stdout)[3] == 1
+    assert re.search(r"^ shop\.orders \| +5000 \| +4999$", again.stdout, re.MULTILINE)
+
+
+def test_what_was_retired_on_a_nas_is_found_in_its_folder(nas: dict[str, str], lab: Everything, tmp_path: Path) -> None:
+    artifact = artifact_of(nas)
+    thread = Everything(lab.server, lab.folder / tmp_path.name).thread()
+    open_destination(thread).retire([f"{artifact.name}/{file.name}" for file in artifact.iterdir()])
+
+    run = typed(script(way=(NAS, RETIRED), until="4", settings=settings_for(None, tmp_path / "work", **nas)), tmp_path)
+
+    assert run.returncode == 0, run.stdout
+    assert (tmp_path / "work" / artifact.name / "database.dump").read_bytes().startswith(b"PGDMP")
+
+
+def test_a_run_that_never_published_a_manifest_is_not_chosen(nas: dict[str, str], tmp_path: Path) -> None:
+    artifact = artifact_of(nas)
+    later = artifact.with_name("29991231T000000Z-00000000")
+    later.mkdir()
+    shutil.copy(artifact / "database.dump.age", later)
+
+    run = typed(script(way=(NAS,), until="3", settings=settings_for(None, tmp_path / "work", **nas)), tmp_path)
+
+    assert run.returncode == 0, run.stdout
+    assert [folder.name for folder in (tmp_path / "work").iterdir()] == [artifact.name]
+
+
+def test_a_damaged_file_is_named_before_anything_is_decrypted(nas: dict[str, str], tmp_path: Path) -> None:
+    dump = artifact_of(nas) / "database.dump.age"
+    content = bytearray(dump.read_bytes())
+    content[-1] ^= 1
+    dump.write_bytes(content)
+
+    run = typed(script(way=(NAS,), until="4", settings=settings_for(None, tmp_path / "work", **nas)), tmp_path)
+
+    assert run.returncode != 0
+    assert "database.dump.age: FAILED\n" in run.stdout
+    assert not list((tmp_path / "work").glob("*/*.sql"))
+
+
+def test_a_foreign_statement_among_the_roles_is_shown_and_nothing_is_run(
+    nas: dict[str, str], identity: tuple[Path, str], tmp_path: Path
+) -> None:
+    forged = b'CREATE ROLE "someone" WITH LOGIN;\n\\! touch intruded\n'
+    (tmp_path / "database.globals.sql.age").write_bytes(encrypt_bytes(forged, [identity[1]]))
+    first_of_restore = sections()["6"][0]
+
+    run = typed(
+        f"age -d -i {nas['IDENTITY']} -o database.globals.sql database.globals.sql.age\n"
+        f"psql() {{ touch ran; }}\n{first_of_restore}",
+        tmp_path,
+    )
+
+    assert "\\! touch intruded" in run.stdout
+    assert not (tmp_path / "ran").exists()
+    assert not (tmp_path / "intruded").exists()
