@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Destinations with a clock that tests move, and small artifacts to fill them with: a year of runs in seconds."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from fanout.artifacts import complete
+from fanout.contract.manifest import FORMAT, FileRecord, Manifest, SourceRecord, render_manifest, timestamp
+from fanout.contract.names import EVIDENCE, MANIFEST, ArtifactName, new_artifact
+from fanout.contract.thread import B2Destination, DirectoryDestination, Limits, Recipients, Thread
+from fanout.destinations.kinds import open_destination
+from fanout.destinations.marker import write_marker
+from fanout.retirement import Retired, retire_old
+from tests.unit.plugins.modules.calling import RECIPIENT, call
+
+from .key_owner import BUCKET, Account, App
+
+PURGE_DAYS = 7  # a directory's own number; the bucket's rule gets the same
+_DUMP = b"dump"
+_FILE = FileRecord(len(_DUMP), hashlib.sha256(_DUMP).hexdigest(), len(_DUMP), hashlib.sha256(_DUMP).hexdigest())
+
+
+SMALL = Thread(
+    format=1,
+    app="forgejo",
+    name="place",
+    prefix="forgejo/",
+    destination=DirectoryDestination("directory", "/nonexistent"),
+    sources=(),
+    recipients=Recipients(RECIPIENT, (RECIPIENT,)),
+    limits=Limits(fresh_within=3600, drilled_within=3600, deadline=600, objective=60),
+    scratch_directory="/nonexistent",
+)
+
+
+class Place:
+    """One thread's place at a destination where it is `now`, and a machine whose clock is `ahead` of it."""
+
+    def __init__(self, thread: Thread) -> None:
+        self.thread = thread
+        self.destination = open_destination(thread)
+        self.now = datetime.now(UTC).replace(microsecond=0)
+        self.ahead = timedelta(0)
+
+    def move_to(self, now: datetime) -> None:
+        """Let it be `now`."""
+        self.now = now
+
+    def publish(self, *marks: str) -> ArtifactName:
+        """Leave a small artifact, as a run does that begins now."""
+        name = new_artifact(self.now + self.ahead)
+        self.destination.put_bytes(name.key("database.dump.age"), _DUMP)
+        self.destination.put_bytes(name.key(MANIFEST), render_manifest(_manifest(self.thread, name, marks)))
+        return name
+
+    def retire_old(self, name: ArtifactName) -> Retired:
+        """Apply retention as the run that left `name` does."""
+        return retire_old(self.thread, self.destination, name)
+
+    def run(self) -> Retired:
+        """Publish and apply retention."""
+        return self.retire_old(self.publish())
+
+    def kept(self) -> set[datetime]:
+        """The times of all complete artifacts that are in sight."""
+        return {artifact.name.time for artifact in complete(self.destination.list())}
+
+    def hidden(self) -> set[datetime]:
+        """The times of complete artifacts that are out of sight and can still be had."""
+        return {artifact.name.time for artifact in complete(self.destination.versions()) if artifact.manifest.hidden}
+
+    def unhide(self, name: ArtifactName) -> None:
+        """Bring a hidden artifact back, as docs/retention.md tells the owner to."""
+        raise NotImplementedError
+
+
+class Folder(Place):
+    """A folder. Its clock cannot be moved, so that time passes by making everything in it older."""
+
+    def __init__(self, thread: Thread) -> None:
+        super().__init__(thread)
+        self._base = Path(thread.destination.path) / thread.prefix  # type: ignore[union-attr]
+
+    def move_to(self, now: datetime) -> None:
+        for path in self._base.rglob("*"):
+            modified = path.lstat().st_mtime - (now - self.now).total_seconds()
+            os.utime(path, (modified, modified))
+        super().move_to(now)
+
+    def unhide(self, name: ArtifactName) -> None:
+        (self._base / ".retired" / str(name)).rename(self._base / str(name))
+
+
+class Bucket(Place):
+    """A prefix of a bucket at a stand-in for Backblaze, whose clock moves and whose lifecycle rule then runs."""
+
+    def __init__(self, thread: Thread, account: Account) -> None:
+        super().__init__(thread)
+        self._account = account
+
+    def move_to(self, now: datetime) -> None:
+        self._account.control.move_clock(seconds=(now - self.now).total_seconds())
+        super().move_to(now)
+
+    def unhide(self, name: ArtifactName) -> None:
+        import boto3
+
+        client = boto3.client(
+            "s3",
+            endpoint_url=self._account.state["s3_endpoint"],
+            region_name=self._account.state["region"],
+            aws_access_key_id=self._account.state["application_key_id"],
+            aws_secret_access_key=self._account.state["application_key"],
+        )
+        found = client.list_object_versions(Bucket=BUCKET, Prefix=self.thread.prefix + str(name))
+        for marker in found["DeleteMarkers"]:
+            client.delete_object(Bucket=BUCKET, Key=marker["Key"], VersionId=marker["VersionId"])
+
+
+def folder_place(folder: Path, thread: Thread = SMALL) -> Folder:
+    """Return the thread's place in a folder below `folder`, onboarded."""
+    root = folder / "nas"
+    root.mkdir()
+    destination = DirectoryDestination("directory", str(root), write_marker(root))
+    return Folder(dataclasses.replace(thread, destination=destination))
+
+
+def bucket_place(folder: Path, account: Account, thread: Thread = SMALL) -> Bucket:
+    """Return the thread's prefix of the stand-in's bucket, with the rule and the key that a roll-out makes."""
+    app = App(account, folder)
+    credentials = {name: app.options()[name] for name in ("account_key_id", "account_key")}
+    call("b2_bucket", name=BUCKET, api_url=account.api_url, purge_days=PURGE_DAYS, **credentials)
+    app.roll_out()
+    destination = B2Destination("b2", BUCKET, account.api_url)
+    return Bucket(dataclasses.replace(thread, destination=destination, key_file=str(app.path)), account)
+
+
+def _manifest(thread: Thread, name: ArtifactName, marks: tuple[str, ...]) -> Manifest:
+    files = ("database.dump.age", "database.globals.sql.age", EVIDENCE)
+    source = SourceRecord("database", "postgresql", files[0], files[1], 1, 1, "16.1", "16.1", "1")
+    return Manifest(
+        format=FORMAT,
+        app=thread.app,
+        thread=thread.id,
+        artifact=str(name),
+        started=timestamp(name.time),
+        finished=timestamp(name.time),
+        version="1",
+        recipients=thread.recipients.all(),
+        files=dict.fromkeys(files, _FILE),
+        sources=(source,),
+        seconds={},
+        marks=marks,
+    )
