@@ -36,9 +36,11 @@ class Locale:
 
 @dataclass(frozen=True)
 class PostgresqlEvidence:
-    """One source's evidence. Tables are qualified names, quoted unless they are plain lower-case words; `tables` are
-    exact rows of each
-    table whose data the archive carries, `excluded` those that it does not, with the reason."""
+    """One source's evidence. Tables are qualified names, quoted unless they are plain lower-case words.
+
+    `tables` are exact rows of each table whose data the archive carries, `excluded` those that it does not, with the
+    reason. `special_large_objects` are owner, grants and comment, by object id, of those that are not simply the database
+    owner's."""
 
     name: str
     server_version: str
@@ -50,6 +52,7 @@ class PostgresqlEvidence:
     excluded: dict[str, str]
     sequences: dict[str, str]
     large_objects: int
+    special_large_objects: dict[str, str]
     owner: str
     roles: tuple[str, ...]
     answers: tuple[QueryAnswer, ...]

@@ -37,6 +37,16 @@ WHERE NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
                   AND (a.grantee = 0 OR pg_has_role(a.grantee, 'USAGE')))
 LIMIT 1
 """
+# Grants in the order of their text: that of the list depends on the order in which roles were made.
+_SPECIAL_LARGE_OBJECTS = """
+SELECT oid::text, concat_ws('; ', owner, grants, comment) FROM (
+  SELECT l.oid, nullif(l.lomowner, d.datdba)::regrole::text AS owner,
+         (SELECT string_agg(a::text, ', ' ORDER BY a::text) FROM unnest(l.lomacl) a
+          WHERE l.lomacl IS DISTINCT FROM acldefault('L', l.lomowner)) AS grants,
+         obj_description(l.oid, 'pg_largeobject') AS comment
+  FROM pg_largeobject_metadata l, pg_database d WHERE d.datname = current_database()) special
+WHERE owner IS NOT NULL OR grants IS NOT NULL OR comment IS NOT NULL
+"""
 _EXTENSIONS = "SELECT extname, extversion FROM pg_extension ORDER BY 1"
 _SEQUENCES = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -101,6 +111,11 @@ def check_large_objects(connection: psycopg.Connection[Any], user: str) -> None:
             f"{user} may not read the large object {row[0]}",
             remedy=f"make {user} its owner, or grant it SELECT on every large object",
         )
+
+
+def special_large_objects(connection: psycopg.Connection[Any]) -> dict[str, str]:
+    """Return {object id: owner, grants and comment} of the large objects that are not simply the database owner's."""
+    return dict(connection.execute(_SPECIAL_LARGE_OBJECTS).fetchall())
 
 
 def row_counts(connection: psycopg.Connection[Any], names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:

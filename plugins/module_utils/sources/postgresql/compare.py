@@ -147,8 +147,11 @@ def _table(connection: psycopg.Connection[Any], entry: TocEntry, table: str, wan
         yield Finding("data", table, f"its {rows} rows differ from those in the dump")
 
 
-def large_objects(connection: psycopg.Connection[Any], contents: Contents) -> Iterator[Finding]:
-    """Compare every large object's bytes with the archive's."""
+def large_objects(
+    connection: psycopg.Connection[Any], contents: Contents, evidence: PostgresqlEvidence
+) -> Iterator[Finding]:
+    """Compare every large object's bytes with the archive's; owner, grants and comment with the evidence."""
+    special = catalog.special_large_objects(connection)
     present = {oid for (oid,) in connection.execute("SELECT oid::bigint FROM pg_largeobject_metadata")}
     wanted = contents.large_objects
     for oid in sorted(wanted.keys() | present):
@@ -158,6 +161,8 @@ def large_objects(connection: psycopg.Connection[Any], contents: Contents) -> It
             yield Finding("large object", str(oid), "was not in the dump")
         elif _large_object(connection, oid, wanted[oid].size) != wanted[oid].sha256:
             yield Finding("large object", str(oid), "its bytes differ from those in the dump")
+        elif special.get(str(oid)) != evidence.special_large_objects.get(str(oid)):
+            yield Finding("large object", str(oid), "has another owner, grant or comment than in the dump")
 
 
 def _large_object(connection: psycopg.Connection[Any], oid: int, size: int) -> str:

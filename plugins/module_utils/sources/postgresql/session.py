@@ -116,6 +116,7 @@ class Session:
             excluded=tables.excluded,
             sequences=catalog.sequences(connection),
             large_objects=large_objects,
+            special_large_objects=catalog.special_large_objects(connection),
             owner=owner,
             roles=tuple(role["rolname"] for role in catalog.roles(connection)),
             answers=catalog.answers(connection, queries),

@@ -31,7 +31,7 @@ def verify(
     findings: list[Finding] = []
     with target.opened() as connection:
         findings += compare.rows_and_digests(connection, contents, evidence, phases)
-        findings += compare.large_objects(connection, contents)
+        findings += compare.large_objects(connection, contents, evidence)
         findings += compare.sequences(connection, contents)
         findings += compare.roles_and_locale(connection, evidence)
         found, notes = compare.extensions(connection, evidence, available, target.label)
