@@ -2,8 +2,8 @@
 """source -> destination: the one place where a backup is made.
 
 The order of the steps is what makes it safe: every source is dumped into scratch and its transaction ended before the
-first
-byte is uploaded; the evidence follows the archives, and the manifest comes last: without a manifest there is no backup.
+first byte is uploaded; the evidence follows the archives, and the manifest comes last: without a manifest there is no
+backup.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def backup(thread: Thread, *, accept_shrink: bool = False, report: Report = sile
     """Make one backup of `thread` and return what was left at the destination.
 
     A run that shrank beyond the limit or could not answer a query is kept, marked, and retires nothing; `accept_shrink`
-    takes a shrunken run as the new normal. Every BackupError raised names the thread and the phase; no manifest
-    exists then.
+    takes a shrunken run as the new normal. Every BackupError raised names the thread and the phase; no manifest exists
+    then.
     """
     with about(thread.id):
         return _backup(thread, accept_shrink, Phases(report))

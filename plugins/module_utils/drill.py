@@ -69,9 +69,8 @@ def drill(
 ) -> DrillResult:
     """Restore the newest artifact of `thread`, or the newest one not younger than `at`, into scratch and compare it.
 
-    `live` are the live database's answers by query name, asked beforehand by somebody who may: a drill holds no
-    login. The
-    verdict is stored beside the artifacts. Raise BackupError only when not even the destination could be opened.
+    `live` are the live database's answers by query name, asked beforehand by somebody who may: a drill holds no login.
+    The verdict is stored beside the artifacts. Raise BackupError only when not even the destination could be opened.
     """
     with about(thread.id):
         return _drill(thread, at, live, Phases(report))

@@ -74,8 +74,7 @@ def decrypt(reader: Reader, writer: Writer, identity_file: Path) -> None:
     """Decrypt all of `reader` into `writer` with the identity in `identity_file`.
 
     Raise ConfigurationError when the identity fits no recipient, DataRefused when the stream is damaged or cut. What
-    was
-    written is to be used only after this returned: a cut stream gives up a part of its text before it is noticed.
+    was written is to be used only after this returned: a cut stream gives up a part of its text before it is noticed.
     """
     import pyrage
 

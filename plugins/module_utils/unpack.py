@@ -40,8 +40,7 @@ def pick(destination: Destination, at: datetime | None) -> Artifact:
 
 def fetch(destination: Destination, artifact: Artifact, manifest: Manifest, folder: Path, phases: Phases) -> None:
     """Download an artifact's files into `folder`. Raise DataRefused, before anything is decrypted, when one is not as
-    the
-    manifest says."""
+    the manifest says."""
     for name, record in manifest.files.items():
         stored = artifact.files.get(name)
         if stored is None:

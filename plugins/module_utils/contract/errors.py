@@ -2,8 +2,7 @@
 """Errors and exit codes: what every part of the project raises, and the one line that a user reads.
 
 A message names the app or thread, what was attempted, what went wrong, and the remedy. Code deep in the library knows
-the
-last three; the outermost caller that knows the column adds the first with `about`.
+the last three; the outermost caller that knows the column adds the first with `about`.
 """
 
 from __future__ import annotations

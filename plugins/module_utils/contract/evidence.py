@@ -39,8 +39,8 @@ class PostgresqlEvidence:
     """One source's evidence. Tables are qualified names, quoted unless they are plain lower-case words.
 
     `tables` are exact rows of each table whose data the archive carries, `excluded` those that it does not, with the
-    reason. `special_large_objects` are owner, grants and comment, by object id, of those that are not simply the database
-    owner's."""
+    reason. `special_large_objects` are owner, grants and comment, by object id, of those that are not simply the
+    database owner's."""
 
     name: str
     server_version: str

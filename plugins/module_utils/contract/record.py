@@ -2,8 +2,7 @@
 """Strict reading and writing of records: frozen dataclasses <-> JSON-able mappings.
 
 One codec serves app variables, thread.json, key.json, manifests, evidence and verdicts, so that all of them refuse a
-wrong
-type or a misspelt field in the same words.
+wrong type or a misspelt field in the same words.
 """
 
 from __future__ import annotations
@@ -32,9 +31,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def decode(cls: type[T], value: object, where: str, *, error: type[BackupError] = ConfigurationError) -> T:
     """Given a mapping, return it as the dataclass `cls`.
 
-    Raise `error`, naming the place as `where.field`, for an unknown or missing field or a value of another type.
-    Types are
-    taken as they are: "5" is no number, and true is none either.
+    Raise `error`, naming the place as `where.field`, for an unknown or missing field or a value of another type. Types
+    are taken as they are: "5" is no number, and true is none either.
     """
     return typing.cast(T, _value(cls, value, where, error))
 

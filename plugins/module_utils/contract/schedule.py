@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """When threads run: the same start times as a systemd OnCalendar expression and as a cron line.
 
-A period is spread over the day so that no two apps start together and the destinations of one app take turns: the
-k-th of n
-destinations starts k * period / n after the first.
+A period is spread over the day so that no two apps start together and the destinations of one app take turns: the k-th
+of n destinations starts k * period / n after the first.
 """
 
 from __future__ import annotations

@@ -28,8 +28,7 @@ class Finding:
 @dataclass(frozen=True)
 class Verdict:
     """What a drill found. Times are UTC in ISO 8601; `age` is the artifact's when the drill began, in seconds,
-    `seconds`
-    the duration of each phase, `findings` the number of findings per check; `details` is age-armored text."""
+    `seconds` the duration of each phase, `findings` the number of findings per check; `details` is age-armored text."""
 
     format: int
     app: str

@@ -22,8 +22,8 @@ CUSTOM_FORMAT = 1
 COMPRESSIONS = ("none", "gzip", "lz4", "zstd")
 SECTIONS = {1: "none", 2: "pre-data", 3: "data", 4: "post-data"}
 
-# No definition is that long (PostgreSQL parses statements far shorter), but a damaged length can claim 4 GiB,
-# which would be collected in memory until the stream ends.
+# No definition is that long (PostgreSQL parses statements far shorter), but a damaged length can claim 4 GiB, which
+# would be collected in memory until the stream ends.
 LONGEST_STRING = 64 * 1024 * 1024
 
 _INTEGER = struct.Struct("<BI")

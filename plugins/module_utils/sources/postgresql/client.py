@@ -109,8 +109,8 @@ def password_of(source: PostgresqlSource) -> str | None:
 def environment(source: PostgresqlSource, scratch: Path, application_name: str) -> Iterator[dict[str, str]]:
     """Yield the environment in which a program connects to `source`.
 
-    The password goes into a passfile that exists only meanwhile: arguments and environment of a process can be read
-    by others.
+    The password goes into a passfile that exists only meanwhile: arguments and environment of a process can be read by
+    others.
     """
     passfile = scratch / f".pgpass-{os.getpid()}"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}

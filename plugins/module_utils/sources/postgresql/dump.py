@@ -97,8 +97,7 @@ def write(order: Order, folder: Path, recipients: Sequence[str], phases: Phases)
     """Dump into folder/<source>.dump.age. Return the file's record and the archive's contents.
 
     Raise DataRefused for an archive that is not whole, Full when the scratch folder is, and by cause when pg_dump
-    fails;
-    the file is no backup then.
+    fails; the file is no backup then.
     """
     with (
         HashedFile(folder / dump_file(order.source.name), expected=order.size) as target,

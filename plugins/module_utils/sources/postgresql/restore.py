@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import psycopg
 
 # Rows: only with --jobs does pg_restore load a table in the transaction that made it empty, where the server fills page
-# after page; otherwise short rows go back into gaps, and the order of rows, which the digests need, is lost.
-# Indexes: two jobs that attach partitions of one index at the same time can leave it invalid, a false alarm.
+# after page; otherwise short rows go back into gaps, and the order of rows, which the digests need, is lost. Indexes:
+# two jobs that attach partitions of one index at the same time can leave it invalid, a false alarm.
 _SECTIONS = (("--section=pre-data", "--section=data", "--jobs=2"), ("--section=post-data",))
 
 # What to do when the login that restores may not do it all.

@@ -22,8 +22,7 @@ from .connection import connect
 from .target import Target
 
 # Names that no live database or login has: what runs here cannot be mistaken for production, and the app's own
-# "postgres"
-# can be restored beside them.
+# "postgres" can be restored beside them.
 SUPERUSER = "fanout_drill"
 DATABASE = "fanout_drill_scratch"
 
@@ -49,8 +48,8 @@ _SETTINGS = {
 
 @contextlib.contextmanager
 def scratch_server(major: int, binaries: Sequence[str], folder: Path, preload: Sequence[str]) -> Iterator[Target]:
-    """Start a fresh server below the scratch folder `folder` and yield its database's login; stop it in every
-    case. The database itself is still to be made.
+    """Start a fresh server below the scratch folder `folder` and yield its database's login; stop it in every case. The
+    database itself is still to be made.
 
     Raise ConfigurationError when the programs of `major` or a library that the data need are not installed.
     """

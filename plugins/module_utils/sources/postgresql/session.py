@@ -2,8 +2,8 @@
 """One backup's session on the server: lock, snapshot, evidence, dump.
 
 The order is the point. Counts and dump come from one exported snapshot, by two independent paths that have to agree;
-the
-dump goes into a file, and the transaction ends with it, so that no slow destination holds locks in the app's database.
+the dump goes into a file, and the transaction ends with it, so that no slow destination holds locks in the app's
+database.
 """
 
 from __future__ import annotations

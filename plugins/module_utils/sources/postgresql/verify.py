@@ -25,8 +25,8 @@ def verify(
     """Compare the restored database with the archive and the evidence. Return findings, and notes on what could not be
     compared.
 
-    `available` are the versions of extensions that the server would make. Raise BackupError if the comparison could
-    not be finished.
+    `available` are the versions of extensions that the server would make. Raise BackupError if the comparison could not
+    be finished.
     """
     findings: list[Finding] = []
     with target.opened() as connection:
