@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The globals file is read as strictly as it is written."""
+
+from __future__ import annotations
+
+import pytest
+
+from fanout.contract.errors import DataRefused
+from fanout.sources.postgresql.globals import read_globals
+
+OURS = [
+    ('CREATE ROLE "owner" WITH NOSUPERUSER INHERIT LOGIN CONNECTION LIMIT 3;', "owner"),
+    ('ALTER ROLE "a ""b""" SET "search_path" TO \'public\', \'it\'\'s\';', 'a "b"'),
+    (r"""ALTER ROLE "a" SET "x.y" TO E'back\\slash';""", "a"),
+    ('GRANT "reader" TO "writer";', "writer"),
+    ('GRANT "reader" TO "writer" WITH ADMIN TRUE, INHERIT FALSE, SET TRUE;', "writer"),
+]
+
+
+@pytest.mark.parametrize(("line", "role"), OURS)
+def test_each_kind_of_statement_names_the_role_that_it_makes_or_changes(line: str, role: str) -> None:
+    (statement,) = read_globals(f"-- a comment\n{line}\n")
+
+    assert (statement.role, statement.sql) == (role, line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "DROP ROLE owner;",
+        'CREATE ROLE "x" WITH LOGIN; DROP DATABASE forgejo;',
+        'ALTER ROLE "x" SET "a" TO \'b\'; DROP DATABASE forgejo;',
+        "CREATE ROLE \"x\" WITH PASSWORD 'y';",
+        'GRANT "a" TO "b", "c";',
+        "ALTER SYSTEM SET archive_command TO 'x';",
+    ],
+)
+def test_any_other_statement_is_refused_also_behind_one_of_ours(line: str) -> None:
+    with pytest.raises(DataRefused):
+        read_globals(line)
