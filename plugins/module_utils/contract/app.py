@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 from .durations import seconds
 from .errors import ConfigurationError, about
+from .places import check_label, place, prefix_of
 from .record import decode, nearest
 from .schedule import Schedule, check_period, schedule
 from .thread import (
@@ -24,13 +26,11 @@ from .thread import (
     PostgresqlSource,
     Query,
     Recipients,
-    S3Destination,
     Source,
     Thread,
 )
 from .variables import Secrets, Variables
 
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 _RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}")
 SOURCE = "database"
 
@@ -127,11 +127,11 @@ def _check_names(given: Mapping[str, Any], known: type, other: type, option: str
 
 def _check(given: Variables, secrets: Secrets) -> None:
     """Refuse what has the right type and cannot work all the same."""
-    _check_label(given.app_name, "app_name")
+    check_label(given.app_name, "app_name")
     if not given.app_destinations:
         raise ConfigurationError("app_destinations is empty", remedy="name at least one destination")
     for name in given.app_destinations:
-        _check_label(name, f"app_destinations.{name}")
+        check_label(name, f"app_destinations.{name}")
     _check_apart(given)
     for name in secrets.app_s3_keys:
         if name not in given.app_destinations:
@@ -171,7 +171,7 @@ def _column(given: Variables, secrets: Secrets) -> Column:
         present=given.app_state == "present",
         platform=given.app_platform,
         folder=PurePosixPath(given.app_host_directory) / given.app_name,
-        prefix=_prefix(given),
+        prefix=prefix_of(given.app_name, given.app_prefix),
         sources=(source,),
         destinations=given.app_destinations,
         variables=given,
@@ -192,32 +192,16 @@ def _or(text: str | None, where: str, default: int) -> int:
     return default if text is None else seconds(text, where)
 
 
-def _check_label(name: str, where: str) -> None:
-    if not _LABEL.fullmatch(name):
-        raise ConfigurationError(
-            f"{where} {name!r} is not a DNS label of at most 40 characters",
-            remedy="use lower-case letters, digits and inner hyphens only"
-            + (", and set app_name where the inventory host has another name" if where == "app_name" else ""),
-        )
-
-
 def _check_apart(given: Variables) -> None:
     """Two destinations at one place are one failure domain, and each would retire the other's artifacts."""
-    places: dict[tuple[str, ...], str] = {}
-    for name, destination in given.app_destinations.items():
-        match destination:
-            case B2Destination():
-                place: tuple[str, ...] = ("b2", destination.api_url, destination.bucket)
-            case S3Destination():
-                place = ("s3", destination.endpoint, destination.bucket)
-            case DirectoryDestination():
-                place = ("directory", str(PurePosixPath(destination.path)))
-        if place in places:
+    prefix = prefix_of(given.app_name, given.app_prefix)
+    places = {name: place(destination, prefix) for name, destination in given.app_destinations.items()}
+    for (one, its_place), (other, other_place) in itertools.combinations(places.items(), 2):
+        if its_place.overlaps(other_place):
             raise ConfigurationError(
-                f"app_destinations.{name} is the same place as app_destinations.{places[place]}",
+                f"app_destinations.{other} overlaps app_destinations.{one}",
                 remedy="name another bucket or folder, or remove one of the two",
             )
-        places[place] = name
 
 
 def _check_paths(given: Variables) -> None:
@@ -261,18 +245,6 @@ def _check_query(query: Query) -> None:
         raise ConfigurationError(
             f"the drill query '{query.name}' compares by at_least with a string", remedy="give it a number"
         )
-
-
-def _prefix(given: Variables) -> str:
-    """A B2 key's prefix is a plain string: without the closing slash "app" would also match "app-evil/"."""
-    prefix = given.app_prefix or f"{given.app_name}/"
-    parts = prefix.split("/")
-    if parts.pop() != "" or not parts or any(not _LABEL.fullmatch(part) for part in parts):
-        raise ConfigurationError(
-            f"app_prefix {prefix!r} is not made of DNS labels that end in slashes",
-            remedy=f"set app_prefix to something like '{given.app_name}/'",
-        )
-    return prefix
 
 
 def _drill_destinations(given: Variables) -> tuple[str, ...]:

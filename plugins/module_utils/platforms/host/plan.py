@@ -25,6 +25,7 @@ from ...destinations.marker import NAME as MARKER
 from ...encryption import new_identity, recipient_of
 from .files import COLUMN_FILE, THREAD_FILE, UNITS, File, Files
 from .markers import UNBORN, Onboarding, onboard
+from .siblings import check_apart, places_of_others
 from .units import unit_files, unit_name
 
 FORMAT = 1
@@ -64,9 +65,11 @@ def plan(column: Column, found: Files, fanout: Path, *, check_mode: bool) -> Pla
         planned.files.update({f"{source.name}.password": File(password + "\n") for source in column.sources})
     onboarded = _onboarded(column, found, planned, check_mode)
     markers = {name: onboarding.id for name, onboarding in onboarded.items()}
+    others = places_of_others(column)
     for rendered in column.threads(recipient, {**dict.fromkeys(column.destinations, ""), **markers}):
         if not isinstance(rendered.destination, DirectoryDestination) or rendered.destination.marker:
             with _gathered(column, rendered.name, planned):
+                check_apart(column, rendered.name, others)
                 planned.files |= _thread_files(column, rendered, found, fanout)
                 continue
         _keep(column, rendered.name, found, planned)

@@ -113,7 +113,7 @@ def test_a_private_identity_in_place_of_a_recipient_is_refused_and_not_shown() -
         ({"app_destinations": {"B_2": {"kind": "b2", "bucket": "x"}}}, "is not a DNS label"),
         (
             {"app_destinations": {"a": {"kind": "b2", "bucket": "x"}, "b": {"kind": "b2", "bucket": "x"}}},
-            "app_destinations.b is the same place as app_destinations.a",
+            "app_destinations.b overlaps app_destinations.a",
         ),
         ({"app_destinations": {"nas": {"kind": "directory", "path": "nas"}}}, "is not an absolute path"),
         ({"app_drill_destinations": ["b3"]}, "names 'b3', which is no destination (did you mean 'b2'?)"),

@@ -1,0 +1,70 @@
+# Copyright: (c) fanout.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: collisions
+short_description: Find apps of the inventory that would lie in each other's place
+version_added: 1.0.0
+author:
+  - fanout.backup contributors (@fanout-backup)
+description:
+  - Compares where the copies of all given hosts lie, C(app_prefix) at each of C(app_destinations). Two apps with one
+    prefix, or one whose prefix begins with the other's, could read and hide each other's backups.
+  - Before the first roll-out of an app nothing but the inventory knows of it, and apps are rolled out at the same time,
+    so that no module could see the other.
+  - A host whose variables cannot be read collides with nothing here. Its own roll-out says what is wrong with them.
+positional: hosts
+options:
+  _input:
+    description: C(hostvars).
+    type: dict
+    required: true
+  hosts:
+    description: Names of the hosts to compare.
+    type: list
+    elements: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Stop if two apps collide
+  ansible.builtin.assert:
+    that: hostvars | fanout.backup.collisions(groups['apps']) == {}
+"""
+
+RETURN = r"""
+_value:
+  description: For each host that collides with another, one line that names both and the remedy.
+  type: dict
+  sample: {}
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from ansible.errors import AnsibleError
+
+from ansible_collections.fanout.backup.plugins.module_utils.contract.places import CLAIM
+from ansible_collections.fanout.backup.plugins.module_utils.contract.places import collisions as found_collisions
+
+
+def collisions(hostvars: Mapping[str, Mapping[str, object]], hosts: Iterable[str]) -> dict[str, str]:
+    """Return one line for each host that collides with another."""
+    return found_collisions({host: _claim(host, hostvars[host]) for host in hosts})
+
+
+def _claim(host: str, variables: Mapping[str, object]) -> dict[str, object]:
+    try:
+        # The name's default stands in the role.
+        return {"app_name": host} | {name: variables[name] for name in CLAIM if name in variables}
+    except AnsibleError:  # a template that does not resolve is this app's trouble, and no other's
+        return {}
+
+
+class FilterModule:
+    """The table that Ansible reads."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """Return the filters by name."""
+        return {"collisions": collisions}

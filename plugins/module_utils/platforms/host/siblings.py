@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The other columns on this machine: none of them may lie where a thread is about to be rolled out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ...contract.app import Column
+from ...contract.errors import ConfigurationError
+from ...contract.places import REMEDY, Place, place
+from ...contract.record import decode_json
+from ...contract.thread import Thread
+from .files import THREAD_FILE
+
+
+def places_of_others(column: Column) -> dict[str, Place]:
+    """Return where the threads of all other columns on this machine lie, by thread. What cannot be read is left out."""
+    folder = Path(column.folder)
+    found = {}
+    for file in sorted(folder.parent.glob(f"*/*/{THREAD_FILE}")):
+        if file.parents[1] == folder:
+            continue
+        try:
+            thread = decode_json(Thread, file.read_bytes(), str(file))
+        except (OSError, ConfigurationError):
+            continue  # its own column's roll-out and runs say so
+        found[thread.id] = place(thread.destination, thread.prefix)
+    return found
+
+
+def check_apart(column: Column, destination: str, others: Mapping[str, Place]) -> None:
+    """Raise ConfigurationError if a thread would lie in the place of one of `others`, or one of them in its."""
+    ours = place(column.destinations[destination], column.prefix)
+    taken = [thread for thread, theirs in others.items() if ours.overlaps(theirs)]
+    if taken:
+        raise ConfigurationError(
+            f"{ours} overlaps the place of {', '.join(taken)}: one could read and hide the other's backups",
+            remedy=f"{REMEDY}, or take the other column away first (app_state: absent)",
+        )

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fanout.contract.places import collisions, place
+from fanout.contract.thread import B2Destination, DirectoryDestination, S3Destination
+
+NAS = {"nas": {"kind": "directory", "path": "/mnt/nas"}}
+B2 = {"b2": {"kind": "b2", "bucket": "backups"}}
+
+
+def apps(**prefixes: str | None) -> dict[str, dict[str, Any]]:
+    """One app per prefix, each to the NAS and to one bucket."""
+    return {
+        name: {"app_name": name, "app_destinations": NAS | B2, **({"app_prefix": prefix} if prefix else {})}
+        for name, prefix in prefixes.items()
+    }
+
+
+def test_apps_with_prefixes_of_their_own_do_not_collide_even_if_the_names_begin_alike() -> None:
+    assert collisions(apps(app=None, app_evil="app-evil/", inner="home/app/")) == {}
+
+
+@pytest.mark.parametrize("inner", ["shared/", "shared/inner/"], ids=["one prefix", "one inside of the other"])
+def test_both_apps_of_a_collision_are_named_with_the_other_one_and_a_remedy(inner: str) -> None:
+    def line(host: str, prefix: str, other: str) -> str:
+        return (
+            f"{host}/nas: comparing it with the other apps: /mnt/nas/{prefix} overlaps the place of {other}: one could"
+            " read and hide the other's backups. Remedy: give one of them another app_prefix, bucket or folder"
+        )
+
+    found = collisions(apps(outer="shared/", good=None, inner=inner))
+
+    assert found == {"outer": line("outer", "shared/", "inner"), "inner": line("inner", inner, "outer")}
+
+
+def test_one_prefix_at_different_destinations_is_no_collision() -> None:
+    found = apps(one="shared/", other="shared/")
+    found["one"]["app_destinations"] = NAS | {"b2": {"kind": "b2", "bucket": "bucket-of-one"}}
+    found["other"]["app_destinations"] = {"disk": {"kind": "directory", "path": "/mnt/disk"}} | B2
+
+    assert collisions(found) == {}
+
+
+def test_a_folder_inside_of_another_app_s_folder_collides() -> None:
+    found = apps(one=None, other=None)
+    found["other"]["app_destinations"] = {"nas": {"kind": "directory", "path": "/mnt/nas/one"}}
+
+    assert collisions(found).keys() == {"one", "other"}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"app_state": "absent"},
+        {"app_prefix": ["shared/"]},
+        {"app_prefix": "/"},
+        {"app_destinations": {"nas": {"kind": "disk"}}},
+        {"app_destinations": None},
+        {"app_name": None},
+    ],
+    ids=str,
+)
+def test_an_app_that_is_absent_or_cannot_be_read_collides_with_nothing(broken: dict[str, Any]) -> None:
+    found = apps(one="shared/", other="shared/")
+    found["other"] |= broken
+
+    assert collisions(found) == {}
+
+
+def test_the_same_bucket_name_at_two_servers_is_two_places() -> None:
+    b2, s3 = B2Destination("b2", "backups"), S3Destination("s3", "backups", "http://127.0.0.1:9000")
+
+    assert place(b2, "a/").overlaps(place(b2, "a/b/"))
+    assert not place(b2, "a/").overlaps(place(s3, "a/"))
+    assert not place(s3, "a/").overlaps(place(S3Destination("s3", "backups", "http://127.0.0.1:9001"), "a/"))
+
+
+def test_a_folder_is_the_same_however_it_is_spelt() -> None:
+    one, other = (DirectoryDestination("directory", path) for path in ("/mnt/nas", "/mnt//nas/"))
+
+    assert place(one, "a/") == place(other, "a/")
+    assert str(place(DirectoryDestination("directory", "/"), "a/")) == "/a/"
