@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, about
 from .record import decode_json, encode_json
 
 FORMAT = 1
@@ -171,8 +171,9 @@ def load(path: str | os.PathLike[str]) -> Thread:
         ) from None
     if len(text) > _MAXIMUM_SIZE:
         raise ConfigurationError(f"{file} is no thread.json: it is too large", remedy="run playbooks/site.yml again")
-    _check_format(text, file)
-    thread = decode_json(Thread, text, str(file))
+    with about(_subject(text)):
+        _check_format(text, file)
+        thread = decode_json(Thread, text, str(file))
 
     def beside(name: str) -> str:
         return os.path.normpath(file.parent / name)
@@ -189,13 +190,24 @@ def load(path: str | os.PathLike[str]) -> Thread:
     )
 
 
-def _check_format(text: bytes, file: Path) -> None:
-    """A newer format may hold fields that this version would call misspelt: say so before reading them."""
+def _subject(text: bytes) -> str:
+    """Return whose file this is, if it says so, even if all the rest of it cannot be used."""
+    found = _mapping(text)
+    app, name = found.get("app"), found.get("name")
+    return f"{app}/{name}" if isinstance(app, str) and isinstance(name, str) else ""
+
+
+def _mapping(text: bytes) -> dict[str, object]:
     try:
         found = json.loads(text)
     except ValueError:
-        return  # decode_json says it better
-    number = found.get("format") if isinstance(found, dict) else None
+        return {}  # decode_json says it better
+    return found if isinstance(found, dict) else {}
+
+
+def _check_format(text: bytes, file: Path) -> None:
+    """A newer format may hold fields that this version would call misspelt: say so before reading them."""
+    number = _mapping(text).get("format")
     if isinstance(number, int) and number > FORMAT:
         raise ConfigurationError(
             f"{file} has format {number}, and this version reads up to {FORMAT}",
