@@ -110,11 +110,11 @@ def challenged(record: Record, now: datetime) -> Record:
 def answered(records: Sequence[Record], answer: str, now: datetime) -> tuple[Record, ...]:
     """Return the records, with the proof in the one whose challenge `answer` answers.
 
-    The answer that was proof before changes nothing, so that it can be given for one app after the other, and proves
-    nothing new. Raise DataRefused for one that answers no challenge.
+    Until the next challenge the same answer can be given again, for one app after the other: it changes nothing.
+    Raise DataRefused for one that answers no challenge.
     """
     digest = _digest(answer)
-    if not any(digest in _right_answers(record) for record in records):
+    if not any(digest == _right_answer(record) for record in records):
         if not any(record.challenge for record in records):
             raise DataRefused("there is no challenge to answer", remedy=f"{_RUN} without an answer first")
         raise DataRefused(
@@ -130,8 +130,9 @@ def answered(records: Sequence[Record], answer: str, now: datetime) -> tuple[Rec
     )
 
 
-def _right_answers(record: Record) -> set[str]:
-    return {known.answer_sha256 for known in (record.challenge, record.proof) if known is not None}
+def _right_answer(record: Record) -> str | None:
+    known = record.challenge or record.proof
+    return None if known is None else known.answer_sha256
 
 
 def _digest(answer: str) -> str:
@@ -173,9 +174,9 @@ def warnings_of(column: Column, now: datetime) -> tuple[str, ...]:
     within VALID_FOR. A record that cannot be read is a warning, too: looking at copies must not fail for it."""
     try:
         _folder, records = records_of(column)
+        return warnings(records, now)
     except BackupError as error:
         return (str(error),)
-    return warnings(records, now)
 
 
 def warnings(records: Sequence[Record], now: datetime) -> tuple[str, ...]:

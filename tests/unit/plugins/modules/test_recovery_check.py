@@ -123,10 +123,13 @@ def test_column_info_warns_until_there_is_an_answer_and_again_after_a_year(owner
 
 
 def test_a_damaged_record_is_a_warning_with_its_remedy_and_hides_no_copy(owner: Owner) -> None:
-    owner.check()
+    owner.check(answer=owner.decrypt(owner.check()))
+    owner.answered_at("yesterday")
+    (warning,) = owner.warnings()
+    assert "'yesterday' is no UTC time" in warning
+
     (file,) = owner.folder.glob("*.json")
     file.write_text("{")
-
     (warning,) = owner.warnings()
 
     assert f"{file} is not JSON" in warning
