@@ -17,9 +17,10 @@ from fanout.contract.durations import spoken
 from fanout.contract.errors import BackupError, ConfigurationError, Exit, NoPermission, about
 from fanout.contract.login import read_login
 from fanout.contract.record import encode
-from fanout.contract.thread import Thread
+from fanout.contract.thread import DirectoryDestination, Thread
 from fanout.contract.verdict import drill_line
 from fanout.destinations.kinds import open_destination
+from fanout.destinations.marker import read_marker, write_marker
 from fanout.drill import drill
 from fanout.freshness import freshness
 from fanout.progress import Phases, Report
@@ -193,6 +194,18 @@ def _fetch(thread: Thread, options: argparse.Namespace, report: Report) -> Outco
     )
 
 
+def _onboard(thread: Thread, _options: argparse.Namespace, _report: Report) -> Outcome:
+    where = thread.destination
+    with about(thread.id, "onboarding its destination"):
+        if not isinstance(where, DirectoryDestination):
+            raise ConfigurationError(f"{thread.name} is no folder", remedy="only folders have a marker")
+        root = Path(where.path)
+        found = read_marker(root)
+        marker = write_marker(root) if found is None else found
+    line = f"ONBOARDED {thread.id}: {where.path} {'has' if found else 'got'} the marker {marker}"
+    return Outcome(Exit.OK, (line,), {"marker": marker, "new": found is None})
+
+
 ACTS: dict[str, Callable[[Thread, argparse.Namespace, Report], Outcome]] = {
     "backup": _backup,
     "drill": _drill,
@@ -200,4 +213,5 @@ ACTS: dict[str, Callable[[Thread, argparse.Namespace, Report], Outcome]] = {
     "probe": _probe,
     "status": _status,
     "fetch": _fetch,
+    "onboard": _onboard,
 }

@@ -26,7 +26,7 @@ from . import acts
 from .ending import bounded
 from .terminal import drawing
 
-_DESCRIPTION = "Back up, drill, restore, probe, look at or fetch one thread: one app at one destination."
+_DESCRIPTION = "Back up, drill, restore, probe, look at, fetch or onboard one thread: one app at one destination."
 
 
 class _Parser(argparse.ArgumentParser):
@@ -69,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     fetch = command("fetch", "download a backup's encrypted files and check them")
     fetch.add_argument("--to", required=True, type=Path, metavar="FOLDER", help="folder, made if need be")
     fetch.add_argument("--at", type=_time, metavar="TIME", help="newest backup of that time or before")
+    command("onboard", "find the marker of a new folder, or make it: what a roll-out does on Kubernetes")
     return top
 
 

@@ -289,11 +289,17 @@ def _records() -> Iterator[str]:
 
 
 def _records_in(hints: Any) -> Iterator[Any]:
+    """Yield every record in some types once, and after it those that its own fields are made of."""
+    yield from dict.fromkeys(_all_records_in(hints))
+
+
+def _all_records_in(hints: Any) -> Iterator[Any]:
     for hint in hints:
         if dataclasses.is_dataclass(hint):
             yield hint
+            yield from _all_records_in(typing.get_type_hints(hint).values())
         else:
-            yield from _records_in(_arguments(hint))
+            yield from _all_records_in(_arguments(hint))
 
 
 def _run_row(given: Given) -> tuple[str, str, str, str]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..contract.app import Column
 from ..contract.errors import ConfigurationError, about
-from ..contract.keys import KeyFile, read
-from ..contract.thread import KEY_FILE, B2Destination
+from ..contract.keys import KeyFile
+from ..contract.thread import B2Destination
+from ..platforms.kinds import platform_of
 from .buckets import find_bucket
 from .client import B2Client
 from .provision import KeyChange, KeySpec, RollOut, absent, ensure, flaw, inspect, key_base, unborn
-from .stores import FileStore
+from .stores import Store
 from .views import shown_file, shown_key, shown_keys
 
 API_URL = "https://api.backblazeb2.com"
@@ -54,12 +54,11 @@ def ensure_keys(column: Column, connect: Connect, roll_out: RollOut) -> tuple[Th
             f"{column.app}/{thread.destination}", "minting its key" if thread in wanted else "deleting its keys"
         ):
             client = connect(thread.api_url)
-            store = FileStore(thread.path)
             if column.present and thread in wanted:
-                change = _ensure(client, thread, store, roll_out)
+                change = _ensure(client, thread, roll_out)
             else:
-                change = absent(client, _spec(client, thread), store, roll_out)
-        results.append(ThreadKeys(thread.destination, store.place, change))
+                change = absent(client, _spec(client, thread), thread.store, roll_out)
+        results.append(ThreadKeys(thread.destination, thread.store.place, change))
     return tuple(results)
 
 
@@ -71,13 +70,13 @@ def describe_keys(column: Column, connect: Connect, hide: Callable[[str], None])
         with about(f"{column.app}/{thread.destination}", "inspecting its key"):
             client = connect(thread.api_url)
             client.require({"listKeys", "listBuckets"})
-            file = read(thread.path) or KeyFile()
+            file = thread.store.read() or KeyFile()
             if file.current is not None:
                 hide(file.current.secret)
             held = _held(client, thread, file)
             if thread not in wanted:
                 held |= {"agrees": False, "difference": "the destination left the inventory"}
-            results.append({"destination": thread.destination, "path": str(thread.path), **held})
+            results.append({"destination": thread.destination, "path": thread.store.place, **held})
     return results
 
 
@@ -86,7 +85,7 @@ class _Thread:
     """A thread to B2, or what one that is gone left behind."""
 
     destination: str
-    path: Path
+    store: Store
     api_url: str
     base: str
     bucket: str
@@ -94,8 +93,16 @@ class _Thread:
 
 
 def _wanted(column: Column) -> list[_Thread]:
+    platform = platform_of(column)
     return [
-        _Thread(name, _path(column, name), where.api_url, key_base(column.app, name), where.bucket, column.prefix)
+        _Thread(
+            name,
+            platform.key_store(column, name),
+            where.api_url,
+            key_base(column.app, name),
+            where.bucket,
+            column.prefix,
+        )
         for name, where in column.destinations.items()
         if isinstance(where, B2Destination)
     ]
@@ -104,21 +111,16 @@ def _wanted(column: Column) -> list[_Thread]:
 def _dropped(column: Column) -> list[_Thread]:
     """Find keys whose destination left the inventory: without their files nobody would know that they exist."""
     found = []
-    for path in sorted(Path(column.folder).glob(f"*/{KEY_FILE}")):
-        name = path.parent.name
+    for name, store in platform_of(column).key_stores(column).items():
         if isinstance(column.destinations.get(name), B2Destination):
             continue
         with about(f"{column.app}/{name}", "looking for keys of former destinations"):
-            file = read(path)
+            file = store.read()
         if file is None or file.api_url is None:
             continue  # the key of another server: `column` writes and removes those
         bucket, prefix = (file.current.bucket, file.current.prefix) if file.current else ("", column.prefix)
-        found.append(_Thread(name, path, file.api_url, key_base(column.app, name), bucket, prefix))
+        found.append(_Thread(name, store, file.api_url, key_base(column.app, name), bucket, prefix))
     return found
-
-
-def _path(column: Column, destination: str) -> Path:
-    return Path(column.thread_folder(destination)) / KEY_FILE
 
 
 def _spec(client: B2Client, thread: _Thread) -> KeySpec:
@@ -128,12 +130,12 @@ def _spec(client: B2Client, thread: _Thread) -> KeySpec:
     return KeySpec(thread.base, thread.bucket, bucket_id, thread.prefix, client.account().s3_endpoint)
 
 
-def _ensure(client: B2Client, thread: _Thread, store: FileStore, roll_out: RollOut) -> KeyChange:
+def _ensure(client: B2Client, thread: _Thread, roll_out: RollOut) -> KeyChange:
     spec = _spec(client, thread)
     if spec.bucket_id:
-        return ensure(client, spec, store, roll_out)
+        return ensure(client, spec, thread.store, roll_out)
     if roll_out.check_mode:
-        file = store.read() or KeyFile()
+        file = thread.store.read() or KeyFile()
         return KeyChange(
             shown_keys(file), unborn(spec, KeyFile(retiring=file.retiring)), "the bucket does not exist yet"
         )

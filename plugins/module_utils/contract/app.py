@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from .cluster import check_cluster, namespace_of
 from .durations import seconds
 from .errors import ConfigurationError, about
+from .keys import StoredKey
 from .places import check_label, place, prefix_of
 from .record import decode, nearest
 from .schedule import Schedule, check_period, schedule
@@ -26,6 +28,7 @@ from .thread import (
     PostgresqlSource,
     Query,
     Recipients,
+    S3Destination,
     Source,
     Thread,
 )
@@ -33,6 +36,8 @@ from .variables import Secrets, Variables
 
 _RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}")
 SOURCE = "database"
+# Where drill pods have the socket of their scratch server.
+SCRATCH_SERVER = "/run/fanout/scratch-server"
 
 
 @dataclass(frozen=True)
@@ -63,9 +68,31 @@ class Column:
         turn = self.drill_destinations.index(destination)
         return schedule(f"{self.app} drill", self.drill_period, turn=turn, turns=len(self.drill_destinations))
 
+    @property
+    def namespace(self) -> str:
+        """The column's namespace on platform `kubernetes`."""
+        return namespace_of(self.app)
+
     def thread_folder(self, destination: str) -> PurePosixPath:
         """Return the folder of one thread's files."""
         return self.folder / destination
+
+    def s3_key(self, destination: str) -> StoredKey:
+        """Return the key of a destination of kind s3, as a thread reads it. Raise ConfigurationError if there is
+        none."""
+        bucket, given = self.destinations[destination], self.secrets.app_s3_keys.get(destination)
+        if given is None or not isinstance(bucket, S3Destination):
+            name = f"app_s3_keys.{destination}"
+            raise ConfigurationError(f"{name} is missing", remedy=f"set {name}, vaulted")
+        return StoredKey(
+            kind="s3",
+            key_id=given.access_key_id,
+            secret=given.secret_access_key,
+            endpoint=bucket.endpoint,
+            region=bucket.region,
+            bucket=bucket.bucket,
+            prefix=self.prefix,
+        )
 
     def threads(self, drill_recipient: str, markers: Mapping[str, str]) -> tuple[Thread, ...]:
         """Return the column's threads.
@@ -145,6 +172,13 @@ def _check(given: Variables, secrets: Secrets) -> None:
             remedy="make an identity with age-keygen, keep it offline, and name its public key (age1...) there",
         )
     _check_paths(given)
+    if given.app_platform == "kubernetes":
+        check_cluster(given, secrets, _drill_destinations(given))
+    elif given.app_database_secret is not None:
+        raise ConfigurationError(
+            "app_database_secret is a Secret of a cluster, and app_platform is host",
+            remedy="set app_database_password instead, vaulted",
+        )
     for query in given.app_drill_queries:
         _check_query(query)
 
@@ -163,8 +197,9 @@ def _column(given: Variables, secrets: Secrets) -> Column:
         port=given.app_database_port,
         user=given.app_database_user or given.app_database,
         sslmode=given.app_database_sslmode,
-        password_file=None if secrets.app_database_password is None else f"../{SOURCE}.password",
+        password_file=f"../{SOURCE}.password" if _has_password(given, secrets) else None,
         binaries=given.app_database_binaries,
+        scratch_server=SCRATCH_SERVER if given.app_platform == "kubernetes" else None,
     )
     return Column(
         app=given.app_name,
@@ -186,6 +221,10 @@ def _column(given: Variables, secrets: Secrets) -> Column:
         drill_destinations=_drill_destinations(given),
         secrets=secrets,
     )
+
+
+def _has_password(given: Variables, secrets: Secrets) -> bool:
+    return secrets.app_database_password is not None or given.app_database_secret is not None
 
 
 def _or(text: str | None, where: str, default: int) -> int:

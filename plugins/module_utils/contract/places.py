@@ -15,7 +15,7 @@ from typing import Literal
 
 from .errors import BackupError, ConfigurationError
 from .record import decode
-from .thread import B2Destination, Destination, DirectoryDestination, S3Destination
+from .thread import B2Destination, Destination, DirectoryDestination, Nfs, S3Destination
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 REMEDY = "give one of them another app_prefix, bucket or folder"
@@ -34,7 +34,10 @@ class Place:
         return self.root == other.root and nested
 
     def __str__(self) -> str:
-        return f"bucket {self.root[-1]} under {self.prefix}" if self.root else self.prefix
+        if not self.root:
+            return self.prefix
+        kind, where = self.root[0], self.root[-1]
+        return f"{where}:{self.prefix}" if kind == "nfs" else f"bucket {where} under {self.prefix}"
 
 
 def place(destination: Destination, prefix: str) -> Place:
@@ -44,6 +47,8 @@ def place(destination: Destination, prefix: str) -> Place:
             return Place(("b2", destination.api_url, destination.bucket), prefix)
         case S3Destination():
             return Place(("s3", destination.endpoint, destination.bucket), prefix)
+        case DirectoryDestination(nfs=Nfs() as nfs):
+            return Place(("nfs", nfs.server), f"{PurePosixPath(nfs.path, prefix)}/")
         case DirectoryDestination():
             return Place((), f"{PurePosixPath(destination.path, prefix)}/")
 

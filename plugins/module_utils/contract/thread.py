@@ -33,22 +33,54 @@ class B2Destination:
 
 
 @dataclass(frozen=True)
+class Pods:
+    """Pods of the cluster by their labels, and the port that they themselves listen on (a Service may map another)."""
+
+    namespace: str
+    labels: dict[str, str]
+    port: int | None = None
+
+
+@dataclass(frozen=True)
+class Network:
+    """Where a server is for a NetworkPolicy, which knows no host names: blocks of addresses (CIDR), or pods."""
+
+    addresses: tuple[str, ...] = ()
+    pods: Pods | None = None
+
+
+@dataclass(frozen=True)
+class Nfs:
+    """A folder that an NFS server exports."""
+
+    server: str
+    path: str
+
+
+@dataclass(frozen=True)
 class S3Destination:
-    """A bucket at any other S3 server. The access key comes from the inventory's secrets."""
+    """A bucket at any other S3 server. The access key comes from the inventory's secrets. Platform `kubernetes` needs
+    its `network` unless the endpoint is an address."""
 
     kind: Literal["s3"]
     bucket: str
     endpoint: str
     region: str = "us-east-1"
+    network: Network | None = None
 
 
 @dataclass(frozen=True)
 class DirectoryDestination:
-    """A folder, usually a mounted NAS. `marker` is the id of the marker file that proves that it is mounted."""
+    """A folder, usually a mounted NAS. On platform `kubernetes` it is mounted at `path`: from `nfs`, or from the
+    PersistentVolumeClaim `claim` that you made in the column's namespace.
+
+    `marker` is the id of the marker file that proves that it is mounted."""
 
     kind: Literal["directory"]
     path: str
     marker: str | None = None
+    nfs: Nfs | None = None
+    claim: str | None = None
 
 
 Destination: TypeAlias = "B2Destination | S3Destination | DirectoryDestination"
@@ -56,7 +88,10 @@ Destination: TypeAlias = "B2Destination | S3Destination | DirectoryDestination"
 
 @dataclass(frozen=True)
 class PostgresqlSource:
-    """One PostgreSQL database and how to log in. `binaries` are folders searched for the client programs, in order."""
+    """One PostgreSQL database and how to log in. `binaries` are folders searched for the client programs, in order.
+
+    `scratch_server` is the folder in which a scratch server for drills waits to be told to start (see
+    sources/postgresql/sidecar.py); None: a drill starts one of its own."""
 
     kind: Literal["postgresql"]
     name: str
@@ -67,6 +102,7 @@ class PostgresqlSource:
     sslmode: str = "prefer"
     password_file: str | None = None
     binaries: tuple[str, ...] = ()
+    scratch_server: str | None = None
 
 
 Source: TypeAlias = PostgresqlSource

@@ -9,11 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .thread import B2Destination, DirectoryDestination, Keep, Query, S3Destination, ShrinkLimit
+from .thread import B2Destination, DirectoryDestination, Keep, Network, Query, S3Destination, ShrinkLimit
 
 
 def _variable(meaning: str, **default: Any) -> Any:
     return field(metadata={"meaning": meaning}, **default)  # pylint: disable=invalid-field-call
+
+
+@dataclass(frozen=True)
+class DatabaseSecret:
+    """The key of a Secret of the cluster that holds the login's password."""
+
+    namespace: str
+    name: str
+    key: str = "password"
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,28 @@ class Variables:
     app_state: Literal["present", "absent"] = _variable(
         "C(absent) stops the column and retires its keys; its backups stay.", default="present"
     )
-    app_platform: Literal["host"] = _variable("What runs the jobs: C(host) is systemd on this machine.", default="host")
+    app_platform: Literal["host", "kubernetes"] = _variable(
+        "What runs the jobs: C(host) is systemd on this machine, C(kubernetes) a cluster with CronJobs.", default="host"
+    )
+    app_image: str | None = _variable(
+        "Image with the command C(fanout), built from runner/Containerfile. Platform C(kubernetes) needs it.",
+        default=None,
+    )
+    app_drill_image: str | None = _variable(
+        "The app's own PostgreSQL image, for scratch servers. Platform C(kubernetes) needs it for drills.", default=None
+    )
+    app_kubeconfig: str | None = _variable(
+        "File that says how to reach the cluster. Default: C(K8S_AUTH_KUBECONFIG) or C(KUBECONFIG) of the environment,"
+        " or ~/.kube/config.",
+        default=None,
+    )
+    app_kube_context: str | None = _variable(
+        "Context in that file. Default: C(K8S_AUTH_CONTEXT) of the environment, or the current one.", default=None
+    )
+    app_force_conflicts: bool = _variable(
+        "Take fields of the column's objects in the cluster away from other managers, such as Flux or Argo CD.",
+        default=False,
+    )
     app_host_directory: str = _variable("Folder of the columns on platform C(host).", default="/etc/fanout.backup")
     app_prefix: str | None = _variable(
         "Prefix of the app's objects at every destination, ending in a slash. Default: the app's name.", default=None
@@ -42,6 +72,14 @@ class Variables:
     app_database_user: str | None = _variable("Login. Default: the name of the database.", default=None)
     app_database_sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = _variable(
         "libpq's sslmode.", default="prefer"
+    )
+    app_database_network: Network | None = _variable(
+        "Where the database server is for a NetworkPolicy. Platform C(kubernetes) needs it unless C(app_database_host)"
+        " is an address.",
+        default=None,
+    )
+    app_database_secret: DatabaseSecret | None = _variable(
+        "The app's own Secret in the cluster, from which each roll-out copies the password of the login.", default=None
     )
     app_database_binaries: tuple[str, ...] = _variable(
         "Folders with PostgreSQL programs that are searched before the system's.", default=()
@@ -74,6 +112,10 @@ class Variables:
     app_deadline: str = _variable("Longest time that one backup, drill or restore may take.", default="6h")
     app_scratch_directory: str = _variable(
         "Folder for dumps in the making, for drills and restores.", default="/var/tmp"
+    )
+    app_scratch_size: str = _variable(
+        "Room in that folder on platform C(kubernetes), in C(Mi), C(Gi) or C(Ti): a drill holds archive and database.",
+        default="20Gi",
     )
 
 

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
+from ..b2.stores import Store
 from ..contract.app import Column
 from .base import Change, ThreadResult
 
@@ -40,9 +41,16 @@ class Platform(Protocol):
     def columns(self, column: Column) -> list[str]:
         """Return the names of all apps that are rolled out where this column is, or would be."""
 
+    def key_store(self, column: Column, destination: str) -> Store:
+        """Return where the minted key of a thread is kept."""
+
+    def key_stores(self, column: Column) -> Mapping[str, Store]:
+        """Return, by destination, every place in which a key is kept, also of destinations that left the inventory."""
+
 
 def platform_of(column: Column) -> Platform:
     """Return the module of a column's platform."""
     from .host import platform as host
+    from .kubernetes import platform as kubernetes
 
-    return cast(Platform, {"host": host}[column.platform])
+    return cast(Platform, {"host": host, "kubernetes": kubernetes}[column.platform])

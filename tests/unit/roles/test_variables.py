@@ -23,11 +23,14 @@ SECRET = {field.name: field for field in dataclasses.fields(Secrets)}
 TYPES = {
     "str": "str",
     "int": "int",
+    "bool": "bool",
     "tuple": "list",
     "dict": "dict",
     "Literal": "str",
     "Keep": "dict",
     "ShrinkLimit": "dict",
+    "Network": "dict",
+    "DatabaseSecret": "dict",
 }
 
 

@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...contract.app import Column
-from ...contract.errors import ConfigurationError, DataRefused, Full, about
+from ...contract.errors import ConfigurationError, Full, about
 from ...contract.login import Login, render_login
 from ..base import ThreadResult
+from ..said import judged, marked
 from .command import executable, run_all
 from .files import COLUMN_FILE, THREAD_FILE
 from .units import MARGIN
@@ -26,19 +26,7 @@ _ASK = 90.0
 def backup(column: Column, destinations: Sequence[str], accept_shrink: bool) -> list[ThreadResult]:
     """See Platform.backup."""
     arguments = ("--accept-shrink",) if accept_shrink else ()
-    return [_marked(ended) for ended in _run(column, "backup", destinations, arguments)]
-
-
-def _marked(ended: ThreadResult) -> ThreadResult:
-    """A marked backup was made and is kept, but it is no success: say why."""
-    if not ended.result.get("marks"):
-        return ended
-    failure = DataRefused(
-        f"kept, but marked: {', '.join(ended.result['marks'])}",
-        remedy="look at the app; if it is right so, back up once with accept_shrink",
-        subject=ended.thread,
-    )
-    return dataclasses.replace(ended, failure=failure)
+    return [marked(ended) for ended in _run(column, "backup", destinations, arguments)]
 
 
 def drill(column: Column, destinations: Sequence[str], at: str | None) -> list[ThreadResult]:
@@ -106,20 +94,7 @@ def probe(column: Column, destinations: Sequence[str], neighbours: Sequence[str]
     """See Platform.probe."""
     arguments = [part for neighbour in neighbours for part in ("--neighbour", neighbour)]
     ended = _run(column, "probe", destinations, (*arguments, *(("--tamper",) if tamper else ())))
-    return [_judged(each) for each in ended]
-
-
-def _judged(ended: ThreadResult) -> ThreadResult:
-    """A probe that did not pass: say which steps."""
-    bad = [step for step in ended.result.get("steps", ()) if step["outcome"] != "passed"]
-    if not bad or ended.failure is None:
-        return ended
-    failure = type(ended.failure)(
-        "; ".join(f"{step['name']}: {step['outcome']} ({step['detail']})" for step in bad),
-        remedy="where a step failed, use a key or a login that reaches less; where one was inconclusive, probe again",
-        subject=ended.thread,
-    )
-    return dataclasses.replace(ended, failure=failure)
+    return [judged(each) for each in ended]
 
 
 def info(column: Column) -> list[ThreadResult]:

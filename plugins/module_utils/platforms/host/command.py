@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -13,20 +12,12 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from ...contract.durations import spoken
-from ...contract.errors import (
-    BackupError,
-    ConfigurationError,
-    DataRefused,
-    Full,
-    NoPermission,
-    TryAgain,
-    Unavailable,
-    UsageError,
-)
+from ...contract.errors import ConfigurationError, TryAgain
 from ..base import ThreadResult
+from ..said import last_result, said
 
 # How long a run that is told to stop may take to clean up, and the kernel to end one that is killed.
 _TO_STOP = 30.0
@@ -34,7 +25,6 @@ _TO_DIE = 5.0
 _MOST = 1 << 22  # bytes of output that are read
 # A timer runs without the surroundings of a login, so a module does the same: above all without the account's keys.
 _ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "TZ")
-_ERRORS = (UsageError, DataRefused, Unavailable, Full, TryAgain, NoPermission, ConfigurationError)
 
 
 def executable() -> Path:
@@ -118,49 +108,13 @@ def _stop(runs: Iterable[_Run], seconds: float) -> None:
 
 
 def _result(thread: str, run: _Run) -> ThreadResult:
+    problem = TryAgain(run.problem, remedy="see what it waited for, then run again") if run.problem else None
     exit_code = run.process.poll() if run.process else None
     lines = tuple(line for line in _text(run.stderr).splitlines() if line.strip())
-    result = _last_json(_text(run.stdout))
-    return ThreadResult(thread, exit_code, lines, result, _failure(thread, run.problem, exit_code, result, lines))
+    return said(thread, exit_code, lines, last_result(_text(run.stdout).splitlines()), problem)
 
 
 def _text(stream: IO[bytes]) -> str:
     size = stream.seek(0, os.SEEK_END)
     stream.seek(max(0, size - _MOST))
     return stream.read(_MOST).decode("utf-8", errors="replace")
-
-
-def _last_json(text: str) -> dict[str, Any]:
-    with contextlib.suppress(ValueError, IndexError):
-        found = json.loads(text.splitlines()[-1])
-        if isinstance(found, dict):
-            return found
-    return {}
-
-
-def _failure(
-    thread: str, problem: str, exit_code: int | None, result: Mapping[str, Any], lines: Sequence[str]
-) -> BackupError | None:
-    if problem:
-        return TryAgain(problem, remedy="see what it waited for, then run again", subject=thread)
-    if isinstance(told := result.get("failure"), dict):
-        return _error(exit_code)(
-            told["problem"], remedy=told["remedy"], doing=told["doing"], subject=told["subject"] or thread
-        )
-    if exit_code == 0 and result:
-        return None
-    last = lines[-1] if lines else f"exit code {exit_code}"
-    if not result:
-        return BackupError(
-            f"the command gave no result ({last})",
-            remedy="run it at a terminal and report what it says",
-            subject=thread,
-        )
-    said, _mark, remedy = last.partition(". Remedy: ")
-    return _error(exit_code)(
-        said, remedy=remedy or "see the lines before this one", subject="" if thread in said else thread
-    )
-
-
-def _error(exit_code: int | None) -> type[BackupError]:
-    return next((error for error in _ERRORS if int(error.exit_code) == exit_code), BackupError)

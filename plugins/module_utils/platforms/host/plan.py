@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from ...contract import keys, thread
 from ...contract.app import Column
 from ...contract.errors import BackupError, ConfigurationError, about
-from ...contract.keys import KeyFile, StoredKey
+from ...contract.keys import KeyFile
 from ...contract.record import decode_json, encode_json
 from ...contract.thread import (
     IDENTITY_FILE,
@@ -142,23 +142,8 @@ def _thread_files(column: Column, rendered: Thread, found: Files, fanout: Path) 
                 f"{place} holds a key of Backblaze B2, and the destination is now of kind s3",
                 remedy="run b2_application_key first, as playbooks/site.yml does: it deletes that key",
             )
-        files[place] = File(keys.render(KeyFile(current=_s3_key(column, name, rendered.destination))))
+        files[place] = File(keys.render(KeyFile(current=column.s3_key(name))))
     return files
-
-
-def _s3_key(column: Column, name: str, bucket: S3Destination) -> StoredKey:
-    given = column.secrets.app_s3_keys.get(name)
-    if given is None:
-        raise ConfigurationError(f"app_s3_keys.{name} is missing", remedy=f"set app_s3_keys.{name}, vaulted")
-    return StoredKey(
-        kind="s3",
-        key_id=given.access_key_id,
-        secret=given.secret_access_key,
-        endpoint=bucket.endpoint,
-        region=bucket.region,
-        bucket=bucket.bucket,
-        prefix=column.prefix,
-    )
 
 
 def _keep(column: Column, name: str, found: Files, planned: Plan) -> None:

@@ -4,6 +4,18 @@
 from __future__ import annotations
 
 from .acts import backup, columns, drill, info, probe, restore
+from .keys import key_store, key_stores
 from .roll_out import absent, present
 
-__all__ = ["absent", "backup", "columns", "drill", "info", "present", "probe", "restore"]
+__all__ = [
+    "absent",
+    "backup",
+    "columns",
+    "drill",
+    "info",
+    "key_store",
+    "key_stores",
+    "present",
+    "probe",
+    "restore",
+]

@@ -15,8 +15,9 @@ from .ask import ask
 from .beside import check_beside, restore_beside
 from .connection import check_direct, connect, translated
 from .globals import read_globals
-from .server import scratch_server
+from .server import scratch_server, waiting_server
 from .session import session
+from .target import Target
 from .verify import verify, verify_indexes
 
 __all__ = ["ask", "check_beside", "probe", "restore_and_compare", "restore_beside", "session"]
@@ -36,8 +37,7 @@ def restore_and_compare(copy: Decrypted, folder: Path, phases: Phases) -> Restor
     evidence = copy.evidence
     with contextlib.ExitStack() as stack:
         with phases.phase("scratch server"):
-            server = scratch_server(evidence.major, copy.source.binaries, folder, evidence.preload)
-            target = stack.enter_context(server)
+            target = stack.enter_context(_scratch(copy, folder))
         with phases.phase("restore"):
             with target.on("template1").opened() as connection:
                 available = restore.check_extensions(connection, target, evidence)
@@ -51,6 +51,13 @@ def restore_and_compare(copy: Decrypted, folder: Path, phases: Phases) -> Restor
                 answers = catalog.answers(connection, [answer.query for answer in evidence.answers])
             unindexed, noted = verify_indexes(target)
     return Restored([*findings, *found, *unindexed], answers, [*notes, *noted])
+
+
+def _scratch(copy: Decrypted, folder: Path) -> contextlib.AbstractContextManager[Target]:
+    source, evidence = copy.source, copy.evidence
+    if source.scratch_server is None:
+        return scratch_server(evidence.major, source.binaries, folder, evidence.preload)
+    return waiting_server(Path(source.scratch_server), evidence.major, source.binaries, evidence.preload)
 
 
 def probe(source: PostgresqlSource, thread: str) -> tuple[ProbeStep, ...]:

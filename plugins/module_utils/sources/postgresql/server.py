@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A throw-away PostgreSQL server for a drill: empty, of one major version, and never reachable over a network."""
+"""A throw-away PostgreSQL server for a drill: empty, of one major version, and never reachable over a network.
+
+A drill starts it itself, or on Kubernetes, where it is a container beside the drill, tells it to start."""
 
 from __future__ import annotations
 
@@ -10,40 +12,23 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...contract.errors import ConfigurationError, Full, TryAgain, Unavailable
 from ...contract.thread import PostgresqlSource
 from ...scratch import socket_folder
-from . import client
+from ...streams import room
+from . import client, sidecar
 from .connection import connect
+from .server_settings import DATABASE, SETTINGS, SUPERUSER
 from .target import Target
-
-# Names that no live database or login has: what runs here cannot be mistaken for production, and the app's own
-# "postgres" can be restored beside them.
-SUPERUSER = "fanout_drill"
-DATABASE = "fanout_drill_scratch"
 
 _START_TIMEOUT = 60
 _STOP_TIMEOUT = 30
 # Loaded only if the evidence names them: they are part of the data's types, not of a server's monitoring.
 PRELOAD_ALLOWED = ("vchord", "vectors", "timescaledb", "pg_search", "citus", "age", "pgsodium")
-_SETTINGS = {
-    "listen_addresses": "",
-    "fsync": "off",  # its data outlive no crash, and need not
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-    "autovacuum": "off",
-    "max_locks_per_transaction": "256",  # thousands of tables
-    "max_wal_size": "4GB",
-    "maintenance_work_mem": "256MB",
-    "jit": "off",
-    "log_min_messages": "warning",
-    "max_connections": "20",
-    "restart_after_crash": "off",
-}
 
 
 @contextlib.contextmanager
@@ -129,7 +114,7 @@ def _running(
     data: Path, sockets: Path, preload: Sequence[str], owner: pwd.struct_passwd | None, target: Target
 ) -> Iterator[None]:
     settings = {
-        **_SETTINGS,
+        **SETTINGS,
         "unix_socket_directories": str(sockets),
         "shared_preload_libraries": ",".join(preload),
     }
@@ -151,12 +136,42 @@ def _running(
             _stop(process)
 
 
+@contextlib.contextmanager
+def waiting_server(sockets: Path, major: int, binaries: Sequence[str], preload: Sequence[str]) -> Iterator[Target]:
+    """Tell the server that waits in the folder `sockets` (see sidecar.py) to start, and yield its login.
+
+    Raise ConfigurationError when it is of another major version, or lacks a library that the data need.
+    """
+    programs = client.find(major, binaries, needed="pg_restore")
+    source = PostgresqlSource(
+        kind="postgresql", name="scratch", database=DATABASE, host=str(sockets), port=5432, user=SUPERUSER,
+        sslmode="disable",
+    )  # fmt: skip
+    target = Target(programs, source, "the scratch server", scratch=True)
+    with room(sockets / sidecar.START):
+        sidecar.tell(sockets, [name for name in preload if name in PRELOAD_ALLOWED])
+    ended = sockets / sidecar.ENDED
+    _wait_for_login(target, lambda: sidecar.log_of(sockets) if ended.exists() else None)
+    with target.on("template1").opened() as connection:
+        found = connection.info.server_version // 10000
+    if found != major:
+        raise ConfigurationError(
+            f"the scratch server runs PostgreSQL {found}, and the copy is of {major}",
+            remedy=f"set app_drill_image to the app's own image of PostgreSQL {major}",
+        )
+    yield target
+
+
 def _wait(process: subprocess.Popen[bytes], target: Target, log: Path) -> None:
-    """Wait until the server takes a login. Raise by cause, with its own words, when it does not."""
+    _wait_for_login(target, lambda: log.read_text(errors="replace") if process.poll() is not None else None)
+
+
+def _wait_for_login(target: Target, last_words: Callable[[], str | None]) -> None:
+    """Wait until the server takes a login. Raise by cause, with the `last_words` of one that has ended."""
     limit = time.monotonic() + _START_TIMEOUT
     while True:
-        if process.poll() is not None:
-            raise _cause(log.read_text(errors="replace"), "the scratch server did not start")
+        if (said := last_words()) is not None:
+            raise _cause(said, "the scratch server did not start")
         try:
             connect(target.on("template1").source, target.application_name).close()
             return

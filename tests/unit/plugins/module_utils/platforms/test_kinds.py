@@ -19,7 +19,9 @@ FUNCTIONS = [name for name, value in vars(Platform).items() if inspect.isfunctio
 def test_every_platform_that_an_inventory_may_name_has_every_function_with_the_same_arguments(
     name: str, tmp_path: Path
 ) -> None:
-    platform = platform_of(column(tmp_path, {"nas": directory(tmp_path / "nas")}, app_platform=name))
+    destinations = {"nas": {**directory(tmp_path / "nas"), "claim": "nas"}}
+    images = {"app_image": "fanout:1", "app_drill_image": "postgres:17", "app_database_host": "192.0.2.1"}
+    platform = platform_of(column(tmp_path, destinations, app_platform=name, **images))
 
     for function in FUNCTIONS:
         wanted = list(inspect.signature(getattr(Platform, function)).parameters)[1:]

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a column is told to do now: Jobs like those of its CronJobs, followed to their end."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import secrets
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ...contract.app import Column
+from ...contract.cluster import DRILL, object_name
+from ...contract.errors import BackupError, ConfigurationError, about
+from ...contract.login import Login, render_login
+from ..base import ThreadResult
+from ..said import judged, marked, said
+from .cluster import Cluster, connect
+from .jobs import Order, run
+from .kinds import Manifest, shown_name
+from .login import drift
+from .objects import BACKUP, COLUMN, MARGIN, job_spec, labels
+from .pods import FOLDER, LIVE, backup_pod, drill_pod, restore_pod
+
+# What starting a pod may take on top of the run itself: an image that has to be fetched, a node that is busy.
+_START = 600
+_LOOK = 120
+
+Call = Callable[[Cluster, str], ThreadResult]
+
+
+def backup(column: Column, destinations: Sequence[str], accept_shrink: bool) -> list[ThreadResult]:
+    """See Platform.backup."""
+
+    def one(cluster: Cluster, destination: str) -> ThreadResult:
+        cron = _cron_job(cluster, column, destination, BACKUP)
+        spec = cron["spec"]["jobTemplate"]["spec"]
+        if accept_shrink:
+            spec["template"]["spec"]["containers"][0]["command"].append("--accept-shrink")
+        return marked(run(cluster, column, _order(column, destination, BACKUP, spec, cron)))
+
+    return _each(column, "backup", destinations, one)
+
+
+def drill(column: Column, destinations: Sequence[str], at: str | None) -> list[ThreadResult]:
+    """See Platform.drill. The live database is asked beforehand, once: a drill holds no login."""
+    options = ("--at", at) if at else ()
+    answers: list[str] = []
+
+    def one(cluster: Cluster, destination: str) -> ThreadResult:
+        cron = _cron_job(cluster, column, destination, DRILL)
+        pod = drill_pod(column, destination, options, live=bool(answers))
+        spec = job_spec(column, destination, DRILL, pod)
+        if answers:
+            spec["template"]["metadata"]["annotations"][LIVE] = answers[0]
+        return run(cluster, column, _order(column, destination, DRILL, spec, cron))
+
+    with about(column.app, "drill"):
+        if column.variables.app_drill_queries:
+            answers.append(_live_answers(connect(column), column, destinations))
+    return _each(column, "drill", destinations, one)
+
+
+def _live_answers(cluster: Cluster, column: Column, destinations: Sequence[str]) -> str:
+    """Return the live answers to the column's queries as drills read them."""
+    live: object = {}
+    for destination in destinations:  # any one of them will do; answers that nobody gives are shown as unknown
+        ended = _run(cluster, column, destination, ("status", "--ask"), _LOOK)
+        if "live" in ended.result:
+            live = ended.result["live"]
+            break
+    return json.dumps({"live": live})
+
+
+def restore(column: Column, destination: str, to: str, at: str | None, tables: Sequence[str]) -> ThreadResult:
+    """See Platform.restore."""
+    # With an equals sign: a name may begin with a hyphen.
+    options = [f"--to={to}", *((f"--at={at}",) if at else ()), *(f"--table={table}" for table in tables)]
+
+    def one(cluster: Cluster, destination: str) -> ThreadResult:
+        login = _restore_login(cluster, column)
+        if login is not None:
+            options.append(f"--login={FOLDER}/restore-login.json")
+        try:
+            pod = restore_pod(column, destination, ("restore", *options), login)
+            spec = job_spec(column, destination, BACKUP, pod)
+            return run(cluster, column, _order(column, destination, BACKUP, spec))
+        finally:
+            if login is not None:
+                cluster.delete("Secret", column.namespace, login)
+
+    (ended,) = _each(column, "restore", [destination], one)
+    return ended
+
+
+def _restore_login(cluster: Cluster, column: Column) -> str | None:
+    """Make a Secret with the login that restores and return its name, or None if that is the one of backups. What may
+    make databases and roles must not lie there any longer than the restore."""
+    user, password = column.variables.app_restore_user, column.secrets.app_restore_password
+    if user is None and password is None:
+        return None
+    name = f"restore-{secrets.token_hex(5)}"
+    text = render_login(Login(user or column.sources[0].user, password))
+    manifest: Manifest = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        # The next roll-out takes away what a killed restore left.
+        "metadata": {"name": name, "namespace": column.namespace, "labels": labels(column)},
+        "type": "Opaque",
+        "data": {"login.json": base64.b64encode(text.encode()).decode()},
+    }
+    cluster.create(manifest)
+    return name
+
+
+def probe(column: Column, destinations: Sequence[str], neighbours: Sequence[str], tamper: bool) -> list[ThreadResult]:
+    """See Platform.probe."""
+    options = [part for neighbour in neighbours for part in ("--neighbour", neighbour)]
+    command = ("probe", *options, *(("--tamper",) if tamper else ()))
+
+    def one(cluster: Cluster, destination: str) -> ThreadResult:
+        _cron_job(cluster, column, destination, BACKUP)
+        return judged(_run(cluster, column, destination, command, column.limits.deadline + MARGIN))
+
+    return _each(column, "probe", destinations, one)
+
+
+def info(column: Column) -> list[ThreadResult]:
+    """See Platform.info."""
+
+    def one(cluster: Cluster, destination: str) -> ThreadResult:
+        _cron_job(cluster, column, destination, BACKUP)
+        return _run(cluster, column, destination, ("status",), _LOOK)
+
+    ended = _each(column, "status", list(column.destinations), one)
+    try:
+        problems = drift(connect(column), column)
+    except BackupError as error:
+        problems = [str(error)]
+    return [_with_problems(each, problems) for each in ended]
+
+
+def _with_problems(ended: ThreadResult, problems: Sequence[str]) -> ThreadResult:
+    status = ended.result.get("status")
+    if not problems or not isinstance(status, dict):
+        return ended
+    more = {**ended.result, "status": {**status, "problems": [*status.get("problems", ()), *problems]}}
+    return dataclasses.replace(ended, result=more)
+
+
+def columns(column: Column) -> list[str]:
+    """See Platform.columns."""
+    with about(column.app, "looking for other columns"):
+        # A column that was taken away leaves its namespace and the identity in it, but no CronJob.
+        found = connect(column).list("CronJob", "", labels=COLUMN)
+    return sorted({cron["metadata"]["labels"][COLUMN] for cron in found})
+
+
+def _run(cluster: Cluster, column: Column, destination: str, command: Sequence[str], seconds: int) -> ThreadResult:
+    """Run a command with the files of a backup, once."""
+    spec = job_spec(column, destination, BACKUP, backup_pod(column, destination, command))
+    spec["activeDeadlineSeconds"] = seconds
+    return run(cluster, column, _order(column, destination, BACKUP, spec))
+
+
+def _order(column: Column, destination: str, suffix: str, spec: dict[str, Any], cron: Manifest | None = None) -> Order:
+    thread, base = f"{column.app}/{destination}", object_name(column.app, destination, suffix)
+    return Order(thread, base, spec, spec["activeDeadlineSeconds"] + _START, cron)
+
+
+def _cron_job(cluster: Cluster, column: Column, destination: str, suffix: str) -> Manifest:
+    """Return the thread's CronJob. Raise ConfigurationError if it has none."""
+    name = object_name(column.app, destination, suffix)
+    found = cluster.get("CronJob", column.namespace, name)
+    if found is None:
+        where = shown_name("CronJob", column.namespace, name)
+        raise ConfigurationError(f"there is no {where}", remedy="roll out first: run playbooks/site.yml")
+    return found
+
+
+def _each(column: Column, doing: str, destinations: Sequence[str], call: Call) -> list[ThreadResult]:
+    """Do something for each destination, all at once, and return the results in order."""
+    with about(column.app, doing):
+        cluster = connect(column)
+
+    def one(destination: str) -> ThreadResult:
+        try:
+            with about(f"{column.app}/{destination}", doing):
+                return call(cluster, destination)
+        except BackupError as error:
+            return said(f"{column.app}/{destination}", None, (), {}, error)
+
+    with ThreadPoolExecutor(max(1, len(destinations))) as pool:
+        return list(pool.map(one, destinations))

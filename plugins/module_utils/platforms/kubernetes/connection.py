@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One client of a cluster's API server: requests with limits, and answers in words.
+
+Of the Python package `kubernetes` only what has been the same since version 24 is used: reading a kubeconfig, with all
+its ways to log in, and the connection pool that comes of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...contract.errors import ConfigurationError, Unavailable
+
+if TYPE_CHECKING:
+    import urllib3
+
+MANAGER = "fanout.backup"
+# Requests at a time: more would wait in the server's own queue for one user.
+PARALLEL = 8
+_TIMEOUT = 30.0
+_KUBECONFIG = "set app_kubeconfig to a file that works with kubectl"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer of the API server: the status of HTTP, and the object, or the words of a log."""
+
+    status: int
+    body: Any
+    text: str
+
+    @property
+    def message(self) -> str:
+        """The server's own words."""
+        said = self.body.get("message") if isinstance(self.body, Mapping) else None
+        return str(said or self.text[:200] or f"HTTP {self.status}")
+
+
+class Connection:
+    """Requests to one API server, from any number of threads."""
+
+    def __init__(self, client: Any) -> None:
+        self._pool: urllib3.PoolManager = client.rest_client.pool_manager
+        self._configuration = client.configuration
+        self._login = threading.Lock()
+        self.server = str(client.configuration.host).rstrip("/")
+
+    def request(
+        self, method: str, path: str, query: Mapping[str, str | None], body: object = None, content_type: str = ""
+    ) -> Answer:
+        """Send one request; parameters that are None are left out. Raise Unavailable if no answer comes."""
+        import urllib3
+
+        sent = {name: value for name, value in query.items() if value is not None}
+        url = f"{self.server}{path}" + (f"?{urllib.parse.urlencode(sent)}" if sent else "")
+        headers = {"Accept": "application/json, */*", "User-Agent": MANAGER, **self._authorization()}
+        if body is not None:
+            headers["Content-Type"] = content_type or "application/json"
+        try:
+            # urllib3 repeats what never arrived, and reads: a write that may have been done is not repeated.
+            answer = self._pool.request(
+                method,
+                url,
+                body=None if body is None else json.dumps(body).encode(),
+                headers=headers,
+                timeout=urllib3.Timeout(connect=10.0, read=_TIMEOUT),
+                retries=urllib3.Retry(total=2, redirect=0, backoff_factor=0.2),
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable(
+                f"{self.server} does not answer ({_reason(error)})",
+                remedy="check that the cluster runs, and app_kubeconfig and app_kube_context",
+            ) from None
+        text = answer.data.decode("utf-8", errors="replace")
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        return Answer(answer.status, found, text)
+
+    def _authorization(self) -> dict[str, str]:
+        with self._login:  # it may run a program that renews a token
+            settings = self._configuration.auth_settings().values()
+        return {one["key"]: one["value"] for one in settings if one["in"] == "header" and one["value"]}
+
+
+def open_connection(kubeconfig: str | None, context: str | None) -> Connection:
+    """Return a connection to the cluster that a kubeconfig names. Raise ConfigurationError if it names none."""
+    from kubernetes.client import Configuration
+    from kubernetes.config import ConfigException, kube_config
+
+    file = kubeconfig or os.environ.get("K8S_AUTH_KUBECONFIG") or None
+    context = context or os.environ.get("K8S_AUTH_CONTEXT") or None
+    settings = Configuration()
+    settings.connection_pool_maxsize = 2 * PARALLEL
+    try:
+        client = kube_config.new_client_from_config(  # type: ignore[no-untyped-call]
+            config_file=None if file is None else str(Path(file).expanduser()),
+            context=context,
+            persist_config=False,
+            client_configuration=settings,
+        )
+    except (ConfigException, OSError, ValueError, TypeError, KeyError) as error:
+        # Its text may quote the file, which holds secrets.
+        said = str(error).splitlines()[0] if isinstance(error, (ConfigException, OSError)) and str(error) else ""
+        raise ConfigurationError(
+            f"{file or 'the kubeconfig'} names no cluster ({said or type(error).__name__})", remedy=_KUBECONFIG
+        ) from None
+    return Connection(client)
+
+
+def _reason(error: Exception) -> str:
+    reason = getattr(error, "reason", None) or error
+    text = str(reason).splitlines()[0] if str(reason) else type(reason).__name__
+    return text.rpartition(": ")[2][:200]

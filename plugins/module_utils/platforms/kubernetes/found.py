@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What there is of a column in its cluster, in a handful of requests that are sent all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ...contract.app import Column
+from ...contract.thread import DirectoryDestination
+from .cluster import Cluster, identity
+from .connection import MANAGER, PARALLEL
+from .kinds import Manifest
+from .objects import COLUMN
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+# Kind and name: everything lies in the column's namespace or in none.
+Id = tuple[str, str]
+Objects = Mapping[Id, Manifest]
+
+_IN_NAMESPACE = ("ServiceAccount", "ConfigMap", "Secret", "PersistentVolumeClaim", "NetworkPolicy", "CronJob")
+
+
+@dataclass(frozen=True)
+class Found:
+    """Everything in the column's namespace, the namespace itself, and the column's PersistentVolumes."""
+
+    objects: Objects
+
+    def ours(self, column: Column) -> dict[Id, Manifest]:
+        """Return what bears the label of this column."""
+        return {key: found for key, found in self.objects.items() if label(found, COLUMN) == column.app}
+
+
+def read(cluster: Cluster, column: Column) -> Found:
+    """Return what there is of the column."""
+
+    def objects(kind: str) -> list[Manifest]:
+        if kind == "Namespace":
+            namespace = cluster.get(kind, "", column.namespace)
+            return [namespace] if namespace else []
+        if kind == "PersistentVolume":
+            return cluster.list(kind, "", labels=f"{COLUMN}={column.app}")
+        return cluster.list(kind, column.namespace)
+
+    kinds = ["Namespace", *_IN_NAMESPACE, *(["PersistentVolume"] if _may_have_volumes(column) else [])]
+    found = [one for several in at_once(objects, kinds) for one in several]
+    return Found({id_of(one): one for one in found})
+
+
+def _may_have_volumes(column: Column) -> bool:
+    """They lie in no namespace, so that looking for them takes a right that a column without a NAS can do without."""
+    return any(isinstance(where, DirectoryDestination) for where in column.destinations.values())
+
+
+def at_once(call: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """Return what `call` returns for each item, in order; several calls run at a time."""
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        return list(pool.map(call, items))
+
+
+def id_of(manifest: Manifest) -> Id:
+    """Return the key of an object among its column's."""
+    kind, _namespace, name = identity(manifest)
+    return kind, name
+
+
+def label(manifest: Manifest, name: str) -> str | None:
+    """Return one label of an object, or None."""
+    return (manifest["metadata"].get("labels") or {}).get(name)
+
+
+def is_ours(manifest: Manifest) -> bool:
+    """Whether we have written fields of an object, also if somebody took our labels off."""
+    return any(entry.get("manager") == MANAGER for entry in manifest["metadata"].get("managedFields") or ())

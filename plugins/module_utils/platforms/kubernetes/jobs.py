@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Job that is made now, followed to its end, and told of in words."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...contract.app import Column
+from ...contract.errors import BackupError, TryAgain
+from ..base import ThreadResult
+from ..said import said
+from .cluster import Cluster
+from .kinds import Manifest, shown_name
+from .pods import COMMAND
+from .trouble import Watched, ended_badly, stuck
+
+# Between two looks: short against starting a pod, long for the API server.
+_LOOK = 1.0
+# What a container wrote may arrive a moment after its end.
+_LOG_PATIENCE = 5.0
+_DAY = 86400
+
+
+@dataclass(frozen=True)
+class Order:
+    """A run of one thread: its Job's name begins with `base`, and it may take `seconds`."""
+
+    thread: str
+    base: str
+    spec: Mapping[str, Any]
+    seconds: float
+    owner: Manifest | None = None
+
+
+def run(cluster: Cluster, column: Column, order: Order) -> ThreadResult:
+    """Make a Job, follow it and return how the command ended. What of it would run on is removed."""
+    job = _job(column, order)
+    name = job["metadata"]["name"]
+    created = False
+    over = False
+    try:
+        job = cluster.create(job)
+        created = True
+        result = _followed(cluster, column, order, job)
+        # A Job of a CronJob stays in its history. Of the others only a failure is worth a look.
+        over = result.exit_code is not None and (order.owner is not None or result.failure is not None)
+        return result
+    except BackupError as error:
+        return said(order.thread, None, (), {}, error)
+    finally:
+        if created and not over:
+            _remove(cluster, column, name)
+
+
+def _remove(cluster: Cluster, column: Column, name: str) -> None:
+    try:
+        cluster.delete("Job", column.namespace, name)
+    except BackupError:
+        return  # it ends by itself, and goes away a day later
+
+
+def _job(column: Column, order: Order) -> Manifest:
+    # 52 characters, a hyphen and 10: no name is longer than 63.
+    name = f"{order.base[:52]}-{secrets.token_hex(5)}"
+    metadata: dict[str, Any] = {"name": name, "namespace": column.namespace}
+    metadata["labels"] = dict(order.spec["template"]["metadata"]["labels"])
+    # One attempt: whoever asked for the run hears of it and decides.
+    spec = {**order.spec, "backoffLimit": 0}
+    if order.owner is None:
+        spec["ttlSecondsAfterFinished"] = _DAY
+    else:
+        # As kubectl makes a Job from a CronJob: it counts in the history, and goes with it.
+        metadata["annotations"] = {"cronjob.kubernetes.io/instantiate": "manual"}
+        owner = order.owner["metadata"]
+        metadata["ownerReferences"] = [
+            {
+                "apiVersion": "batch/v1",
+                "kind": "CronJob",
+                "name": owner["name"],
+                "uid": owner["uid"],
+                "controller": True,
+            }
+        ]
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
+
+
+def _followed(cluster: Cluster, column: Column, order: Order, job: Manifest) -> ThreadResult:
+    name = job["metadata"]["name"]
+    watched = Watched(cluster, column.namespace, name)
+    end = time.monotonic() + order.seconds
+    while True:
+        watched.look()
+        code = watched.exit_code
+        if code is not None:
+            return _told(order, code, _log(cluster, watched), ended_badly(watched))
+        if watched.is_over:
+            return said(order.thread, None, _log(cluster, watched), {}, ended_badly(watched) or _vanished(column, name))
+        if (problem := stuck(watched)) is not None:
+            return said(order.thread, None, (), {}, problem)
+        if time.monotonic() > end:
+            return said(order.thread, None, (), {}, _endless(column, name, order.seconds))
+        time.sleep(_LOOK)
+
+
+def _told(order: Order, code: int, lines: Sequence[str], problem: BackupError | None) -> ThreadResult:
+    result = next((found for line in reversed(lines) if (found := _result(line))), {})
+    people = [line for line in lines if not _result(line)]
+    return said(order.thread, code, people, result, None if result else problem)
+
+
+def _result(line: str) -> dict[str, Any]:
+    """Return the command's JSON line as a mapping, or {} for any other: a log has both of its outputs in one."""
+    if not line.startswith('{"ok": '):
+        return {}
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _log(cluster: Cluster, watched: Watched) -> list[str]:
+    """Return the lines of the command, of both of its outputs."""
+    patience_ends = time.monotonic() + _LOG_PATIENCE
+    while True:
+        text = cluster.log(watched.namespace, watched.pod_name, COMMAND) if watched.pod_name else None
+        lines = [line for line in (text or "").splitlines() if line.strip()]
+        if any(map(_result, lines)) or not watched.ended_by_itself or time.monotonic() > patience_ends:
+            return lines
+        time.sleep(0.2)
+
+
+def _vanished(column: Column, job: str) -> BackupError:
+    where = shown_name("Job", column.namespace, job)
+    return TryAgain(f"{where} ended without a pod that says why", remedy="run it again")
+
+
+def _endless(column: Column, job: str, seconds: float) -> BackupError:
+    where = shown_name("Job", column.namespace, job)
+    return TryAgain(f"{where} did not end within {seconds:.0f} s and was removed", remedy="see what it waited for")

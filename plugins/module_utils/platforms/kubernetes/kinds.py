@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kinds of objects that a column is made of and that its runs leave, and where the API has them.
+
+Asking a cluster what it knows takes seconds. These paths have been the same since Kubernetes 1.21.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Where the API has the objects of one kind."""
+
+    name: str
+    version: str
+    plural: str
+    namespaced: bool = True
+
+    def path(self, namespace: str, name: str = "") -> str:
+        """Return the path of an object, or without `name` of all of them; without `namespace` of those in all of
+        them."""
+        root = f"/api/{self.version}" if "/" not in self.version else f"/apis/{self.version}"
+        parts = (["namespaces", namespace] if self.namespaced and namespace else []) + [
+            self.plural,
+            *([name] if name else []),
+        ]
+        return "/".join([root, *(urllib.parse.quote(part, safe="") for part in parts)])
+
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("Namespace", "v1", "namespaces", namespaced=False),
+        Kind("PersistentVolume", "v1", "persistentvolumes", namespaced=False),
+        Kind("PersistentVolumeClaim", "v1", "persistentvolumeclaims"),
+        Kind("ServiceAccount", "v1", "serviceaccounts"),
+        Kind("ConfigMap", "v1", "configmaps"),
+        Kind("Secret", "v1", "secrets"),
+        Kind("Pod", "v1", "pods"),
+        Kind("Event", "v1", "events"),
+        Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies"),
+        Kind("CronJob", "batch/v1", "cronjobs"),
+        Kind("Job", "batch/v1", "jobs"),
+    )
+}
+
+
+def shown_name(kind: str, namespace: str, name: str) -> str:
+    """Return how messages name an object: "Secret backup-forgejo/forgejo-b2"."""
+    return f"{kind} {namespace}/{name}" if KINDS[kind].namespaced else f"{kind} {name}"

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Onboarding of directory destinations: a Job mounts the folder and says which marker id threads have to find there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ...contract.app import Column
+from ...contract.cluster import object_name
+from ...contract.errors import BackupError, about
+from ...contract.thread import DirectoryDestination
+from .apply import applied
+from .cluster import Cluster
+from .found import Found, at_once, id_of
+from .jobs import Order, run
+from .objects import BACKUP, job_spec, namespace, thread_objects
+from .plan import UNBORN, recorded_marker
+from .pods import onboarding_pod
+
+# Mounting a NAS that has to wake up, on a node that has to fetch the image first.
+_PATIENCE = 600
+
+
+@dataclass
+class Markers:
+    """The ids of directory destinations that are known, threads whose destination could not be onboarded, what a user
+    should know."""
+
+    ids: dict[str, str] = field(default_factory=dict)
+    failures: list[BackupError] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def onboarded(cluster: Cluster, column: Column, found: Found, *, check_mode: bool) -> Markers:
+    """Return the marker ids of the column's directory destinations. New ones are onboarded, but not in check mode."""
+    markers = Markers()
+    new: list[str] = []
+    for name, where in column.destinations.items():
+        if isinstance(where, DirectoryDestination):
+            recorded = recorded_marker(column, found, name)
+            if recorded:
+                markers.ids[name] = recorded
+            elif check_mode:
+                markers.ids[name] = UNBORN
+            else:
+                new.append(name)
+    if new:
+        _onboard(cluster, column, found, new, markers)
+    return markers
+
+
+def _onboard(cluster: Cluster, column: Column, found: Found, new: Sequence[str], markers: Markers) -> None:
+    force = column.variables.app_force_conflicts
+
+    def ask(name: str) -> str | BackupError:
+        (thread,) = (each for each in column.threads("", dict.fromkeys(column.destinations, "")) if each.name == name)
+        try:
+            with about(f"{column.app}/{name}", "onboarding its destination"):
+                for one in thread_objects(column, thread):
+                    if one["kind"] != "CronJob":
+                        applied(cluster, found.objects.get(id_of(one)), one, dry_run=False, force=force)
+                spec = job_spec(column, name, BACKUP, onboarding_pod(column, name))
+                order = Order(f"{column.app}/{name}", object_name(column.app, name), spec, _PATIENCE)
+                ended = run(cluster, column, order)
+                if ended.failure:
+                    raise ended.failure
+                return str(ended.result["marker"])
+        except BackupError as error:
+            return error
+
+    applied(cluster, found.objects.get(("Namespace", column.namespace)), namespace(column), dry_run=False, force=force)
+    for name, answer in zip(new, at_once(ask, new), strict=True):
+        if isinstance(answer, BackupError):
+            markers.failures.append(answer)
+        else:
+            markers.ids[name] = answer

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Platform `kubernetes`: a cluster, where CronJobs start the command `fanout` for each thread."""
+
+from __future__ import annotations
+
+from .acts import backup, columns, drill, info, probe, restore
+from .keys import key_store, key_stores
+from .roll_out import absent, present
+
+__all__ = [
+    "absent",
+    "backup",
+    "columns",
+    "drill",
+    "info",
+    "key_store",
+    "key_stores",
+    "present",
+    "probe",
+    "restore",
+]

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pods in which the command `fanout` runs, and beside a drill the app's own PostgreSQL. All pass the level
+"restricted" of Pod Security."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+from typing import Any
+
+from ...contract.app import SCRATCH_SERVER, Column
+from ...contract.cluster import DRILL_IDENTITY, KEY, object_name
+from ...contract.thread import IDENTITY_FILE, KEY_FILE, DirectoryDestination, Source
+from ...sources.postgresql import sidecar
+
+RUN_AS = 10001
+COMMAND = "fanout"
+SERVER = "server"
+# The same layout as a column's folder on platform `host`, so that thread.json names its files alike.
+FOLDER = "/etc/fanout"
+LIVE_FILE = "live.json"
+LIVE = "fanout.backup/live"
+# The images know no account of our number, and initdb refuses to run without a name.
+PASSWD = f"""\
+root:x:0:0:root:/root:/sbin/nologin
+postgres:x:{RUN_AS}:{RUN_AS}:scratch server:/tmp:/bin/sh
+"""
+
+_MEMORY = "512Mi"
+_DRILL_MEMORY = "1Gi"
+# What building an index of a large table may take; more would be the app's.
+_SERVER_MEMORY = "2Gi"
+_DATA = "/var/lib/fanout"
+
+Volume = dict[str, Any]
+Pod = dict[str, Any]
+
+
+def backup_pod(column: Column, destination: str, command: Sequence[str]) -> Pod:
+    """Return the pod of a run that holds the source's login: a backup, a probe, a look."""
+    return _pod(column, destination, command, [*_thread_files(column, destination), *_login_files(column, destination)])
+
+
+def onboarding_pod(column: Column, destination: str) -> Pod:
+    """Return the pod that looks for the marker of a directory destination, or makes it. It needs no key and no
+    login."""
+    return _pod(column, destination, ("onboard",), [_thread_file(column, destination)])
+
+
+def restore_pod(column: Column, destination: str, command: Sequence[str], login: str | None) -> Pod:
+    """Return the pod of a restore: with identity and login, and the Secret `login` of who may make databases."""
+    files = [*_thread_files(column, destination), _identity_file(), *_login_files(column, destination)]
+    if login is not None:
+        files.append(_from_secret(login, {"login.json": "restore-login.json"}))
+    return _pod(column, destination, command, files)
+
+
+def drill_pod(column: Column, destination: str, options: Sequence[str] = (), *, live: bool = False) -> Pod:
+    """Return the pod of a drill: no login of the source, and beside it the app's own PostgreSQL as a scratch server.
+
+    With `live` it reads the live database's answers from the pod's annotation LIVE."""
+    files = [*_thread_files(column, destination), _identity_file()]
+    if live:
+        field = {"fieldPath": f"metadata.annotations['{LIVE}']"}
+        files.append({"downwardAPI": {"items": [{"path": LIVE_FILE, "fieldRef": field}]}})
+        options = ("--live", f"{FOLDER}/{LIVE_FILE}", *options)
+    pod = _pod(column, destination, ("drill", *options), files)
+    pod["containers"][0]["resources"] = _resources(_DRILL_MEMORY)
+    pod["containers"][0]["volumeMounts"].append({"name": "sockets", "mountPath": SCRATCH_SERVER})
+    pod["initContainers"] = [_server(column)]
+    passwd = {"name": object_name(column.app, destination), "items": [{"key": "passwd", "path": "passwd"}]}
+    pod["volumes"] += [
+        {"name": "passwd", "configMap": passwd},
+        {"name": "sockets", "emptyDir": {"sizeLimit": "16Mi"}},
+        {"name": "data", "emptyDir": {"sizeLimit": column.variables.app_scratch_size}},
+        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "256Mi"}},
+    ]
+    return pod
+
+
+def _server(column: Column) -> dict[str, Any]:
+    """The scratch server: a native sidecar, which starts before the drill and is stopped after it. Its image's entry
+    point would make users, listen on the network and want to be root."""
+    return {
+        "name": SERVER,
+        "image": column.variables.app_drill_image,
+        "imagePullPolicy": "IfNotPresent",
+        "restartPolicy": "Always",
+        "command": ["sh", "-c", sidecar.script(SCRATCH_SERVER, f"{_DATA}/server")],
+        "securityContext": _locked_down(),
+        "resources": _resources(_SERVER_MEMORY),
+        "volumeMounts": [
+            {"name": "sockets", "mountPath": SCRATCH_SERVER},
+            {"name": "data", "mountPath": _DATA},
+            {"name": "shm", "mountPath": "/dev/shm"},
+            {"name": "tmp", "mountPath": "/tmp"},
+            {"name": "passwd", "mountPath": "/etc/passwd", "subPath": "passwd", "readOnly": True},
+        ],
+    }
+
+
+def _pod(column: Column, destination: str, command: Sequence[str], files: list[Volume]) -> Pod:
+    where = column.destinations[destination]
+    scratch = column.variables.app_scratch_directory
+    mounts = [
+        {"name": "column", "mountPath": FOLDER, "readOnly": True},
+        {"name": "scratch", "mountPath": scratch},
+        {"name": "tmp", "mountPath": "/tmp"},
+    ]
+    volumes: list[Volume] = [
+        {"name": "column", "projected": {"defaultMode": 0o440, "sources": files}},
+        {"name": "scratch", "emptyDir": {"sizeLimit": column.variables.app_scratch_size}},
+        {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+    ]
+    if posixpath.normpath(scratch) == "/tmp":
+        del mounts[2], volumes[2]
+    if isinstance(where, DirectoryDestination):
+        claim = where.claim or object_name(column.app, destination)
+        mounts.append({"name": "copies", "mountPath": where.path})
+        volumes.append({"name": "copies", "persistentVolumeClaim": {"claimName": claim}})
+    container = {
+        "name": COMMAND,
+        "image": column.variables.app_image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": [COMMAND, command[0], "--thread", f"{FOLDER}/{destination}/thread.json", *command[1:]],
+        "env": [{"name": "HOME", "value": "/tmp"}],
+        "securityContext": _locked_down(),
+        "resources": _resources(_MEMORY),
+        "volumeMounts": mounts,
+    }
+    return {
+        "restartPolicy": "Never",
+        "serviceAccountName": object_name(column.app, destination),
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 60,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": RUN_AS,
+            "runAsGroup": RUN_AS,
+            "fsGroup": RUN_AS,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container],
+        "volumes": volumes,
+    }
+
+
+def _locked_down() -> dict[str, Any]:
+    return {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+
+
+def _resources(memory: str) -> dict[str, Any]:
+    """No limit of CPU, because a throttled run misses its window; every emptyDir has a limit of its own."""
+    return {
+        "requests": {"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "1Gi"},
+        "limits": {"memory": memory},
+    }
+
+
+def _thread_file(column: Column, destination: str) -> Volume:
+    items = [{"key": "thread.json", "path": f"{destination}/thread.json"}]
+    return {"configMap": {"name": object_name(column.app, destination), "items": items}}
+
+
+def _thread_files(column: Column, destination: str) -> list[Volume]:
+    files = [_thread_file(column, destination)]
+    if not isinstance(column.destinations[destination], DirectoryDestination):
+        # Optional: without its key the command says what is missing, where the pod would just not start.
+        key = _from_secret(object_name(column.app, destination, KEY), {KEY_FILE: f"{destination}/{KEY_FILE}"})
+        key["secret"]["optional"] = True
+        files.append(key)
+    return files
+
+
+def _login_files(column: Column, destination: str) -> list[Volume]:
+    names = {file: file for source in column.sources if (file := password_file(source))}
+    return [_from_secret(object_name(column.app, destination), names)] if names else []
+
+
+def password_file(source: Source) -> str | None:
+    """Return the name of the file with a source's password, which its Secret knows it by, too."""
+    return posixpath.basename(source.password_file) if source.password_file else None
+
+
+def _identity_file() -> Volume:
+    return _from_secret(DRILL_IDENTITY, {IDENTITY_FILE: IDENTITY_FILE})
+
+
+def _from_secret(name: str, paths: dict[str, str]) -> Volume:
+    return {"secret": {"name": name, "items": [{"key": key, "path": path} for key, path in paths.items()]}}

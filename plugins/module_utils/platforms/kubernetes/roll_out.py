@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rolling a column out in its cluster, and taking it away again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from ...contract.app import Column
+from ...contract.cluster import DRILL_IDENTITY, object_name
+from ...contract.errors import BackupError, TryAgain, about
+from ...encryption import recipient
+from ..base import Change, joined
+from .apply import applied, shown
+from .cluster import Cluster, connect
+from .found import Found, Id, at_once, id_of, label, read
+from .ingress import blocked
+from .kinds import Manifest, shown_name
+from .login import login
+from .objects import DESTINATION
+from .onboarding import onboarded
+from .plan import Plan, plan
+
+# What keeps an object from being gone is a pod that still uses it.
+_TO_GO = 60.0
+
+
+def present(column: Column, check_mode: bool) -> Change:
+    """See Platform.present."""
+    with about(column.app, "rolling out"):
+        for text in column.variables.app_recovery_recipients:
+            recipient(text)
+        cluster = connect(column)
+        found = read(cluster, column)
+        password = login(cluster, column, found)
+        markers = onboarded(cluster, column, found, check_mode=check_mode)
+        planned = plan(column, found, password.text, markers.ids, check_mode=check_mode)
+        planned.failures += markers.failures
+        planned.warnings += [*password.warnings, *markers.warnings, *blocked(cluster, column)]
+        roll_out = _RollOut(cluster, column, found, planned, check_mode)
+        after = roll_out.apply()
+    before = found.ours(column)
+    warnings = tuple(planned.warnings)
+    return Change(shown(before, {}), shown(after, found.objects), warnings, joined(planned.failures))
+
+
+def absent(column: Column, check_mode: bool) -> Change:
+    """See Platform.absent."""
+    with about(column.app, "removing its column"):
+        cluster = connect(column)
+        found = read(cluster, column)
+        before = found.ours(column)
+        stays = {key: one for key, one in before.items() if _outlives(key)}
+        gone = before.keys() - stays.keys()
+        failures: list[BackupError] = []
+        if not check_mode:
+            _delete(cluster, column, gone, failures)
+    warnings: tuple[str, ...] = ()
+    if gone and ("Secret", DRILL_IDENTITY) in stays:
+        where = shown_name("Secret", column.namespace, DRILL_IDENTITY)
+        warnings = (f"{column.app}: {where} stays: it decrypts the backups, which stay too",)
+    return Change(shown(before, {}), shown(stays, before), warnings, joined(failures))
+
+
+def _outlives(key: Id) -> bool:
+    """The namespace holds what is not ours, too; the identity decrypts the backups that exist."""
+    return key[0] == "Namespace" or key == ("Secret", DRILL_IDENTITY)
+
+
+class _RollOut:
+    """One change of a column's objects."""
+
+    def __init__(self, cluster: Cluster, column: Column, found: Found, planned: Plan, check_mode: bool) -> None:
+        self._cluster = cluster
+        self._column = column
+        self._found = found
+        self._planned = planned
+        self._check_mode = check_mode
+        self._moved: set[Id] = set()
+
+    def apply(self) -> dict[Id, Manifest]:
+        """Make it so, and return the column's objects as they are then, or in check mode would be."""
+        after = dict(self._apply([(("", one)) for one in self._planned.objects[""]]))
+        after |= self._identity()
+        self._move_volumes()
+        wanted = [(name, one) for name, several in self._planned.objects.items() if name for one in several]
+        # Last come the CronJobs: a run that starts right away finds everything else.
+        after |= self._apply([(name, one) for name, one in wanted if one["kind"] != "CronJob"])
+        after |= self._apply([(name, one) for name, one in wanted if one["kind"] == "CronJob"])
+        return after | self._prune(after)
+
+    def _apply(self, wanted: list[tuple[str, Manifest]]) -> dict[Id, Manifest]:
+        def one(item: tuple[str, Manifest]) -> Manifest | BackupError | None:
+            destination, manifest = item
+            if destination in self._planned.kept:
+                return None
+            key = id_of(manifest)
+            live = None if key in self._moved else self._found.objects.get(key)
+            force = self._column.variables.app_force_conflicts
+            try:
+                subject = f"{self._column.app}/{destination}" if destination else self._column.app
+                with about(subject, "rolling out"):
+                    return applied(self._cluster, live, manifest, dry_run=self._check_mode, force=force)
+            except BackupError as error:
+                return error
+
+        done: dict[Id, Manifest] = {}
+        for (destination, manifest), result in zip(wanted, at_once(one, wanted), strict=True):
+            if isinstance(result, BackupError):
+                if not destination:
+                    raise result
+                self._planned.failures.append(result)
+                self._planned.kept.add(destination)
+            elif result is not None:
+                done[id_of(manifest)] = {**result, "kind": manifest["kind"]}
+        return done
+
+    def _identity(self) -> dict[Id, Manifest]:
+        """Create the identity, never replace one: of two roll-outs at once the second fails."""
+        if self._planned.identity is None:
+            return {}
+        if not self._check_mode:
+            self._cluster.create(self._planned.identity)
+        return {id_of(self._planned.identity): self._planned.identity}
+
+    def _move_volumes(self) -> None:
+        """A PersistentVolume cannot change its source: it and its claim are made anew. What it holds stays where it
+        is."""
+        for (kind, name), wanted in self._planned.all().items():
+            live = self._found.objects.get((kind, name))
+            if kind != "PersistentVolume" or live is None or live["spec"].get("nfs") == wanted["spec"]["nfs"]:
+                continue
+            destination = label(wanted, DESTINATION) or ""
+            claim = ("PersistentVolumeClaim", object_name(self._column.app, destination))
+            self._moved |= {(kind, name), claim}
+            self._planned.warnings.append(
+                f"{self._column.app}/{destination}: its folder is now another one. Copies in the old one stay there"
+            )
+            if not self._check_mode:
+                with self._planned.gathered(self._column, destination):
+                    self._remove(claim)
+                    self._remove((kind, name))
+
+    def _remove(self, key: Id) -> None:
+        """Delete an object and wait until it is gone."""
+        kind, name = key
+        namespace = self._column.namespace
+        self._cluster.delete(kind, namespace, name)
+        patience_ends = time.monotonic() + _TO_GO
+        while self._cluster.get(kind, namespace, name) is not None:
+            if time.monotonic() > patience_ends:
+                raise TryAgain(
+                    f"{shown_name(kind, namespace, name)} does not go away: a pod uses it",
+                    remedy="wait until the thread's run is over, then roll out again",
+                )
+            time.sleep(0.2)
+
+    def _prune(self, after: dict[Id, Manifest]) -> dict[Id, Manifest]:
+        """Delete what no thread wants any more, and return what stays all the same: objects of threads that stay as
+        they are."""
+        stays: dict[Id, Manifest] = {}
+        gone: list[Id] = []
+        for key, one in self._found.ours(self._column).items():
+            if key in after:
+                continue
+            if _outlives(key) or label(one, DESTINATION) in self._planned.kept:
+                stays[key] = one
+            else:
+                gone.append(key)
+        if not self._check_mode:
+            _delete(self._cluster, self._column, gone, self._planned.failures)
+        return stays
+
+
+def _delete(cluster: Cluster, column: Column, gone: Iterable[Id], failures: list[BackupError]) -> None:
+    """Delete CronJobs first: they would start runs that find nothing."""
+
+    def one(key: Id) -> BackupError | None:
+        try:
+            with about(column.app, "removing what nothing needs any more"):
+                cluster.delete(key[0], column.namespace, key[1])
+        except BackupError as error:
+            return error
+        return None
+
+    ordered = sorted(gone)
+    jobs = [key for key in ordered if key[0] == "CronJob"]
+    for keys in (jobs, [key for key in ordered if key not in jobs]):
+        failures.extend(error for error in at_once(one, keys) if error)
