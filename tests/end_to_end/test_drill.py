@@ -11,7 +11,7 @@ import pytest
 
 from fanout.backup import backup
 from fanout.contract.errors import Exit
-from fanout.contract.thread import Thread
+from fanout.contract.thread import Query, Thread
 from fanout.contract.verdict import drill_line
 from fanout.drill import DrillResult, drill
 from fanout.sources.postgresql import restore
@@ -78,6 +78,19 @@ def test_an_undamaged_copy_of_every_kind_of_object_passes_without_a_finding(any_
     assert [str(comparison) for comparison in result.comparisons] == ["users: restored 4, in the dump 4, live 5"]
     assert "digests match" in drill_line(result.verdict, ())
     assert list((Path(thread.scratch_directory)).iterdir()) == [], "scratch is empty again"
+
+
+def test_a_query_finds_the_tables_that_it_found_at_the_source_whatever_the_scratch_login_s_search_path(
+    lab: Everything,
+) -> None:
+    """The owner's own search_path names shop, the superuser's of the scratch server does not."""
+    thread = lab.thread(queries=(Query("orders", "SELECT count(*) FROM orders"),))
+    backup(thread)
+
+    result = drill(thread)
+
+    assert [str(comparison) for comparison in result.comparisons] == ["orders: restored 5000, in the dump 5000"]
+    assert result.verdict.result == "pass"
 
 
 DAMAGES = {

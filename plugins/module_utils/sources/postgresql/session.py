@@ -120,6 +120,7 @@ class Session:
             owner=owner,
             roles=tuple(role["rolname"] for role in catalog.roles(connection)),
             answers=catalog.answers(connection, queries),
+            search_path=catalog.search_path(connection),
         )
 
     def _taken(
