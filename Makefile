@@ -7,7 +7,7 @@ COLLECTION := .collections/ansible_collections/fanout/backup
 # make refuses to run two steps at once: the tests share the machine's cores and its ports.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types sanity test-unit test-end-to-end build sandbox-up sandbox-down bench clean
+.PHONY: help setup demo test lint types sanity test-unit test-end-to-end build sandbox-up sandbox-down mutants bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test-unit: .venv/installed-dev $(COLLECTION) ## tests/unit
 
 test-end-to-end: .venv/installed-dev $(COLLECTION) ## tests/end_to_end, against a real PostgreSQL and the sandbox
 	$(BIN)/python -m pytest tests/end_to_end -n 2 --dist loadfile
+
+mutants: .venv/installed-dev $(COLLECTION) ## make deliberate mistakes and demand that the tests notice each; 5 minutes
+	$(BIN)/python -m tests.mutants
 
 bench: .venv/installed-dev $(COLLECTION) ## tests/benchmarks
 	$(BIN)/python -m tests.benchmarks

@@ -68,7 +68,7 @@ CONFINING = (
         file=f"{LIBRARY}/platforms/host/command.py",
         original='_ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "TZ")',
         mutated='_ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "TZ", "B2_APPLICATION_KEY")',
-        tests=(f"{UNIT}/platforms/host/test_command.py",),
+        tests=(f"{UNIT}/platforms/host/test_command.py::test_the_command_gets_no_key_of_an_account",),
         harm="every app's job could read the key of the whole account",
     ),
     Mutant(
@@ -76,7 +76,7 @@ CONFINING = (
         file=f"{LIBRARY}/platforms/host/command.py",
         original="    if exit_code == 0 and result:\n",
         mutated="    if exit_code == 0:\n",
-        tests=(f"{UNIT}/platforms/host/test_command.py",),
+        tests=(f"{UNIT}/platforms/host/test_command.py::test_a_command_without_a_result_never_counts_as_success",),
         harm="a wrapper that does nothing and exits 0 is a backup",
     ),
     Mutant(
@@ -92,7 +92,7 @@ CONFINING = (
         file=f"{LIBRARY}/scratch.py",
         original="fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)",
         mutated="os.fstat(lock)",
-        tests=(f"{UNIT}/test_scratch.py",),
+        tests=(f"{UNIT}/test_scratch.py::test_the_folder_of_a_run_that_is_alive_is_never_touched_however_old_it_is",),
         harm="one thread's run takes away another's dump while it is uploaded",
     ),
     Mutant(

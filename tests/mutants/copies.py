@@ -22,7 +22,9 @@ from .mutant import Fate, Mutant
 _LONGEST_TEST = 120
 _LONGEST_RUN = 900
 # A mistake that could not be made in earnest, because it does not even run.
-_NO_MISTAKE = re.compile(r"\w*(NameError|UnboundLocalError|SyntaxError|IndentationError|ImportError|NotFoundError)\b")
+_NO_MISTAKE = re.compile(
+    r"(NameError|UnboundLocalError|SyntaxError|IndentationError|ImportError|ModuleNotFoundError)\b"
+)
 _IMPORTED = "import fanout.backup, fanout.runner.main as runner; print(fanout.backup.__file__, runner.__file__)"
 
 

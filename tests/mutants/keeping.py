@@ -80,7 +80,7 @@ KEEPING = (
         file=f"{LIBRARY}/destinations/marker.py",
         original="    if found != wanted:\n",
         mutated="    if not found:\n",
-        tests=(f"{UNIT}/destinations/test_directory.py",),
+        tests=(f"{UNIT}/destinations/test_directory.py::test_another_disk_is_told_apart_by_both_ids",),
         harm="backups go to whatever is mounted there",
     ),
     Mutant(
@@ -88,7 +88,7 @@ KEEPING = (
         file=f"{LIBRARY}/destinations/directory.py",
         original='_compare(sync_and_reread(partial, self._patience.check), sha256, f"what the disk kept of {key}")',
         mutated="sync_and_reread(partial, self._patience.check)",
-        tests=(f"{UNIT}/destinations/test_directory.py",),
+        tests=(f"{UNIT}/destinations/test_directory.py::test_what_the_disk_gives_back_differently_is_not_published",),
         harm="a dying disk takes every backup and gives none back",
     ),
     Mutant(
@@ -96,7 +96,7 @@ KEEPING = (
         file=f"{LIBRARY}/destinations/s3_upload.py",
         original='    _compare(found["ETag"], sent.etag, key)\n',
         mutated="",
-        tests=(f"{UNIT}/destinations/test_s3_upload.py",),
+        tests=(f"{UNIT}/destinations/test_s3_upload.py::test_a_copy_with_another_etag_is_refused",),
         harm="an upload that arrived damaged counts as a backup",
     ),
     Mutant(
@@ -104,7 +104,7 @@ KEEPING = (
         file=f"{LIBRARY}/destinations/s3_probe.py",
         original='(answer.status, answer.code) == (403, "AccessDenied") and self.message in (None, answer.message)',
         mutated="answer.status == 403",
-        tests=(f"{UNIT}/destinations/test_s3_probe.py",),
+        tests=(f"{UNIT}/destinations/test_s3_probe.py::test_a_refusal_in_other_words_proves_nothing",),
         harm="a probe of a key with a wrong signature proves that it is confined",
     ),
     Mutant(
@@ -112,7 +112,7 @@ KEEPING = (
         file=f"{LIBRARY}/destinations/base.py",
         original='if any(part.startswith(".") or not part for part in key.split("/"))',
         mutated='if not key or any(part == "." for part in key.split("/"))',
-        tests=(f"{UNIT}/destinations/test_base.py",),
+        tests=(f"{UNIT}/destinations/test_base.py::test_a_key_that_leads_elsewhere_is_refused",),
         harm="a forged manifest writes anywhere on the machine that drills",
     ),
 )

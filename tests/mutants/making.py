@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from .mutant import END, LIBRARY, POSTGRESQL, UNIT, Mutant
 
+_NEVER_PUBLISHED = f"{END}/test_backup.py::test_a_dump_that_is_not_whole_is_never_published"
+
 MAKING = (
     Mutant(
         name="a pooler is taken for the server",
@@ -45,7 +47,7 @@ MAKING = (
         file=f"{POSTGRESQL}/session.py",
         original="difference = _difference(carried, contents)",
         mutated='difference = ""',
-        tests=(f"{END}/test_backup.py::test_a_dump_that_is_not_whole_is_never_published",),
+        tests=(f"{_NEVER_PUBLISHED}[it leaves out the rows of a table]",),
         harm="a dump that left out a table's rows is published as whole",
     ),
     Mutant(
@@ -61,7 +63,7 @@ MAKING = (
         file=f"{POSTGRESQL}/dump.py",
         original="        if code != 0:\n",
         mutated="        if code is None:\n",
-        tests=(f"{END}/test_backup.py::test_a_dump_that_is_not_whole_is_never_published",),
+        tests=(f"{_NEVER_PUBLISHED}[it fails after its last byte]",),
         harm="a dump that pg_dump itself calls failed is published",
     ),
     Mutant(
@@ -69,7 +71,9 @@ MAKING = (
         file=f"{POSTGRESQL}/archive.py",
         original="        if awaited:\n",
         mutated="        if not self._toc and awaited:\n",
-        tests=(f"{UNIT}/sources/postgresql/test_archive.py",),
+        tests=(
+            f"{UNIT}/sources/postgresql/test_archive.py::test_an_archive_without_its_last_block_names_what_is_missing",
+        ),
         harm="an archive that was cut between two tables counts as whole",
     ),
     Mutant(
@@ -134,7 +138,9 @@ MAKING = (
         file=f"{LIBRARY}/backup.py",
         original="if newest.time > started + _FUTURE:",
         mutated="if newest.time > started + 9999 * _FUTURE:",
-        tests=(f"{END}/test_consistency.py",),
+        tests=(
+            f"{END}/test_consistency.py::test_a_clock_that_lies_behind_the_newest_backup_is_refused_before_anything_is_dumped",
+        ),
         harm="all backups of a machine with a wrong clock get the time of one long ago plus seconds",
     ),
 )
