@@ -70,11 +70,11 @@ def _backup(thread: Thread, accept_shrink: bool, phases: Phases) -> BackupResult
             sessions = [stack.enter_context(kind_of(source).session(source, thread.id)) for source in thread.sources]
             present = destination.list()
             name = _name(started, present)
+            previous = _newest_good(destination, thread, present)
         folder = stack.enter_context(scratch_folder(thread.scratch_directory, f"{thread.app}.{thread.name}"))
         taken = [session.take(folder, thread.recipients.all(), thread.queries, phases) for session in sessions]
         files = {file: record for each in taken for file, record in each.files.items()}
         files[EVIDENCE] = _write_evidence(thread, name, taken, folder)
-        previous = _newest_good(destination, thread, present)
         manifest = Manifest(
             format=manifest_record.FORMAT,
             app=thread.app,
