@@ -33,7 +33,8 @@ from .encryption import encrypt_text
 from .progress import Phases, Report, silent
 from .retirement import Retired, retire_old
 from .scratch import scratch_folder
-from .sources.kinds import Taken, kind_of
+from .sources.base import Taken
+from .sources.kinds import kind_of
 
 _FUTURE = timedelta(minutes=5)  # how far ahead an artifact's time may be before a clock must be wrong
 _NEWEST = 10  # manifests that are read to find the newest good one

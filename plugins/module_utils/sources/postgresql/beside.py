@@ -18,7 +18,7 @@ from ...contract.evidence import PostgresqlEvidence, QueryAnswer
 from ...contract.thread import PostgresqlSource
 from ...contract.verdict import Finding
 from ...progress import Phases
-from ..kinds import Decrypted, NewDatabase, Restored, RestoredBeside
+from ..base import Decrypted, NewDatabase, Restored, RestoredBeside
 from . import catalog, client, compare, properties, restore, switch
 from .archive_toc import TocEntry
 from .ask import ask

@@ -6,10 +6,10 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from ...contract.probe import ProbeStep
 from ...contract.thread import PostgresqlSource
-from ...destinations.base import ProbeStep
 from ...progress import Phases
-from ..kinds import Decrypted, Restored
+from ..base import Decrypted, Restored
 from . import catalog, compare, restore
 from .ask import ask
 from .beside import check_beside, restore_beside
