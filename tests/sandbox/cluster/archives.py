@@ -29,6 +29,7 @@ def write(archive: Path, reference: str, layer: Path, config: Mapping[str, Any])
         "os": "linux",
         "config": dict(config),
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+        "history": [{"created_by": "fanout.backup tests"}],  # buildah wants an entry for each layer
     }
     manifest = [{"Config": "config.json", "RepoTags": [reference], "Layers": ["layer.tar"]}]
     with tarfile.open(archive, "w") as tar:

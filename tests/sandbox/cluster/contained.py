@@ -38,5 +38,6 @@ def run(command: Sequence[str], *, folder: Path, environment: Mapping[str, str] 
         timeout=_PATIENCE,
     )
     if done.returncode:
-        last = (done.stdout.strip().splitlines() or ["no output"])[-1]
-        raise SandboxError(f"{command[0]} {command[1]} fails: {last}", remedy=f"run it in {folder}: {command}")
+        # buildah puts all of a step before what went wrong with it.
+        last = (done.stdout.strip().splitlines() or ["no output"])[-1][-400:]
+        raise SandboxError(f"{command[0]} fails: {last}", remedy=f"run it by hand in {folder}")

@@ -49,7 +49,9 @@ class Api:
 
     def is_ready(self) -> bool:
         """Whether the server says so itself: /readyz waits for all that it sets up when it starts."""
-        return self._ask(lambda: self._core.api_client.call_api("/readyz", "GET", _request_timeout=10)[1] == 200)
+        api = self._core.api_client
+        url = f"{api.configuration.host}/readyz"
+        return self._ask(lambda: bool(api.request("GET", url, _request_timeout=10)))
 
     def has_ready_node(self) -> bool:
         return self._ask(lambda: any(map(_is_ready, self._core.list_node(_request_timeout=10).items)))
