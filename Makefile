@@ -7,7 +7,7 @@ COLLECTION := .collections/ansible_collections/fanout/backup
 # make refuses to run two steps at once: the tests share the machine's cores and its ports.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types sanity test-unit test-end-to-end build sandbox-up sandbox-down bench clean
+.PHONY: help setup demo test lint types sanity test-unit test-end-to-end build sandbox-up sandbox-down cluster-up cluster-down test-cluster mutants bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ test-unit: .venv/installed-dev $(COLLECTION) ## tests/unit
 test-end-to-end: .venv/installed-dev $(COLLECTION) ## tests/end_to_end, against a real PostgreSQL and the sandbox
 	$(BIN)/python -m pytest tests/end_to_end -n 2 --dist loadfile
 
+mutants: .venv/installed-dev $(COLLECTION) ## make deliberate mistakes and demand that the tests notice each; 5 minutes
+	$(BIN)/python -m tests.mutants
+
+test-cluster: .venv/installed-dev $(COLLECTION) ## tests/cluster, on a real Kubernetes, which is built once
+	$(BIN)/python -m tests.sandbox.cluster test
+
 bench: .venv/installed-dev $(COLLECTION) ## tests/benchmarks
 	$(BIN)/python -m tests.benchmarks
 
@@ -47,6 +53,12 @@ sandbox-up: .venv/installed-sandbox $(COLLECTION) ## start the home lab in .sand
 
 sandbox-down: .venv/installed-sandbox ## stop the home lab and remove it
 	$(BIN)/python -m tests.sandbox down
+
+cluster-up: .venv/installed-dev ## start a real Kubernetes of one node, as root, and leave it running
+	$(BIN)/python -m tests.sandbox.cluster up
+
+cluster-down: .venv/installed-dev ## stop it and remove it
+	$(BIN)/python -m tests.sandbox.cluster down
 
 build: .venv/installed-dev ## the collection and the wheel, in dist/
 	rm -rf build dist

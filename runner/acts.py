@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command's acts: call the library, and put its answer into lines for people and a result for programs."""
+"""The command's acts: call the library, and put its answer into lines for people and a result for programs.
+
+Each act imports what only it needs: to load the whole library would cost a tenth of a small backup.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fanout import artifacts
-from fanout.backup import backup
 from fanout.contract.durations import spoken
 from fanout.contract.errors import BackupError, ConfigurationError, Exit, NoPermission, about
-from fanout.contract.login import read_login
 from fanout.contract.record import encode
 from fanout.contract.thread import DirectoryDestination, Thread
-from fanout.contract.verdict import drill_line
-from fanout.destinations.kinds import open_destination
-from fanout.destinations.marker import read_marker, write_marker
-from fanout.drill import drill
-from fanout.freshness import freshness
 from fanout.progress import Phases, Report
-from fanout.restore import RestoreOrder, RestoreResult, restore
-from fanout.sources.kinds import kind_of
-from fanout.unpack import fetch, pick
+
+if TYPE_CHECKING:
+    from fanout.restore import RestoreResult
 
 
 @dataclass(frozen=True)
@@ -39,6 +34,8 @@ class Outcome:
 
 
 def _backup(thread: Thread, options: argparse.Namespace, report: Report) -> Outcome:
+    from fanout.backup import backup
+
     done = backup(thread, accept_shrink=options.accept_shrink, report=report)
     manifest = done.manifest
     took = spoken(sum(manifest.seconds.values()))
@@ -64,6 +61,9 @@ def _backup(thread: Thread, options: argparse.Namespace, report: Report) -> Outc
 
 
 def _drill(thread: Thread, options: argparse.Namespace, report: Report) -> Outcome:
+    from fanout.contract.verdict import drill_line
+    from fanout.drill import drill
+
     live = _live_answers(options.live) if options.live else None
     done = drill(thread, at=options.at, live=live, report=report)
     lines = [f"{thread.id}  {comparison}" for comparison in done.comparisons]
@@ -99,6 +99,9 @@ def _live_answers(file: Path) -> dict[str, str]:
 
 
 def _restore(thread: Thread, options: argparse.Namespace, report: Report) -> Outcome:
+    from fanout.contract.login import read_login
+    from fanout.restore import RestoreOrder, restore
+
     login = read_login(options.login) if options.login else None
     done = restore(thread, RestoreOrder(options.to, options.at, tuple(options.table), login), report=report)
     lines = [f"{thread.id}  {comparison}" for comparison in done.comparisons]
@@ -130,6 +133,9 @@ def _restored(done: RestoreResult) -> str:
 
 
 def _probe(thread: Thread, options: argparse.Namespace, _report: Report) -> Outcome:
+    from fanout.destinations.kinds import open_destination
+    from fanout.sources.kinds import kind_of
+
     with about(thread.id, "probe"):
         destination = open_destination(thread, deadline=time.monotonic() + thread.limits.deadline)
         destination.check()
@@ -147,6 +153,8 @@ def _probe(thread: Thread, options: argparse.Namespace, _report: Report) -> Outc
 
 
 def _status(thread: Thread, options: argparse.Namespace, _report: Report) -> Outcome:
+    from fanout.freshness import freshness
+
     found = freshness(thread, drills_expected=thread.drilled)
     lines = [f"{thread.id}  {problem}" for problem in found.problems]
     age = "never" if found.age is None else f"{spoken(found.age)} ago"
@@ -160,6 +168,8 @@ def _status(thread: Thread, options: argparse.Namespace, _report: Report) -> Out
 
 def _ask(thread: Thread) -> dict[str, str]:
     """Return the live answers by query name. A source that does not answer makes them unknown, and nothing fails."""
+    from fanout.sources.kinds import kind_of
+
     live: dict[str, str] = {}
     for source in thread.sources:
         try:
@@ -171,6 +181,10 @@ def _ask(thread: Thread) -> dict[str, str]:
 
 
 def _fetch(thread: Thread, options: argparse.Namespace, report: Report) -> Outcome:
+    from fanout import artifacts
+    from fanout.destinations.kinds import open_destination
+    from fanout.unpack import fetch, pick
+
     phases = Phases(report)
     with about(thread.id):
         destination = open_destination(thread, deadline=time.monotonic() + thread.limits.deadline)
@@ -195,6 +209,8 @@ def _fetch(thread: Thread, options: argparse.Namespace, report: Report) -> Outco
 
 
 def _onboard(thread: Thread, _options: argparse.Namespace, _report: Report) -> Outcome:
+    from fanout.destinations.marker import read_marker, write_marker
+
     where = thread.destination
     with about(thread.id, "onboarding its destination"):
         if not isinstance(where, DirectoryDestination):

@@ -13,8 +13,8 @@ from fanout.contract.errors import BackupError, TryAgain, Unavailable
 from fanout.contract.thread import Thread
 from fanout.progress import Report
 
-# Seconds after the deadline in which a run may tidy up: half of what systemd waits before it kills.
-GRACE = 30.0
+# Seconds after the deadline in which a run may tidy up: less than systemd waits before it kills.
+GRACE = 45.0
 
 
 class _Watched:
@@ -47,8 +47,8 @@ def bounded(thread: Thread, report: Report, last_words: Callable[[BackupError], 
         return handler
 
     def give_up() -> None:
-        problem = f"it hangs in the operating system, {GRACE:.0f} s after its deadline of {deadline} s"
-        remedy = "check the disk or the mount that it works on"
+        problem = f"it is stuck, {GRACE:.0f} s after its deadline of {deadline} s"
+        remedy = "check the disk, the mount or the network that this phase works on"
         os._exit(last_words(Unavailable(problem, remedy=remedy, doing=watched.phase, subject=thread.id)))
 
     told, late = stop("it was told to stop"), stop(f"its deadline of {deadline} s passed")

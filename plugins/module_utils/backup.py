@@ -33,7 +33,8 @@ from .encryption import encrypt_text
 from .progress import Phases, Report, silent
 from .retirement import Retired, retire_old
 from .scratch import scratch_folder
-from .sources.kinds import Taken, kind_of
+from .sources.base import Taken
+from .sources.kinds import kind_of
 
 _FUTURE = timedelta(minutes=5)  # how far ahead an artifact's time may be before a clock must be wrong
 _NEWEST = 10  # manifests that are read to find the newest good one
@@ -70,11 +71,11 @@ def _backup(thread: Thread, accept_shrink: bool, phases: Phases) -> BackupResult
             sessions = [stack.enter_context(kind_of(source).session(source, thread.id)) for source in thread.sources]
             present = destination.list()
             name = _name(started, present)
+            previous = _newest_good(destination, thread, present)
         folder = stack.enter_context(scratch_folder(thread.scratch_directory, f"{thread.app}.{thread.name}"))
         taken = [session.take(folder, thread.recipients.all(), thread.queries, phases) for session in sessions]
         files = {file: record for each in taken for file, record in each.files.items()}
         files[EVIDENCE] = _write_evidence(thread, name, taken, folder)
-        previous = _newest_good(destination, thread, present)
         manifest = Manifest(
             format=manifest_record.FORMAT,
             app=thread.app,

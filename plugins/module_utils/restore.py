@@ -24,7 +24,8 @@ from .destinations.kinds import open_destination
 from .files import write_private
 from .progress import Phases, Report, silent
 from .scratch import scratch_folder
-from .sources.kinds import Decrypted, NewDatabase, kind_of
+from .sources.base import Decrypted, NewDatabase
+from .sources.kinds import kind_of
 from .unpack import pick, unpack
 
 

@@ -17,7 +17,7 @@ from .contract.thread import Thread
 from .destinations.base import Destination
 from .encryption import decrypt, decrypt_bytes
 from .progress import Phases
-from .sources.kinds import Decrypted
+from .sources.base import Decrypted
 from .streams import HashedFile, sha256_of
 
 _EVIDENCE_LIMIT = 64 << 20

@@ -15,6 +15,9 @@ description:
     other apps' prefixes and at one that only begins like its own. The login must not read other databases either.
   - Fails unless every step passed. Any answer but the expected refusal proves nothing and fails, too.
   - Never reports a change. The one object that it writes is hidden again.
+  - A key with a wider reach than its thread, which somebody put into C(key.json) by hand, still makes good backups, so
+    that no backup waits for a judgement of its key. This module condemns it, and the next call of
+    M(fanout.backup.b2_application_key) replaces it. The master key of an account is refused by Backblaze itself.
 options:
   neighbours:
     description:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -75,6 +76,22 @@ class Everything:
             "queries": (Query("users", 'SELECT count(*) FROM "user"'),),
         }
         return Thread(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+def with_program(thread: Thread, folder: Path, program: str, script: str) -> Thread:
+    """Return the thread with another program of PostgreSQL: `script`, in which $REAL is the real one."""
+    (source,) = thread.sources
+    folder.mkdir()
+    for existing in Path(source.binaries[0]).iterdir():
+        (folder / existing.name).symlink_to(existing)
+    (folder / program).unlink()
+    real = Path(source.binaries[0]) / program
+    # What it can do is asked before: its version, and whether it knows an option.
+    (folder / program).write_text(
+        f'#!/bin/bash\nREAL={real}\ncase "$*" in *--version*|*nonexistent*) exec $REAL "$@";; esac\n{script}\n'
+    )
+    (folder / program).chmod(0o755)
+    return dataclasses.replace(thread, sources=(dataclasses.replace(source, binaries=(str(folder),)),))
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ from fanout.encryption import decrypt_bytes, new_identity, recipient_of
 from fanout.freshness import freshness
 from fanout.sources.kinds import kind_of
 
-from .everything import Everything, everything
+from .everything import Everything, everything, with_program
 
 
 @pytest.fixture(scope="module")
@@ -60,21 +60,6 @@ def artifacts(thread: Thread) -> list[Path]:
 
 def nothing_is_published(thread: Thread) -> bool:
     return not list(nas(thread).glob("2*/*")) and not list(Path(thread.scratch_directory).iterdir())
-
-
-def with_programs(thread: Thread, folder: Path, script: str) -> Thread:
-    """Put a pg_dump in front of the real one: `script`, in which $REAL is the real one."""
-    (source,) = thread.sources
-    folder.mkdir()
-    for program in Path(source.binaries[0]).iterdir():
-        (folder / program.name).symlink_to(program)
-    (folder / "pg_dump").unlink()
-    real = Path(source.binaries[0]) / "pg_dump"
-    (folder / "pg_dump").write_text(
-        f'#!/bin/bash\nREAL={real}\ncase "$*" in *--version*|*nonexistent*) exec $REAL "$@";; esac\n{script}\n'
-    )
-    (folder / "pg_dump").chmod(0o755)
-    return dataclasses.replace(thread, sources=(dataclasses.replace(source, binaries=(str(folder),)),))
 
 
 def test_a_backup_leaves_encrypted_files_and_a_manifest_that_names_no_table(thread: Thread, lab: Everything) -> None:
@@ -155,7 +140,7 @@ def test_a_dump_that_is_not_whole_is_never_published(
     thread: Thread, tmp_path: Path, script: str, error: type[BackupError]
 ) -> None:
     with pytest.raises(error) as caught:
-        backup(with_programs(thread, tmp_path / "programs", script))
+        backup(with_program(thread, tmp_path / "programs", "pg_dump", script))
     assert str(caught.value).startswith("everything/nas: ")
     assert nothing_is_published(thread)
     backup(thread)
@@ -191,7 +176,7 @@ def test_the_manifest_comes_last(thread: Thread, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(backup_module, "open_destination", watched)
     backup(thread)
-    assert [name for name in order if name][-2:] == ["evidence.json.age", "manifest.json"]
+    assert order == ["database.dump.age", "database.globals.sql.age", "evidence.json.age", "manifest.json"]
 
 
 def test_a_run_that_shrank_is_kept_and_marked_until_it_is_accepted(thread: Thread, lab: Everything) -> None:

@@ -25,10 +25,7 @@ from tests.sandbox.state import Sandbox
 from tests.unit.plugins.modules.calling import call
 
 from .playing import Run, last_word, player, said
-from .pooler import PROGRAM
 from .troubled_estate import BUCKET, RULED, SECRETS, Estate, estate
-
-needs_pgbouncer = pytest.mark.skipif(PROGRAM is None, reason="pgbouncer is not installed")
 
 
 @dataclasses.dataclass
@@ -36,6 +33,7 @@ class Story:
     """The estate with the key of another account, and everything that was printed on the way."""
 
     estate: Estate
+    apps: dict[str, dict[str, Any]]
     foreign: StoredKey
     wide: StoredKey
     roll_out: Run
@@ -73,7 +71,7 @@ def story(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         other = Account(elsewhere["api_url"], elsewhere["application_key_id"], elsewhere["application_key"])
         foreign = other.create_key(["listFiles", "readFiles", "writeFiles"])
         wide = account.create_key(["listFiles", "readFiles", "writeFiles", "deleteFiles"])
-        told = Story(made, _with(ours, foreign), _with(ours, wide), roll_out, roll_out.stdout + roll_out.stderr)
+        told = Story(made, apps, _with(ours, foreign), _with(ours, wide), roll_out, roll_out.stdout + roll_out.stderr)
         _tamper(told)
         yield told
 
@@ -187,8 +185,8 @@ def test_every_other_app_is_rolled_out_and_every_failed_one_is_named(story: Stor
         ("unreadable-table", Exit.NO_PERMISSION, "troubled may not read the table public.secret_notes", "grant SELECT"),
         ("unreadable-object", Exit.NO_PERMISSION, "troubled may not read the large object 4242", "grant it SELECT"),
         ("hidden-rows", Exit.NO_PERMISSION, "row security hides rows of public.hidden_rows", "BYPASSRLS"),
-        pytest.param("pooled", Exit.CONFIGURATION, "is a connection pooler", "itself", marks=needs_pgbouncer),
-        pytest.param("pooled-leniently", Exit.CONFIGURATION, "is a connection pooler", "itself", marks=needs_pgbouncer),
+        ("pooled", Exit.CONFIGURATION, "is a connection pooler", "to the database server itself"),
+        ("pooled-leniently", Exit.CONFIGURATION, "is a connection pooler", "to the database server itself"),
         ("no-client", Exit.CONFIGURATION, "no pg_dump of PostgreSQL 16 was found", "install postgresql-client-16"),
         ("newer", Exit.CONFIGURATION, "has format 2, and this version reads up to 1", "update the fanout command"),
     ],
@@ -196,6 +194,9 @@ def test_every_other_app_is_rolled_out_and_every_failed_one_is_named(story: Stor
 def test_a_backup_that_cannot_work_says_why_in_one_line_and_publishes_nothing(
     story: Story, app: str, code: Exit, part: str, remedy: str
 ) -> None:
+    if app not in story.apps:
+        pytest.skip("this machine has no pgbouncer, or it has the client that has to be missing")
+
     run = story.fanout("backup", app)
 
     (line,) = run.stderr.splitlines()

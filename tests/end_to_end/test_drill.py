@@ -11,10 +11,10 @@ import pytest
 
 from fanout.backup import backup
 from fanout.contract.errors import Exit
-from fanout.contract.thread import Thread
+from fanout.contract.thread import Query, Thread
 from fanout.contract.verdict import drill_line
 from fanout.drill import DrillResult, drill
-from fanout.sources.postgresql import restore
+from fanout.sources.postgresql import read_back, restore
 from fanout.sources.postgresql.connection import connect
 from fanout.sources.postgresql.target import Target
 
@@ -78,6 +78,43 @@ def test_an_undamaged_copy_of_every_kind_of_object_passes_without_a_finding(any_
     assert [str(comparison) for comparison in result.comparisons] == ["users: restored 4, in the dump 4, live 5"]
     assert "digests match" in drill_line(result.verdict, ())
     assert list((Path(thread.scratch_directory)).iterdir()) == [], "scratch is empty again"
+
+
+def test_a_query_finds_the_tables_that_it_found_at_the_source_whatever_the_scratch_login_s_search_path(
+    lab: Everything,
+) -> None:
+    """The owner's own search_path names shop, the superuser's of the scratch server does not."""
+    thread = lab.thread(queries=(Query("orders", "SELECT count(*) FROM orders"),))
+    backup(thread)
+
+    result = drill(thread)
+
+    assert [str(comparison) for comparison in result.comparisons] == ["orders: restored 5000, in the dump 5000"]
+    assert result.verdict.result == "pass"
+
+
+def test_large_tables_are_read_through_psql_to_the_same_end(
+    any_major: Everything, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = any_major.thread()
+    backup(thread)
+    monkeypatch.setattr(read_back, "_MANY_ROWS", 0)
+    through_psql = []
+    original = read_back.Reader._by_psql
+
+    def noted(reader: read_back.Reader, statement: bytes) -> tuple[int, str] | None:
+        through_psql.append(original(reader, statement))
+        return through_psql[-1]
+
+    monkeypatch.setattr(read_back.Reader, "_by_psql", noted)
+    assert found(drill(thread)) == set()
+    assert None not in through_psql
+    assert len(through_psql) > 10
+    damaged(monkeypatch, 'DROP TABLE "user";;DELETE FROM shop.orders WHERE id = 77')
+    result = drill(thread)
+    assert {("data", "public.user"), ("rows", "shop.orders")} <= found(result)
+    assert "does not exist" in next(f.difference for f in result.findings if f.subject == "public.user")
+    assert through_psql.count(None) == 1, "what psql cannot read is asked of the connection, which says why"
 
 
 DAMAGES = {

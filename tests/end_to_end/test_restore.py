@@ -392,7 +392,7 @@ def test_single_tables_come_with_their_parts_and_types_and_what_is_left_out_is_n
     result = restore(thread, RestoreOrder(name, tables=tables, login=admin))
 
     assert (found(result), result.result) == (set(), "pass")
-    (left_out,) = (note for note in result.notes if note.startswith("left out"))
+    (left_out,) = (note for note in result.notes if note.startswith("not restored with these tables"))
     for part in ("FK CONSTRAINT", 'TRIGGER shop."orders touch"', "VIEW shop.paid", 'ACL shop."TABLE orders"'):
         assert part in left_out
     there = {table for (table,) in rows(server.server, _TABLES, database=name)}
@@ -441,6 +441,7 @@ def test_on_a_server_that_was_made_anew_the_roles_are_made_too_and_the_database_
             "writer",
             'Büro "Lesen"',
         }
+        assert [str(comparison) for comparison in result.comparisons] == ["orders: restored 5000, in the dump 5000"]
         (settings,) = rows(anew, "SELECT rolconfig FROM pg_roles WHERE rolname = 'owner'")
         assert settings == (["search_path=public, shop"],)
         assert "the role owner was missing and has no password: set one if it logs in" in result.notes

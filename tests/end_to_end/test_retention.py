@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from fanout import backup as backup_module
+from fanout.artifacts import unfinished
 from fanout.backup import backup
 from fanout.contract.errors import Unavailable
 from fanout.contract.names import MANIFEST
@@ -134,13 +135,14 @@ def test_neither_a_marked_nor_a_failed_run_retires_anything(real_place: Place, m
 
     marked = backup(dataclasses.replace(place.thread, queries=(Query("renamed", "SELECT * FROM no_such_table"),)))
     assert marked.manifest.marks
-    assert marked.retired == ()
+    assert (marked.retired, marked.warnings) == ((), ())
     with monkeypatch.context() as patch:
         broken_at_the_end(patch)
         with pytest.raises(Unavailable):
             backup(place.thread)
     assert place.kept() == {*old, marked.manifest.name.time}
     assert place.hidden() == set(), "what is out of sight now is no whole artifact"
+    assert unfinished(place.destination.list()) == {}, "what the failed run sent is out of sight"
 
     good = backup(place.thread)
     assert len(good.retired) == 6, "two of the small ones are among the three newest good ones"

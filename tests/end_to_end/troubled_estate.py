@@ -11,6 +11,8 @@ from typing import Any
 
 import psycopg
 
+from fanout.contract.errors import ConfigurationError
+from fanout.sources.postgresql import client
 from tests.sandbox.b2.account import Account
 from tests.sandbox.state import Sandbox, Server
 
@@ -89,8 +91,8 @@ class Estate:
             "unreadable-table": {"app_database": "troubled_table", **login},
             "unreadable-object": {"app_database": "troubled_object", **login},
             "hidden-rows": {"app_database": "troubled_rows", **login},
-            "no-client": {"app_database_binaries": ["/nonexistent"]},
             "newer": {},
+            **({} if _has_client(self.server.major) else {"no-client": {"app_database_binaries": ["/nonexistent"]}}),
             **{name: {"app_database_port": port} for name, port in poolers.items()},
         }
 
@@ -119,6 +121,15 @@ class Estate:
         }
         good = {"forgejo": {"app_destinations": self.nas | self.b2}}
         return {"apps": {"vars": policy, "hosts": good | apps}}
+
+
+def _has_client(major: int) -> bool:
+    """Whether the machine itself has what has to be missing."""
+    try:
+        client.find(major, ())
+    except ConfigurationError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -40,7 +40,7 @@ class PostgresqlEvidence:
 
     `tables` are exact rows of each table whose data the archive carries, `excluded` those that it does not, with the
     reason. `special_large_objects` are owner, grants and comment, by object id, of those that are not simply the
-    database owner's."""
+    database owner's, `search_path` the schemas in which the queries found names without a schema."""
 
     name: str
     server_version: str
@@ -56,6 +56,7 @@ class PostgresqlEvidence:
     owner: str
     roles: tuple[str, ...]
     answers: tuple[QueryAnswer, ...]
+    search_path: tuple[str, ...] = ()
 
     @property
     def major(self) -> int:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from ..contract.errors import DataRefused
+from ..contract.probe import ProbeStep
 
 # Called with the bytes that were added since the last call.
 Progress = Callable[[int], None]
@@ -30,15 +31,6 @@ class Stored:
     version: str | None = None
     hidden: bool = False
     hidden_since: datetime | None = None
-
-
-@dataclass(frozen=True)
-class ProbeStep:
-    """One thing that a probe tried. `inconclusive` is anything but the expected answer, and proves nothing."""
-
-    name: str
-    outcome: Literal["passed", "failed", "inconclusive"]
-    detail: str
 
 
 Listing = list[Stored]  # a class with a method `list` cannot name the type

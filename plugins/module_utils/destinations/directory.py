@@ -20,7 +20,8 @@ from pathlib import Path
 
 from ..contract.errors import DataRefused, about
 from ..contract.names import PROBE
-from .base import Listing, ProbeStep, Progress, Stored, check_key
+from ..contract.probe import ProbeStep
+from .base import Listing, Progress, Stored, check_key
 from .files import copy, free_bytes, full, new_file, pieces, sync_and_reread, sync_folder, told
 from .marker import check_marker
 from .patience import Patience

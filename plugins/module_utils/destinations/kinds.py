@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of destination kinds. A new kind is a new file and a new line here."""
+"""The table of destination kinds. A new kind is a new file and a new line here.
+
+Each is imported when a thread has it: a thread has one.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,8 @@ from pathlib import Path
 from ..contract.errors import ConfigurationError
 from ..contract.keys import StoredKey, load_key
 from ..contract.thread import B2Destination, DirectoryDestination, S3Destination, Thread
-from .b2 import B2Bucket
 from .base import Destination
-from .directory import Directory
 from .patience import Patience
-from .s3 import S3Bucket
 
 
 def open_destination(thread: Thread, *, deadline: float | None = None) -> Destination:
@@ -24,10 +24,16 @@ def open_destination(thread: Thread, *, deadline: float | None = None) -> Destin
     patience = Patience(deadline=deadline)
     match thread.destination:
         case B2Destination() as bucket:
+            from .b2 import B2Bucket
+
             return B2Bucket(_key(thread, bucket), patience=patience)
         case S3Destination() as bucket:
+            from .s3 import S3Bucket
+
             return S3Bucket(_key(thread, bucket), patience=patience)
         case DirectoryDestination() as folder:
+            from .directory import Directory
+
             return Directory(Path(folder.path), folder.marker, thread.prefix, patience=patience)
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..contract.errors import ConfigurationError, DataRefused, NoPermission, about
 from ..contract.keys import StoredKey
-from .base import Listing, ProbeStep, Progress, Stored, check_key
+from ..contract.probe import ProbeStep
+from .base import Listing, Progress, Stored, check_key
 from .files import PIECE, new_file, told
 from .patience import Patience
 from .s3_client import Connection

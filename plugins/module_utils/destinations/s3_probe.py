@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..contract.errors import BackupError, DataRefused, NoPermission
 from ..contract.names import PROBE
-from .base import ProbeStep
+from ..contract.probe import ProbeStep
 from .s3_client import Connection
 from .s3_errors import Answer
 from .s3_listing import find, versions

@@ -150,11 +150,12 @@ class _Multipart:
         with ThreadPoolExecutor(IN_FLIGHT) as pool:
             try:
                 for part in parts:
-                    if len(travelling) == IN_FLIGHT:
-                        _await_one(travelling, progress)
                     future = pool.submit(self._send_part, upload, len(sent) + 1, part)
                     sent.append(future)
                     travelling[future] = len(part)
+                    # Before the next part is read: no more than these may be held in memory.
+                    if len(travelling) == IN_FLIGHT:
+                        _await_one(travelling, progress)
                 while travelling:
                     _await_one(travelling, progress)
             except BaseException:

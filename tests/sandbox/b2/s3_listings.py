@@ -76,7 +76,7 @@ def list_objects_v2(request: Request) -> Answer:
 
 
 def list_versions(request: Request) -> Answer:
-    """Newest version first within a key. Without a delimiter, or with an empty one: nobody asks for versions by folder."""
+    """Newest version first within a key. Without a delimiter, or with an empty one: nobody lists versions by folder."""
     if request.query.get("delimiter"):
         raise errors.not_implemented("the parameter 'delimiter' here")
     prefix = request.query.get("prefix", "")

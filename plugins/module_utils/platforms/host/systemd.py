@@ -85,7 +85,7 @@ class Systemd:
         try:
             return subprocess.run(
                 (*self.command, *arguments), capture_output=True, text=True, timeout=_TIMEOUT, check=False,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL, env=_environment(),
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             problem = f"systemctl {arguments[0]} did not end within {_TIMEOUT} s"
@@ -108,6 +108,11 @@ def this_machine() -> Systemd | None:
 def ends_with_the_session() -> bool:
     """Whether our user's timers stop as soon as the user logs out."""
     return os.geteuid() != 0 and not Path("/var/lib/systemd/linger", pwd.getpwuid(os.geteuid()).pw_name).exists()
+
+
+def _environment() -> dict[str, str]:
+    """Return ours, by which a user's systemctl finds its manager, but without the keys of an account."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("B2_")}
 
 
 def _real(path: Path) -> Path:

@@ -101,7 +101,7 @@ def open_connection(kubeconfig: str | None, context: str | None) -> Connection:
     settings = Configuration()
     settings.connection_pool_maxsize = 2 * PARALLEL
     try:
-        client = kube_config.new_client_from_config(  # type: ignore[no-untyped-call]
+        client = kube_config.new_client_from_config(
             config_file=None if file is None else str(Path(file).expanduser()),
             context=context,
             persist_config=False,

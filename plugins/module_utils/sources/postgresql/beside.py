@@ -18,7 +18,7 @@ from ...contract.evidence import PostgresqlEvidence, QueryAnswer
 from ...contract.thread import PostgresqlSource
 from ...contract.verdict import Finding
 from ...progress import Phases
-from ..kinds import Decrypted, NewDatabase, Restored, RestoredBeside
+from ..base import Decrypted, NewDatabase, Restored, RestoredBeside
 from . import catalog, client, compare, properties, restore, switch
 from .archive_toc import TocEntry
 from .ask import ask
@@ -97,7 +97,7 @@ def restore_beside(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phas
     if selection:
         copy = replace(copy, evidence=selection.evidence(copy.evidence))
         if selection.left_out:
-            made.notes.append(f"left out, as more than these tables: {', '.join(selection.left_out)}")
+            made.notes.append(f"not restored with these tables: {', '.join(selection.left_out)}")
         steps = switch.steps_for_tables(new.login, new.name)
     else:
         steps = switch.steps(new.login, copy.source.database, new.name, made.databases)
@@ -248,4 +248,4 @@ def _ask(copy: Decrypted, target: Target, made: _Made) -> tuple[QueryAnswer, ...
     except NoPermission as error:
         made.notes.append(f"the queries were asked by {target.source.user}: {error.problem}")
     with target.opened() as connection:
-        return catalog.answers(connection, queries)
+        return catalog.answers_again(connection, copy.evidence)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import NoPermission
-from ...contract.evidence import Answer, Locale, QueryAnswer
+from ...contract.evidence import Answer, Locale, PostgresqlEvidence, QueryAnswer
 from ...contract.thread import Query
-from .names import qualified, shown
+from .names import qualified, quoted, shown
 
 if TYPE_CHECKING:
     import psycopg
@@ -190,6 +190,20 @@ def preload(connection: psycopg.Connection[Any]) -> tuple[str, ...]:
 def answers(connection: psycopg.Connection[Any], queries: Iterable[Query]) -> tuple[QueryAnswer, ...]:
     """Ask the app's queries inside the open transaction. One that fails is recorded, and the transaction goes on."""
     return tuple(answer(connection, query) for query in queries)
+
+
+def search_path(connection: psycopg.Connection[Any]) -> tuple[str, ...]:
+    """Return the schemas, all of which exist, in which the session looks up names without a schema."""
+    (schemas,) = connection.execute("SELECT current_schemas(false)::text[]").fetchone() or ([],)
+    return tuple(schemas)
+
+
+def answers_again(connection: psycopg.Connection[Any], evidence: PostgresqlEvidence) -> tuple[QueryAnswer, ...]:
+    """Ask the evidence's queries of a restored database, where another login with other settings is let in."""
+    path = ", ".join(quoted(schema) for schema in evidence.search_path)
+    if path:
+        connection.execute("SELECT set_config('search_path', %s, false)", [path])
+    return answers(connection, [answer.query for answer in evidence.answers])
 
 
 def answer(connection: psycopg.Connection[Any], query: Query) -> QueryAnswer:

@@ -25,16 +25,12 @@ from .archive import ArchiveReader, Block, Contents
 from .archive_toc import TocEntry
 from .connection import first_line
 from .names import qualified, quoted, shown
+from .read_back import Reader
 from .target import Target
 
 if TYPE_CHECKING:
     import psycopg
 
-# pg_dump sets these while it reads; reading back has to see the same text and, without the last, the same order.
-_READ_BACK = (
-    "SET row_security = off; SET synchronize_seqscans = off; SET datestyle = ISO; SET intervalstyle = postgres;"
-    " SET extra_float_digits = 3"
-)
 _WHOLE_OBJECT = 64 << 20  # large objects up to this size are hashed by the server, which holds one in memory
 _SEQUENCE_SET = re.compile(r"setval\(.*, (-?[0-9]+), (true|false)\)")
 _INVALID_INDEXES = """
@@ -104,11 +100,9 @@ def restored_schema(target: Target, folder: Path) -> tuple[TocEntry, ...]:
 
 
 def rows_and_digests(
-    connection: psycopg.Connection[Any], contents: Contents, evidence: PostgresqlEvidence, phases: Phases
+    reader: Reader, contents: Contents, evidence: PostgresqlEvidence, phases: Phases
 ) -> Iterator[Finding]:
     """Compare each table's rows and COPY text with the archive's block, and its rows with the evidence."""
-    encoding = catalog.text_encoding(evidence.locale)
-    connection.execute(f"{_READ_BACK}; SET client_encoding = '{encoding}'".encode())
     carried = {}
     for entry in contents.entries:
         if entry.dump_id not in contents.tables:
@@ -117,33 +111,25 @@ def rows_and_digests(
         if table in evidence.excluded:
             continue  # of an extension's own table only some rows are dumped; the extension brings the others
         carried[table] = wanted.rows
-        yield from _table(connection, entry, table, wanted)
+        yield from _table(reader, entry, table, wanted)
         phases.advance(wanted.size)
-    connection.execute("SET client_encoding = 'UTF8'")
     for table in sorted(evidence.tables.keys() | carried.keys()):
         if evidence.tables.get(table) != carried.get(table):
             said = f"{evidence.tables.get(table)} rows in the evidence, {carried.get(table)} in the dump"
             yield Finding("evidence", table, said)
 
 
-def _table(connection: psycopg.Connection[Any], entry: TocEntry, table: str, wanted: Block) -> Iterator[Finding]:
+def _table(reader: Reader, entry: TocEntry, table: str, wanted: Block) -> Iterator[Finding]:
     import psycopg
 
-    digest, rows = hashlib.sha256(), 0
     try:
-        with (
-            connection.cursor() as cursor,
-            cursor.copy(entry.copy_out_statement.encode(errors="surrogateescape")) as copy,
-        ):
-            for line in copy:
-                digest.update(line)
-                rows += 1
+        rows, sha256 = reader.rows_and_sha256(entry, wanted.rows)
     except psycopg.Error as error:
         yield Finding("data", table, f"cannot be read ({first_line(error)})")
         return
     if rows != wanted.rows:
         yield Finding("rows", table, f"restored {rows}, in the dump {wanted.rows}")
-    elif digest.hexdigest() != wanted.sha256:
+    elif sha256 != wanted.sha256:
         yield Finding("data", table, f"its {rows} rows differ from those in the dump")
 
 

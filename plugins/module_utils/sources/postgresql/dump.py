@@ -24,6 +24,7 @@ from ...streams import CHUNK, HashedFile
 from . import client
 from .archive import ArchiveReader, Contents
 
+PORTION = 256 * 1024  # bytes at a time: what a processor's cache holds is hashed, read and encrypted faster
 LOCK_TIMEOUT = 60  # seconds that a count or the dump waits for a table's lock
 _END_TIMEOUT = 60  # seconds that pg_dump may take to end after its last byte
 
@@ -103,7 +104,7 @@ def write(order: Order, folder: Path, recipients: Sequence[str], phases: Phases)
         HashedFile(folder / dump_file(order.source.name), expected=order.size) as target,
         _pg_dump(order, folder, phases) as reader,
     ):
-        encrypt(io.BufferedReader(reader, CHUNK), target, recipients)
+        encrypt(io.BufferedReader(reader, PORTION), target, recipients)
         contents = reader.archive.finish()
     return FileRecord(target.size, target.sha256, reader.size, reader.sha256), contents
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from ...contract.probe import ProbeStep
 from ...contract.thread import PostgresqlSource
-from ...destinations.base import ProbeStep
 from ...progress import Phases
-from ..kinds import Decrypted, Restored
+from ..base import Decrypted, Restored
 from . import catalog, compare, restore
 from .ask import ask
 from .beside import check_beside, restore_beside
@@ -48,7 +48,7 @@ def restore_and_compare(copy: Decrypted, folder: Path, phases: Phases) -> Restor
             contents = compare.read_archive(copy.archive)
             found, notes = verify(target, contents, evidence, available, folder, phases)
             with target.opened() as connection:
-                answers = catalog.answers(connection, [answer.query for answer in evidence.answers])
+                answers = catalog.answers_again(connection, evidence)
             unindexed, noted = verify_indexes(target)
     return Restored([*findings, *found, *unindexed], answers, [*notes, *noted])
 

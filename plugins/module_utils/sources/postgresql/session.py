@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from ...contract.names import dump_file, globals_file
 from ...contract.thread import PostgresqlSource, Query
 from ...encryption import encrypt_text
 from ...progress import Phases
+from ..base import Taken
 from . import catalog, client, dump
 from .archive import Contents
 from .connection import check_direct, connect, translated
@@ -31,15 +31,6 @@ if TYPE_CHECKING:
     import psycopg
 
 _ATTEMPTS = 2
-
-
-@dataclass(frozen=True)
-class Taken:
-    """What one source gave: files by name in the scratch folder, their record, and the evidence."""
-
-    evidence: PostgresqlEvidence
-    record: SourceRecord
-    files: dict[str, FileRecord]
 
 
 class Session:
@@ -120,6 +111,7 @@ class Session:
             owner=owner,
             roles=tuple(role["rolname"] for role in catalog.roles(connection)),
             answers=catalog.answers(connection, queries),
+            search_path=catalog.search_path(connection),
         )
 
     def _taken(

@@ -9,8 +9,9 @@ from pathlib import Path
 from ...contract.evidence import PostgresqlEvidence
 from ...contract.verdict import Finding
 from ...progress import Phases
-from . import compare, schema
+from . import catalog, compare, schema
 from .archive import Contents
+from .read_back import reader
 from .target import Target
 
 
@@ -30,7 +31,8 @@ def verify(
     """
     findings: list[Finding] = []
     with target.opened() as connection:
-        findings += compare.rows_and_digests(connection, contents, evidence, phases)
+        with reader(target, connection, catalog.text_encoding(evidence.locale), folder) as tables:
+            findings += compare.rows_and_digests(tables, contents, evidence, phases)
         findings += compare.large_objects(connection, contents, evidence)
         findings += compare.sequences(connection, contents)
         findings += compare.roles_and_locale(connection, evidence)

@@ -87,10 +87,10 @@ def read_slowly(connection: socket.socket, stop: threading.Event) -> None:
 def test_a_server_that_does_not_speak_s3_is_unavailable_and_named(key: StoredKey, treat: Treatment, says: str) -> None:
     began = time.monotonic()
     with server(treat) as url, pytest.raises(Unavailable, match=says) as failed:
-        S3Bucket(replace(key, endpoint=url), patience=replace(HASTY, read=0.5, tries=20, pause=0)).check()
+        S3Bucket(replace(key, endpoint=url), patience=replace(HASTY, tries=20, pause=0)).check()
 
     assert url.removeprefix("http://") in str(failed.value)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10 * HASTY.read, "silence is not waited for twenty times"
 
 
 def test_a_web_page_is_no_empty_bucket(key: StoredKey) -> None:
@@ -108,7 +108,7 @@ def test_an_upload_to_a_slow_server_ends_at_the_deadline(key: StoredKey, make_fi
     with server(read_slowly) as url, pytest.raises(TryAgain, match="deadline"):
         S3Bucket(replace(key, endpoint=url), patience=Patience(deadline=deadline)).put(DUMP, file, sha256=sha256)
 
-    assert time.monotonic() < deadline + 4
+    assert time.monotonic() < deadline + 20
 
 
 def test_an_interrupted_upload_does_not_wait_for_what_is_still_being_sent(key: StoredKey) -> None:
@@ -133,18 +133,17 @@ def test_an_interrupted_upload_does_not_wait_for_what_is_still_being_sent(key: S
     began = time.monotonic()
     with server(take_slowly) as url, pytest.raises(KeyboardInterrupt):
         send_in_parts(Connection(replace(key, endpoint=url), Patience()), DUMP, parts(), 80 * MIB)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60, "80 MiB would take minutes"
 
 
 def test_a_server_that_hangs_in_the_middle_of_an_upload_is_unavailable(lab: Lab, key: StoredKey, make_file) -> None:
     file, sha256 = make_file(20 * MIB)
     lab.control.fault("hang", operation="UploadPart", count=0, skip=1)
     lab.control.fault("hang", operation="AbortMultipartUpload", count=0)
-    began = time.monotonic()
 
     with pytest.raises(Unavailable, match="no answer in time"):
-        B2Bucket(key, patience=replace(HASTY, read=0.5, tries=20, pause=0)).put(DUMP, file, sha256=sha256)
-    assert time.monotonic() - began < 5
+        B2Bucket(key, patience=replace(HASTY, tries=20, pause=0)).put(DUMP, file, sha256=sha256)
+    assert lab.control.faults()[0]["hits"] <= 3 * HASTY.silent_tries, "each of three parts is given up soon"
 
 
 def test_a_server_that_stays_down_is_given_up_after_a_few_tries(lab: Lab, bucket: B2Bucket) -> None:
@@ -169,7 +168,7 @@ def test_no_try_begins_after_the_deadline(lab: Lab, key: StoredKey) -> None:
 
     with pytest.raises(Unavailable):
         B2Bucket(key, patience=patience).check()
-    assert time.monotonic() < patience.deadline + 1
+    assert time.monotonic() < patience.deadline + 30, "the pause of a minute is not begun"
 
 
 @pytest.mark.parametrize(

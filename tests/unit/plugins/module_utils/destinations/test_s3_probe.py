@@ -8,8 +8,8 @@ import pytest
 
 from fanout.contract.errors import Unavailable
 from fanout.contract.keys import StoredKey
+from fanout.contract.probe import ProbeStep
 from fanout.destinations.b2 import B2Bucket
-from fanout.destinations.base import ProbeStep
 from fanout.destinations.s3 import S3Bucket
 
 from .conftest import HASTY, WRITER, Lab

@@ -1,0 +1,37 @@
+# Copyright: (c) fanout.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tests on Kubernetes share: the cluster that `make test-cluster` starts, and a namespace for each test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.sandbox.cluster import needs, state
+from tests.sandbox.cluster.access import Access
+
+
+@pytest.fixture(scope="session")
+def access() -> Access:
+    """The cluster that is up, or the one that FANOUT_TEST_KUBECONFIG names."""
+    if not state.external():
+        leave_out_without_means()
+    return Access(state.load())
+
+
+def leave_out_without_means() -> None:
+    """Skip what needs a cluster of our own on a machine that cannot have one. Where CI says so, fail."""
+    lacking = needs.missing()
+    if lacking:
+        line = f"not tested: this machine has {lacking.problem}. Remedy: {lacking.remedy}"
+        pytest.fail(line) if os.environ.get("CI") == "true" else pytest.skip(line)
+
+
+@pytest.fixture
+def namespace(access: Access) -> Iterator[str]:
+    """A new namespace that enforces the level `restricted`."""
+    with access.namespace() as name:
+        yield name

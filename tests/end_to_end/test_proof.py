@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A drill believes neither a program that says that all went well, nor an artifact that somebody put together."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fanout.artifacts import complete, manifest_of
+from fanout.backup import backup
+from fanout.contract.manifest import Manifest, render_manifest
+from fanout.contract.names import EVIDENCE, MANIFEST
+from fanout.contract.thread import Thread
+from fanout.destinations.kinds import open_destination
+from fanout.drill import drill
+from fanout.encryption import encrypt_text
+from fanout.sources.postgresql import restore
+
+from .everything import Everything, everything, with_program
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Everything]:
+    with everything(16) as made:
+        yield made
+
+
+@pytest.fixture
+def thread(lab: Everything, tmp_path: Path) -> Thread:
+    """A thread with one backup."""
+    folder = lab.folder / tmp_path.name
+    folder.mkdir(mode=0o711)
+    made = Everything(lab.server, folder).thread()
+    backup(made)
+    return made
+
+
+def with_a_complaint(thread: Thread, complaint: str) -> Thread:
+    """Let pg_restore say something at the end, and end well."""
+    folder = Path(thread.scratch_directory).parent / "programs"  # which the scratch server's account may enter
+    return with_program(thread, folder, "pg_restore", f'$REAL "$@" && echo "{complaint}" >&2')
+
+
+def published_again(thread: Thread, manifest: Manifest) -> None:
+    """Put another manifest in the place of the newest one."""
+    open_destination(thread).put_bytes(manifest.name.key(MANIFEST), render_manifest(manifest))
+
+
+def newest(thread: Thread) -> Manifest:
+    destination = open_destination(thread)
+    return manifest_of(destination, complete(destination.list())[0], thread.app)
+
+
+def test_a_restore_that_complains_fails_the_drill_although_it_ended_well(thread: Thread) -> None:
+    done = drill(with_a_complaint(thread, "pg_restore: warning: something was left out"))
+    assert done.verdict.result == "fail"
+    assert {(finding.check, finding.subject) for finding in done.findings} == {("restore", "pg_restore")}
+    assert "something was left out" in str(done.findings[0])
+
+
+def test_the_scratch_server_listens_to_no_network(thread: Thread, monkeypatch: pytest.MonkeyPatch) -> None:
+    listening = []
+    original = restore.pg_restore
+
+    def and_ask(target, *arguments):
+        with target.opened() as connection:
+            listening.append(connection.execute("SHOW listen_addresses").fetchone())
+        return original(target, *arguments)
+
+    monkeypatch.setattr(restore, "pg_restore", and_ask)
+    assert drill(thread).verdict.result == "pass"
+    assert listening == [("",)]
+
+
+def test_the_evidence_of_another_backup_is_refused(thread: Thread) -> None:
+    first = newest(thread)
+    second = backup(thread).manifest
+    destination = open_destination(thread)
+    stored = {found.key: found for found in destination.list()}[first.name.key(EVIDENCE)]
+    destination.put_bytes(second.name.key(EVIDENCE), destination.read(stored, 1 << 20))
+    published_again(thread, dataclasses.replace(second, files={**second.files, EVIDENCE: first.files[EVIDENCE]}))
+
+    done = drill(thread)
+
+    assert done.verdict.result == "fail"
+    assert f"the evidence belongs to everything, artifact {first.artifact}" in done.verdict.reason
+
+
+def test_roles_that_somebody_else_wrote_are_refused_and_not_run(thread: Thread, tmp_path: Path) -> None:
+    manifest = newest(thread)
+    name = manifest.sources[0].globals
+    forged = encrypt_text("CREATE ROLE evil SUPERUSER; SELECT 1;\n", tmp_path / name, thread.recipients.all())
+    open_destination(thread).put_bytes(manifest.name.key(name), (tmp_path / name).read_bytes())
+    published_again(thread, dataclasses.replace(manifest, files={**manifest.files, name: forged}))
+
+    done = drill(thread)
+
+    assert done.verdict.result == "fail"
+    assert "the roles' file holds a foreign statement" in done.verdict.reason
+
+
+def test_an_archive_of_another_plain_text_is_refused(thread: Thread) -> None:
+    manifest = newest(thread)
+    name = manifest.sources[0].archive
+    other = dataclasses.replace(manifest.files[name], plain_sha256="0" * 64)
+    published_again(thread, dataclasses.replace(manifest, files={**manifest.files, name: other}))
+
+    done = drill(thread)
+
+    assert done.verdict.result == "fail"
+    assert f"{name} decrypts to something else than was encrypted" in done.verdict.reason
+
+
+def test_what_is_stored_of_a_failed_drill_names_nothing_in_clear(thread: Thread) -> None:
+    drill(with_a_complaint(thread, "pg_restore: warning: shop.customer was left out"))
+    destination = open_destination(thread)
+    (stored,) = destination.list("drills/")
+    clear = json.loads(destination.read(stored, 1 << 20))
+    assert (clear["result"], clear["findings"]) == ("fail", {"restore": 1})
+    assert "customer" not in json.dumps(clear)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mistakes in how a backup is made: the source, the dump, what is published."""
+
+from __future__ import annotations
+
+from .mutant import END, LIBRARY, POSTGRESQL, UNIT, Mutant
+
+_NEVER_PUBLISHED = f"{END}/test_backup.py::test_a_dump_that_is_not_whole_is_never_published"
+
+MAKING = (
+    Mutant(
+        name="a pooler is taken for the server",
+        file=f"{POSTGRESQL}/connection.py",
+        original="if pid != first.info.backend_pid:",
+        mutated="if pid is None:",
+        tests=(f"{END}/test_consistency.py::test_a_pooler_is_refused_whose_sessions_are_none_of_the_server",),
+        harm="snapshot and dump of two sessions behind a pooler are two moments: a torn backup",
+    ),
+    Mutant(
+        name="a service that moves is taken for one server",
+        file=f"{POSTGRESQL}/connection.py",
+        original="if identity != other:",
+        mutated="if len(identity) != len(other):",
+        tests=(f"{END}/test_consistency.py::test_a_service_that_moves_between_servers_is_refused",),
+        harm="the count comes from one server and the dump from another",
+    ),
+    Mutant(
+        name="the thread's lock is not looked at",
+        file=f"{POSTGRESQL}/session.py",
+        original="        if taken:\n",
+        mutated="        if taken is not None:\n",
+        tests=(
+            f"{END}/test_backup.py::test_a_second_run_of_the_thread_names_the_holder_of_the_lock_and_touches_nothing",
+        ),
+        harm="two runs of one thread at once load the app twice and retire each other's work",
+    ),
+    Mutant(
+        name="counts are not of the snapshot",
+        file=f"{POSTGRESQL}/session.py",
+        original="BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        mutated="BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",
+        tests=(f"{END}/test_consistency.py::test_what_is_written_during_a_backup_is_neither_counted_nor_dumped",),
+        harm="on a busy database every backup fails, or the evidence is of another moment than the dump",
+    ),
+    Mutant(
+        name="counts and dump are not compared",
+        file=f"{POSTGRESQL}/session.py",
+        original="difference = _difference(carried, contents)",
+        mutated='difference = ""',
+        tests=(f"{_NEVER_PUBLISHED}[it leaves out the rows of a table]",),
+        harm="a dump that left out a table's rows is published as whole",
+    ),
+    Mutant(
+        name="the source's transaction stays open during the upload",
+        file=f"{POSTGRESQL}/session.py",
+        original='self._connection.execute("ROLLBACK")',
+        mutated='self._connection.execute("SELECT 1")',
+        tests=(f"{END}/test_backup.py::test_while_the_upload_is_under_way_a_migration_goes_through_at_once",),
+        harm="a slow destination holds locks in the app's database, and its next migration hangs",
+    ),
+    Mutant(
+        name="pg_dump's exit code is swallowed",
+        file=f"{POSTGRESQL}/dump.py",
+        original="        if code != 0:\n",
+        mutated="        if code is None:\n",
+        tests=(f"{_NEVER_PUBLISHED}[it fails after its last byte]",),
+        harm="a dump that pg_dump itself calls failed is published",
+    ),
+    Mutant(
+        name="an archive may lack blocks at its end",
+        file=f"{POSTGRESQL}/archive.py",
+        original="        if awaited:\n",
+        mutated="        if not self._toc and awaited:\n",
+        tests=(
+            f"{UNIT}/sources/postgresql/test_archive.py::test_an_archive_without_its_last_block_names_what_is_missing",
+        ),
+        harm="an archive that was cut between two tables counts as whole",
+    ),
+    Mutant(
+        name="large objects that may not be read are passed over",
+        file=f"{POSTGRESQL}/catalog.py",
+        original="AND NOT pg_has_role(l.lomowner",
+        mutated="AND pg_has_role(l.lomowner",
+        tests=(f"{END}/test_backup.py::test_a_login_that_cannot_read_everything_makes_no_backup",),
+        harm="the dump is found to be impossible only after everything was counted, in pg_dump's own words",
+    ),
+    Mutant(
+        name="the manifest is published first",
+        file=f"{LIBRARY}/backup.py",
+        original='        with phases.phase("upload", total=',
+        mutated="        destination.put_bytes(name.key(MANIFEST), manifest_record.render_manifest(manifest))\n"
+        '        with phases.phase("upload", total=',
+        tests=(f"{END}/test_backup.py::test_the_manifest_comes_last",),
+        harm="a run that dies while it uploads leaves what looks like a backup",
+    ),
+    Mutant(
+        name="only the drill identity can decrypt",
+        file=f"{LIBRARY}/contract/thread.py",
+        original="return (self.drill, *self.recovery)",
+        mutated="return (self.drill,)",
+        tests=(f"{END}/test_backup.py::test_the_owners_offline_identity_alone_decrypts_every_file",),
+        harm="when the machine is lost, so is every backup of it",
+    ),
+    Mutant(
+        name="a run that shrank is not marked",
+        file=f"{LIBRARY}/backup.py",
+        original="if now * 100 < before * (100 - percent)",
+        mutated="if now * 100 < before * (100 - percent) < 0",
+        tests=(f"{END}/test_backup.py::test_a_run_that_shrank_is_kept_and_marked_until_it_is_accepted",),
+        harm="backups of an emptied database push out the good ones",
+    ),
+    Mutant(
+        name="a run is compared with a marked one",
+        file=f"{LIBRARY}/backup.py",
+        original="next((manifest for _artifact, manifest in newest if not manifest.marks), None)",
+        mutated="next((manifest for _artifact, manifest in newest), None)",
+        tests=(f"{END}/test_backup.py::test_a_run_that_shrank_is_kept_and_marked_until_it_is_accepted",),
+        harm="an hour after a database was emptied, its backups count as normal",
+    ),
+    Mutant(
+        name="a marked run retires",
+        file=f"{LIBRARY}/backup.py",
+        original="        if not marks:\n",
+        mutated="        if marks is not None:\n",
+        tests=(f"{END}/test_retention.py::test_neither_a_marked_nor_a_failed_run_retires_anything",),
+        harm="an emptied database retires the copies from before",
+    ),
+    Mutant(
+        name="what a failed upload sent stays in sight",
+        file=f"{LIBRARY}/backup.py",
+        original="destination.retire(list(reversed(sent)))",
+        mutated="destination.list()",
+        tests=(f"{END}/test_retention.py::test_neither_a_marked_nor_a_failed_run_retires_anything",),
+        harm="every failed run leaves a whole dump that is paid for",
+    ),
+    Mutant(
+        name="a clock that lies behind is not noticed",
+        file=f"{LIBRARY}/backup.py",
+        original="if newest.time > started + _FUTURE:",
+        mutated="if newest.time > started + 9999 * _FUTURE:",
+        tests=(
+            f"{END}/test_consistency.py::test_a_clock_that_lies_behind_the_newest_backup_is_refused_before_anything_is_dumped",
+        ),
+        harm="all backups of a machine with a wrong clock get the time of one long ago plus seconds",
+    ),
+)

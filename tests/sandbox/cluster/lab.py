@@ -1,0 +1,130 @@
+# Copyright: (c) fanout.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Start, stop and describe the test cluster.
+
+Every command works from whatever an earlier one left, killed or not: the node stands on record before it runs,
+cluster.json is written last, and what is not complete and running is removed and made anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from .. import processes
+from ..errors import SandboxError
+from ..places import locked, remove
+from . import build, cgroups, components, configuration, images, node, places, ready, state
+from .configuration import Layout
+
+Say = Callable[[str], None]
+_RECORDS = "processes"
+
+
+def up(say: Say) -> bool:
+    """Have a complete cluster running, with today's images. Say whether one had to be made."""
+    with places.cache_locked():
+        binaries = build.binaries(say)
+        current = images.make(say)
+    folder = places.folder()
+    with locked(folder):
+        if _is_complete(folder):
+            _renew_images(folder, current)
+            return False
+        _clear(folder)
+        try:
+            state.save(_make(folder, binaries, current), folder)
+        except SandboxError:
+            _end(folder)  # its remedy is to read a log
+            raise
+        except BaseException:
+            _clear(folder)
+            raise
+    return True
+
+
+def down() -> None:
+    """End the cluster and remove all that it had on this machine. No error if there is nothing."""
+    folder = places.folder()
+    with locked(folder):
+        _clear(folder)
+
+
+def status() -> Iterator[tuple[str, bool]]:
+    """Yield each of the cluster's programs, and whether it is running. Nothing means that there is no cluster."""
+    for process in processes.recorded(places.folder() / _RECORDS):
+        yield process.name, processes.is_running(process)
+
+
+def _is_complete(folder: Path) -> bool:
+    records = processes.recorded(folder / _RECORDS)
+    return state.path(folder).exists() and bool(records) and all(map(processes.is_running, records))
+
+
+def _renew_images(folder: Path, current: images.Images) -> None:
+    cluster = state.load(folder)
+    if cluster.images != current:
+        for archive in set(current.archives.values()) - set(cluster.images.archives.values()):
+            _import(folder, archive)
+        state.save(state.Cluster(cluster.kubeconfig, cluster.machine, current), folder)
+
+
+def _end(folder: Path) -> None:
+    node.end(folder / _RECORDS)
+    cgroups.remove(_cgroup(folder))
+    with contextlib.suppress(OSError):  # missing, or in use by somebody else's containers
+        Path("/var/lib/cni").rmdir()
+
+
+def _clear(folder: Path) -> None:
+    _end(folder)
+    for path in folder.iterdir():
+        remove(path) if path.is_dir() else path.unlink()
+
+
+def _cgroup(folder: Path) -> str:
+    return f"fanout-test-{folder.name}"
+
+
+def _make(folder: Path, binaries: build.Binaries, current: images.Images) -> state.Cluster:
+    for name in (_RECORDS, "logs"):
+        (folder / name).mkdir()
+    cgroups.make(_cgroup(folder))
+    home = node.start(folder / _RECORDS, folder / "logs/node.log")
+    layout = Layout(folder, node.furnish(home), _cgroup(folder))
+    commands = components.commands(layout, binaries, configuration.write(layout))
+
+    def start(*names: str) -> None:
+        for name in names:
+            log = folder / f"logs/{name}.log"
+            processes.start(name, home.inside(*commands[name]), folder=folder / _RECORDS, log=log)
+
+    watch = ready.Watch(folder / _RECORDS, folder / "logs")
+    with ThreadPoolExecutor() as pool:
+        start("etcd", "containerd")
+        watch.until("containerd answers", lambda: _ctr(folder, "version"))
+        importing = [pool.submit(_import, folder, archive) for archive in current.archives.values()]
+        start("kube-apiserver")
+        api = ready.Api(layout.kubeconfig)
+        watch.until("the API server is ready", api.is_ready)
+        start(*(name for name in commands if name not in ("etcd", "containerd", "kube-apiserver")))
+        watch.until("the node is ready", api.has_ready_node)
+        watch.until("pods can be made", lambda: api.has_service_account("default"))
+        watch.until("CoreDNS is ready", lambda: ready.answers(f"http://{layout.network.node}:8181/ready"))
+        for each in importing:
+            each.result()
+    return state.Cluster(layout.kubeconfig, layout.network.machine, current)
+
+
+def _import(folder: Path, archive: Path) -> None:
+    if not _ctr(folder, "images", "import", str(archive)):
+        raise SandboxError(f"containerd does not take {archive}", remedy=f"read {folder}/logs/containerd.log")
+
+
+def _ctr(folder: Path, *arguments: str) -> bool:
+    command = ("ctr", "--address", str(folder / "containerd.sock"), "--namespace", "k8s.io", *arguments)
+    return subprocess.run(command, check=False, capture_output=True, timeout=600).returncode == 0
