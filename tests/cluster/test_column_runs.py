@@ -1,0 +1,106 @@
+# Copyright: (c) fanout.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backups and drills in the cluster: real pods, a real database, a real copy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.sandbox.cluster.access import Access, until
+from tests.sandbox.cluster.places import folder as cluster_folder
+
+from .columns import PASSWORD, SUPERUSER_PASSWORD, Database, Owner
+
+
+@pytest.fixture(scope="module")
+def database(access: Access) -> Iterator[Database]:
+    with access.namespace() as name:
+        yield Database(access, name)
+
+
+@pytest.fixture(scope="module")
+def nas_folder() -> Path:
+    """A folder that exists on the node, too."""
+    return cluster_folder() / "nas"
+
+
+@pytest.fixture
+def owner(access: Access, database: Database, nas_folder: Path) -> Iterator[Owner]:
+    owner = Owner(access, database, nas_folder)
+    try:
+        yield owner
+    finally:
+        owner.clean()
+
+
+def test_an_app_is_onboarded_backed_up_drilled_probed_and_looked_at(owner: Owner) -> None:
+    owner.have_namespace()
+    nas = owner.bring_nas()
+
+    rolled_out = owner.good("column")
+    marker = json.loads((nas / ".fanout-destination.json").read_text())["id"]
+    assert rolled_out["changed"]
+    assert PASSWORD not in rolled_out["printed"]
+
+    again = owner.good("column")
+    assert not again["changed"], again["diff"]
+    assert json.loads((nas / ".fanout-destination.json").read_text())["id"] == marker
+
+    backup = owner.good("column_backup")
+    (thread,) = backup["threads"]
+    assert thread["exit_code"] == 0
+    assert thread["result"]["rows"] == 500
+    assert (nas / owner.app / thread["result"]["artifact"] / "manifest.json").exists()
+
+    drill = owner.good("column_drill")
+    assert drill["verdicts"] == {f"{owner.app}/nas": "pass"}
+    assert any("users: restored 500, in the dump 500, live 500" in line for line in drill["lines"]), drill["lines"]
+
+    probe = owner.good("column_probe")
+    assert probe["threads"][0]["ok"]
+
+    looked = owner.good("column_info", claimed=[])
+    assert looked["threads"][0]["status"]["copies"] == 1
+    assert owner.app in looked["unclaimed"]
+
+
+def test_a_restore_beside_the_live_database_gets_a_login_that_is_gone_afterwards(
+    owner: Owner, database: Database
+) -> None:
+    owner.have_namespace()
+    owner.bring_nas()
+    owner.variables["app_restore_user"] = "postgres"
+    owner.secrets["app_restore_password"] = SUPERUSER_PASSWORD
+    owner.good("column")
+    owner.good("column_backup")
+
+    restored = owner.good("column_restore", to="forgejo_restored")
+
+    assert restored["result"] == "pass"
+    assert database.run('SELECT count(*) FROM "user"', database="forgejo_restored") == "500"
+    database.run("DROP DATABASE forgejo_restored", database="postgres")
+    secrets = owner.access.core.list_namespaced_secret(owner.namespace).items
+    assert not [secret.metadata.name for secret in secrets if secret.metadata.name.startswith("restore")]
+
+
+def test_cron_jobs_back_up_and_drill_without_ansible(owner: Owner) -> None:
+    owner.have_namespace()
+    nas = owner.bring_nas()
+    owner.good("column")
+    for name in (f"{owner.app}-nas", f"{owner.app}-nas-drill"):
+        soon = {"spec": {"schedule": "* * * * *"}}
+        owner.access.batch.patch_namespaced_cron_job(name, owner.namespace, soon)
+
+        def succeeded(name: str = name) -> bool:
+            cron = owner.access.batch.read_namespaced_cron_job(name, owner.namespace)
+            return cron.status.last_successful_time is not None
+
+        until(f"the CronJob {name} has succeeded", succeeded)
+
+    (verdict,) = list((nas / owner.app / "drills").iterdir())[:1]
+    assert json.loads(verdict.read_text())["result"] == "pass"
