@@ -49,7 +49,7 @@ class Database:
 class Owner:
     """Calls modules for one app with a name of its own. `clean` removes all that the app had in the cluster."""
 
-    def __init__(self, access: Access, database: Database, folder: Path) -> None:
+    def __init__(self, access: Access, database: Database | None, folder: Path) -> None:
         self.access = access
         self.app = f"t-{secrets.token_hex(4)}"
         self.namespace = f"backup-{self.app}"
@@ -65,9 +65,9 @@ class Owner:
             "app_image": images.runner,
             "app_drill_image": images.postgresql,
             "app_database": "forgejo",
-            "app_database_host": database.host,
+            "app_database_host": "192.0.2.1" if database is None else database.host,
             "app_database_sslmode": "disable",
-            "app_database_network": database.network,
+            "app_database_network": None if database is None else database.network,
             "app_recovery_recipients": [RECIPIENT],
             "app_scratch_size": "500Mi",
             "app_deadline": "10m",
