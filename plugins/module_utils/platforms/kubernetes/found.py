@@ -35,6 +35,10 @@ class Found:
         """Return what bears the label of this column."""
         return {key: found for key, found in self.objects.items() if label(found, COLUMN) == column.app}
 
+    def without(self, gone: set[Id]) -> Found:
+        """Return what is left when some of it is gone."""
+        return Found({key: one for key, one in self.objects.items() if key not in gone})
+
 
 def read(cluster: Cluster, column: Column) -> Found:
     """Return what there is of the column."""

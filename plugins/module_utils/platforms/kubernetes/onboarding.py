@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 from ...contract.app import Column
@@ -24,20 +24,19 @@ _PATIENCE = 600
 
 @dataclass
 class Markers:
-    """The ids of directory destinations that are known, threads whose destination could not be onboarded, what a user
-    should know."""
+    """The ids of directory destinations that are known, and threads whose destination could not be onboarded."""
 
     ids: dict[str, str] = field(default_factory=dict)
     failures: list[BackupError] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
 
 
-def onboarded(cluster: Cluster, column: Column, found: Found, *, check_mode: bool) -> Markers:
-    """Return the marker ids of the column's directory destinations. New ones are onboarded, but not in check mode."""
+def onboarded(cluster: Cluster, column: Column, found: Found, stuck: Container[str], *, check_mode: bool) -> Markers:
+    """Return the marker ids of the column's directory destinations, but for those that are `stuck`. New ones are
+    onboarded, but not in check mode."""
     markers = Markers()
     new: list[str] = []
     for name, where in column.destinations.items():
-        if isinstance(where, DirectoryDestination):
+        if isinstance(where, DirectoryDestination) and name not in stuck:
             recorded = recorded_marker(column, found, name)
             if recorded:
                 markers.ids[name] = recorded

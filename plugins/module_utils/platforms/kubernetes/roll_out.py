@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 
 from ...contract.app import Column
-from ...contract.cluster import DRILL_IDENTITY, object_name
-from ...contract.errors import BackupError, TryAgain, about
+from ...contract.cluster import DRILL_IDENTITY
+from ...contract.errors import BackupError, about
 from ...encryption import recipient
 from ..base import Change, joined
 from .apply import applied, shown
@@ -17,12 +16,10 @@ from .found import Found, Id, at_once, id_of, label, read
 from .ingress import blocked
 from .kinds import Manifest, shown_name
 from .login import login
+from .moving import move
 from .objects import DESTINATION
 from .onboarding import onboarded
 from .plan import Plan, plan
-
-# What keeps an object from being gone is a pod that still uses it.
-_TO_GO = 60.0
 
 
 def present(column: Column, check_mode: bool) -> Change:
@@ -33,11 +30,13 @@ def present(column: Column, check_mode: bool) -> Change:
         cluster = connect(column)
         found = read(cluster, column)
         password = login(cluster, column, found)
-        markers = onboarded(cluster, column, found, check_mode=check_mode)
-        planned = plan(column, found, password.text, markers.ids, check_mode=check_mode)
-        planned.failures += markers.failures
-        planned.warnings += [*password.warnings, *markers.warnings, *blocked(cluster, column)]
-        roll_out = _RollOut(cluster, column, found, planned, check_mode)
+        moved = move(cluster, column, found, check_mode=check_mode)
+        left = found.without(moved.gone)
+        markers = onboarded(cluster, column, left, moved.stuck, check_mode=check_mode)
+        planned = plan(column, left, password.text, markers.ids, check_mode=check_mode)
+        planned.failures += [*moved.failures, *markers.failures]
+        planned.warnings += [*password.warnings, *moved.warnings, *blocked(cluster, column)]
+        roll_out = _RollOut(cluster, column, left, planned, gone=moved.gone, check_mode=check_mode)
         after = roll_out.apply()
     before = found.ours(column)
     warnings = tuple(planned.warnings)
@@ -70,19 +69,20 @@ def _outlives(key: Id) -> bool:
 class _RollOut:
     """One change of a column's objects."""
 
-    def __init__(self, cluster: Cluster, column: Column, found: Found, planned: Plan, check_mode: bool) -> None:
+    def __init__(
+        self, cluster: Cluster, column: Column, found: Found, planned: Plan, *, gone: set[Id], check_mode: bool
+    ) -> None:
         self._cluster = cluster
         self._column = column
         self._found = found
         self._planned = planned
         self._check_mode = check_mode
-        self._moved: set[Id] = set()
+        self._gone = gone
 
     def apply(self) -> dict[Id, Manifest]:
         """Make it so, and return the column's objects as they are then, or in check mode would be."""
         after = dict(self._apply([(("", one)) for one in self._planned.objects[""]]))
         after |= self._identity()
-        self._move_volumes()
         wanted = [(name, one) for name, several in self._planned.objects.items() if name for one in several]
         # Last come the CronJobs: a run that starts right away finds everything else.
         after |= self._apply([(name, one) for name, one in wanted if one["kind"] != "CronJob"])
@@ -95,7 +95,9 @@ class _RollOut:
             if destination in self._planned.kept:
                 return None
             key = id_of(manifest)
-            live = None if key in self._moved else self._found.objects.get(key)
+            if self._check_mode and key in self._gone:
+                return manifest  # the server would hold it against the one that is still there
+            live = self._found.objects.get(key)
             force = self._column.variables.app_force_conflicts
             try:
                 subject = f"{self._column.app}/{destination}" if destination else self._column.app
@@ -122,38 +124,6 @@ class _RollOut:
         if not self._check_mode:
             self._cluster.create(self._planned.identity)
         return {id_of(self._planned.identity): self._planned.identity}
-
-    def _move_volumes(self) -> None:
-        """A PersistentVolume cannot change its source: it and its claim are made anew. What it holds stays where it
-        is."""
-        for (kind, name), wanted in self._planned.all().items():
-            live = self._found.objects.get((kind, name))
-            if kind != "PersistentVolume" or live is None or live["spec"].get("nfs") == wanted["spec"]["nfs"]:
-                continue
-            destination = label(wanted, DESTINATION) or ""
-            claim = ("PersistentVolumeClaim", object_name(self._column.app, destination))
-            self._moved |= {(kind, name), claim}
-            self._planned.warnings.append(
-                f"{self._column.app}/{destination}: its folder is now another one. Copies in the old one stay there"
-            )
-            if not self._check_mode:
-                with self._planned.gathered(self._column, destination):
-                    self._remove(claim)
-                    self._remove((kind, name))
-
-    def _remove(self, key: Id) -> None:
-        """Delete an object and wait until it is gone."""
-        kind, name = key
-        namespace = self._column.namespace
-        self._cluster.delete(kind, namespace, name)
-        patience_ends = time.monotonic() + _TO_GO
-        while self._cluster.get(kind, namespace, name) is not None:
-            if time.monotonic() > patience_ends:
-                raise TryAgain(
-                    f"{shown_name(kind, namespace, name)} does not go away: a pod uses it",
-                    remedy="wait until the thread's run is over, then roll out again",
-                )
-            time.sleep(0.2)
 
     def _prune(self, after: dict[Id, Manifest]) -> dict[Id, Manifest]:
         """Delete what no thread wants any more, and return what stays all the same: objects of threads that stay as
