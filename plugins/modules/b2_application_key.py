@@ -14,7 +14,9 @@ description:
   - Gives every destination of kind V(b2) of one app a key of its own, which reaches that app's prefix in that bucket
     and nothing else, and which cannot delete.
   - Minting a key and storing it is one act. The secret goes into the file C(key.json) (mode 0600) in the thread's
-    folder below C(app_host_directory), and is never returned, logged or shown in a diff.
+    folder below C(app_host_directory), or on platform V(kubernetes) into the Secret C(<thread>-key) of the column's
+    namespace, and is never returned, logged or shown in a diff.
+  - A Secret of that name that it does not own is not overwritten. One that was altered or lost is repaired.
   - A new key is minted when there is none, when it no longer exists at Backblaze, when its scope differs from what is
     wanted, when its secret is wrong, and on request (O(rotate)). The replaced key is deleted by the first call after
     C(app_deadline), when no run can still be using it.
@@ -82,7 +84,7 @@ application_keys:
       type: str
       returned: success
     path:
-      description: The file that holds the key.
+      description: The file or Secret that holds the key.
       type: str
       returned: success
     key_id:

@@ -12,9 +12,13 @@ author:
   - fanout.backup contributors (@fanout-backup)
 description:
   - Writes everything that the threads and drills of one app need to run without Ansible, and starts their timers.
-  - On platform V(host), the only one so far, that is a folder below C(app_host_directory) with mode 0700. It holds
-    C(thread.json) for each destination, the database's password, keys of destinations of kind V(s3), the drill
-    identity, and units for systemd.
+  - On platform V(host) that is a folder below C(app_host_directory) with mode 0700. It holds C(thread.json) for each
+    destination, the database's password, keys of destinations of kind V(s3), the drill identity, and units for
+    systemd.
+  - On platform V(kubernetes) these are objects in the namespace C(backup-<app>), applied on the server's side with the
+    field manager V(fanout.backup). For each destination a ServiceAccount without token, a ConfigMap with
+    C(thread.json), Secrets, NetworkPolicies, CronJobs for backups and drills, and for a folder on an NFS server a
+    PersistentVolume with its claim. Only objects with its own labels are ever removed.
   - The drill identity is made once and never replaced or removed, because it decrypts the copies that exist.
   - A destination of kind V(directory) gets a marker file with a random id the first time. Later the same id has to be
     there, which proves that it is mounted.
@@ -39,6 +43,9 @@ attributes:
   idempotent:
     support: full
 notes:
+  - On platform V(kubernetes) a field that somebody else manages is a conflict that names the other manager, unless
+    C(app_force_conflicts) is set. NetworkPolicies in the database's namespace that keep backups out are reported as
+    warnings.
   - Where systemd runs, units are linked and timers enabled, in the system's instance for root and in the user's own
     otherwise. Where it does not run, they are written only, with a warning.
 seealso:
@@ -74,8 +81,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 folder:
-  description: Where the column is.
-  returned: success
+  description: Where the column is on platform V(host).
+  returned: success, on platform V(host)
+  type: str
+namespace:
+  description: Where the column is in the cluster.
+  returned: success, on platform V(kubernetes)
   type: str
 failure:
   description: What failed, for programs. Its C(code) is one of the names of the exit codes, such as V(no_permission).
@@ -96,7 +107,8 @@ def ensure(module: AnsibleModule) -> Outcome:
     change = (platform.present if column.present else platform.absent)(column, module.check_mode)
     for warning in change.warnings:
         module.warn(warning)
-    return Outcome(change.before, change.after, {"folder": str(column.folder)}, change.failure)
+    where = {"namespace": column.namespace} if column.platform == "kubernetes" else {"folder": str(column.folder)}
+    return Outcome(change.before, change.after, where, change.failure)
 
 
 def main() -> None:

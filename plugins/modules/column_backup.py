@@ -13,6 +13,8 @@ author:
 description:
   - Runs the command of each thread at once, exactly as its timer does, and waits for all of them. A slow destination
     holds up no other, and one that hangs is ended a minute after C(app_deadline).
+  - On platform V(kubernetes) that is a Job made from the thread's CronJob. A pod that does not start or is ended from
+    outside is told of in words, with the events about it.
   - Fails if any thread failed, after all have ended, and names every one that did.
   - A backup that shrank beyond C(app_shrink_limit) is kept, marked, and fails its thread.
 options:

@@ -17,6 +17,8 @@ description:
     beside the others and never judged.
   - Fails unless every drill passed. A backup that is bad (V(fail)) and a drill that could not run (V(inconclusive))
     are told apart.
+  - On platform V(kubernetes) the scratch server is a container of C(app_drill_image) beside the drill, which nothing
+    reaches over a network.
   - Never reports a change. Each verdict is stored beside the backups.
 options:
   destinations:
