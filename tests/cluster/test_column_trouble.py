@@ -61,7 +61,7 @@ def test_what_the_command_itself_says_is_its_failure(owner: Owner) -> None:
     found = failure(owner)
 
     assert found["code"] == "unavailable"
-    assert "192.0.2.1:5432 does not answer" in found["problem"]
+    assert "192.0.2.1:9000 does not answer" in found["problem"]
 
 
 def test_an_image_that_cannot_be_had_is_named(owner: Owner) -> None:
