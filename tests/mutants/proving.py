@@ -62,8 +62,8 @@ PROVING = (
     Mutant(
         name="only rows are counted, what is in them is not compared",
         file=f"{POSTGRESQL}/compare.py",
-        original="    elif sha256 != wanted.sha256:\n",
-        mutated="    elif not sha256:\n",
+        original="if reader.sha256(entry, wanted.rows) == wanted.sha256:\n",
+        mutated="if reader.sha256(entry, wanted.rows):\n",
         tests=(_damage("D04 a float moves by its last digit"),),
         harm="changed data pass",
     ),
