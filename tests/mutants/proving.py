@@ -94,8 +94,8 @@ PROVING = (
     Mutant(
         name="a hidden newest backup passes",
         file=f"{LIBRARY}/drill.py",
-        original="if artifact.manifest.hidden and at is None:",
-        mutated="if artifact.manifest.hidden and at is not None:",
+        original="        if at is None:\n",
+        mutated="        if at is not None:\n",
         tests=(
             f"{END}/test_backup.py::test_a_hidden_newest_backup_is_found_all_the_same_and_its_hiding_fails_the_drill",
         ),
