@@ -48,7 +48,7 @@ mutants: .venv/installed-dev $(COLLECTION) ## make deliberate mistakes and deman
 test-cluster: .venv/installed-dev $(COLLECTION) ## tests/cluster, on a real Kubernetes, which is built once
 	$(BIN)/python -m tests.sandbox.cluster test
 
-bench: .venv/installed-dev $(COLLECTION) ## tests/benchmarks
+bench: .venv/installed-dev $(COLLECTION) ## what a backup and a drill cost, into docs/benchmarks.md
 	$(BIN)/python -m tests.benchmarks
 
 sandbox-up: .venv/installed-sandbox $(COLLECTION) ## start the home lab in .sandbox and leave it running
