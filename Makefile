@@ -7,7 +7,7 @@ COLLECTION := .collections/ansible_collections/fanout/backup
 # make refuses to run two steps at once: the tests share the machine's cores and its ports.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types sanity test-unit test-end-to-end build sandbox-up sandbox-down cluster-up cluster-down test-cluster mutants bench clean
+.PHONY: help setup demo test lint types sanity test-unit test-end-to-end test-faults build sandbox-up sandbox-down cluster-up cluster-down test-cluster mutants bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,7 +15,7 @@ help: ## this list
 demo: .venv/installed-sandbox $(COLLECTION) ## the whole story on this machine: back up, restore, compare, break things
 	$(BIN)/python -m tests.sandbox.demo
 
-test: lint types sanity test-unit test-end-to-end ## everything below that proves something, offline once set up
+test: lint types sanity test-unit test-end-to-end test-faults ## everything below that proves something, offline once set up
 
 lint: .venv/installed-dev $(COLLECTION) types ## style of Python, YAML and changelog
 	$(BIN)/ruff check
@@ -39,13 +39,16 @@ test-unit: .venv/installed-dev $(COLLECTION) ## tests/unit
 test-end-to-end: .venv/installed-dev $(COLLECTION) ## tests/end_to_end, against a real PostgreSQL and the sandbox
 	$(BIN)/python -m pytest tests/end_to_end -n 2 --dist loadfile
 
+test-faults: .venv/installed-dev $(COLLECTION) ## tests/faults: servers that hang, disks that lie; as root the ones that take a mount, too
+	$(BIN)/python -m pytest tests/faults -n 2
+
 mutants: .venv/installed-dev $(COLLECTION) ## make deliberate mistakes and demand that the tests notice each; 5 minutes
 	$(BIN)/python -m tests.mutants
 
 test-cluster: .venv/installed-dev $(COLLECTION) ## tests/cluster, on a real Kubernetes, which is built once
 	$(BIN)/python -m tests.sandbox.cluster test
 
-bench: .venv/installed-dev $(COLLECTION) ## tests/benchmarks
+bench: .venv/installed-dev $(COLLECTION) ## what a backup and a drill cost, into docs/benchmarks.md
 	$(BIN)/python -m tests.benchmarks
 
 sandbox-up: .venv/installed-sandbox $(COLLECTION) ## start the home lab in .sandbox and leave it running

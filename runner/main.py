@@ -27,9 +27,10 @@ from . import acts
 from .ending import bounded
 from .terminal import drawing
 
-# New objects between two searches for garbage. At Python's 700 a short backup spends a tenth of its time searching what
-# imports and botocore's models made, which all stays; at this number garbage is at most some megabytes.
-_GARBAGE = 50_000
+# New objects between two searches for garbage. At Python's own 700 a short backup spends a tenth of its time searching
+# what imports and botocore's models made, which all stays. A request leaves about ten objects: thousands of parts leave
+# some megabytes of garbage.
+_GARBAGE = 200_000
 _DESCRIPTION = "Back up, drill, restore, probe, look at, fetch or onboard one thread: one app at one destination."
 
 

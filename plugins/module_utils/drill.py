@@ -19,7 +19,7 @@ from .artifacts import Artifact
 from .contract import verdict as verdict_record
 from .contract.errors import BackupError, DataRefused, Exit, about
 from .contract.manifest import Manifest, moment, timestamp
-from .contract.names import verdict_key
+from .contract.names import MANIFEST, verdict_key
 from .contract.record import encode_json
 from .contract.thread import Thread
 from .contract.verdict import Finding, Result, Verdict
@@ -114,10 +114,8 @@ def _run(
         destination.check()
         artifact = state.artifact = pick(destination, at)
         manifest = state.manifest = artifacts.manifest_of(destination, artifact, thread.app)
-        if artifact.manifest.hidden and at is None:
-            since = artifact.manifest.hidden_since
-            hidden = f"the newest backup is hidden{f' since {timestamp(since)}' if since else ''}"
-            state.findings.append(Finding("visible", str(artifact.name), hidden))
+        if at is None:
+            state.findings += _visible(artifact)
         for mark in manifest.marks:
             state.notes.append(f"this backup is marked: {mark}")
     with scratch_folder(thread.scratch_directory, f"drill.{thread.app}.{thread.name}") as folder:
@@ -127,6 +125,17 @@ def _run(
             state.findings += [*restored.findings, *answers.findings]
             state.notes += [*restored.notes, *answers.notes]
             state.comparisons += answers.comparisons
+
+
+def _visible(artifact: Artifact) -> list[Finding]:
+    """Return a finding if the newest artifact, or one of its files, is hidden: the bucket's rule will purge it."""
+    hidden = {name: stored for name, stored in sorted(artifact.files.items()) if stored.hidden}
+    if not hidden:
+        return []
+    what = "the newest backup" if MANIFEST in hidden else f"{', '.join(hidden)} of the newest backup"
+    since = min((stored.hidden_since for stored in hidden.values() if stored.hidden_since), default=None)
+    difference = f"{what} is hidden{f' since {timestamp(since)}' if since else ''}"
+    return [Finding("visible", str(artifact.name), difference)]
 
 
 def _verdict(thread: Thread, state: _State, result: Result, reason: str, started: datetime, phases: Phases) -> Verdict:

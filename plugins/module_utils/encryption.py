@@ -85,7 +85,8 @@ def decrypt(reader: Reader, writer: Writer, identity_file: Path) -> None:
     except BaseException as error:
         if (cause := source.error or sink.error) is not None:
             raise cause from None
-        if not isinstance(error, pyrage.DecryptError):
+        # Damage behind the header comes as an OSError that no stream raised.
+        if not isinstance(error, (pyrage.DecryptError, OSError)):
             raise
         if "No matching keys" in str(error):
             raise ConfigurationError(

@@ -69,20 +69,25 @@ class Lab:
         return found
 
 
-def links() -> set[str]:
-    """The machine's ends of links to clusters."""
-    return {path.name for path in Path("/sys/class/net").glob("fanout*")}
+def traces() -> set[str]:
+    """What a Kubernetes leaves elsewhere: links of ours, and state of its programs where they like to have it."""
+    patterns = [
+        f"{folder}/*{name}*"
+        for folder in ("opt", "run", "usr/libexec", "var/lib", "var/log")
+        for name in ("cni", "kube", "containerd", "netns", "etcd")
+    ]
+    return {str(path) for pattern in ("sys/class/net/fanout*", *patterns) for path in Path("/").glob(pattern)}
 
 
 @pytest.fixture
 def lab() -> Iterator[Lab]:
     leave_out_without_means()
-    before = links()
+    before = traces()
     cluster = Lab(f"test-{os.getpid()}")
     yield cluster
     assert cluster.call("down") == (0, "cluster: down\n", "")
     assert cluster.leavings() == []
-    assert links() == before
+    assert traces() == before
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -98,16 +103,18 @@ def test_up_status_down_and_each_of_them_twice(lab):
     assert errors == "cluster: the test cluster is not up. Remedy: make cluster-up\n"
 
     assert lab.call("up")[0] == 0
-    before = (lab.folder / "cluster.json").read_text()
+    before = lab.records()
+    kubeconfig = lab.folder / "kubeconfig"
+    assert kubeconfig.stat().st_mode & 0o777 == 0o600
+    assert str(kubeconfig) == json.loads((lab.folder / "cluster.json").read_text())["kubeconfig"]
     code, output, errors = lab.call("up")
     assert (code, errors) == (0, "")
     assert "up already" in output
-    assert (lab.folder / "cluster.json").read_text() == before
+    assert lab.records() == before
 
     code, output, errors = lab.call("status")
     assert (code, errors) == (0, "")
     assert "cluster: kubelet runs\n" in output
-    assert Path(json.loads(before)["kubeconfig"]).stat().st_mode & 0o777 == 0o600
 
     for _ in range(2):
         assert lab.call("down") == (0, "cluster: down\n", "")

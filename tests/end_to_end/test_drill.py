@@ -15,6 +15,7 @@ from fanout.contract.thread import Query, Thread
 from fanout.contract.verdict import drill_line
 from fanout.drill import DrillResult, drill
 from fanout.sources.postgresql import read_back, restore
+from fanout.sources.postgresql.archive_toc import TocEntry
 from fanout.sources.postgresql.connection import connect
 from fanout.sources.postgresql.target import Target
 
@@ -99,11 +100,11 @@ def test_large_tables_are_read_through_psql_to_the_same_end(
     thread = any_major.thread()
     backup(thread)
     monkeypatch.setattr(read_back, "_MANY_ROWS", 0)
-    through_psql = []
+    through_psql: list[str | None] = []
     original = read_back.Reader._by_psql
 
-    def noted(reader: read_back.Reader, statement: bytes) -> tuple[int, str] | None:
-        through_psql.append(original(reader, statement))
+    def noted(reader: read_back.Reader, entry: TocEntry) -> str | None:
+        through_psql.append(original(reader, entry))
         return through_psql[-1]
 
     monkeypatch.setattr(read_back.Reader, "_by_psql", noted)

@@ -62,10 +62,18 @@ PROVING = (
     Mutant(
         name="only rows are counted, what is in them is not compared",
         file=f"{POSTGRESQL}/compare.py",
-        original="    elif digest.hexdigest() != wanted.sha256:\n",
-        mutated="    elif not digest.hexdigest():\n",
+        original="if reader.sha256(entry, wanted.rows) == wanted.sha256:\n",
+        mutated="if reader.sha256(entry, wanted.rows):\n",
         tests=(_damage("D04 a float moves by its last digit"),),
         harm="changed data pass",
+    ),
+    Mutant(
+        name="rows that psql could not read to their end count as read",
+        file=f"{POSTGRESQL}/read_back.py",
+        original="return found if process.wait() == 0 else None",
+        mutated="return found if process.wait() >= 0 else None",
+        tests=(f"{END}/test_drill.py::test_large_tables_are_read_through_psql_to_the_same_end",),
+        harm="the reason why a table cannot be read is lost",
     ),
     Mutant(
         name="what could not run counts as passed",
@@ -86,8 +94,8 @@ PROVING = (
     Mutant(
         name="a hidden newest backup passes",
         file=f"{LIBRARY}/drill.py",
-        original="if artifact.manifest.hidden and at is None:",
-        mutated="if artifact.manifest.hidden and at is not None:",
+        original="        if at is None:\n",
+        mutated="        if at is not None:\n",
         tests=(
             f"{END}/test_backup.py::test_a_hidden_newest_backup_is_found_all_the_same_and_its_hiding_fails_the_drill",
         ),

@@ -79,7 +79,7 @@ class Access:
     def _is_ready(self, namespace: str, name: str) -> bool:
         status = self.core.read_namespaced_pod(name, namespace).status
         if status.phase in ("Failed", "Succeeded"):
-            log = self.core.read_namespaced_pod_log(name, namespace)
+            log = self.log(namespace, name)
             raise SandboxError(f"the pod {name} has ended: {log[-500:]}", remedy="read its log")
         return any(condition.type == "Ready" and condition.status == "True" for condition in status.conditions or ())
 
@@ -93,8 +93,14 @@ class Access:
         until(f"the Job {job} has ended", ended)
         pods = self.core.list_namespaced_pod(namespace, label_selector=f"batch.kubernetes.io/job-name={job}").items
         pod = max(pods, key=lambda each: each.metadata.creation_timestamp)
-        log = self.core.read_namespaced_pod_log(pod.metadata.name, namespace)
-        return Answer(pod.status.container_statuses[0].state.terminated.exit_code, log)
+        exit_code = pod.status.container_statuses[0].state.terminated.exit_code
+        return Answer(exit_code, self.log(namespace, pod.metadata.name))
+
+    def log(self, namespace: str, pod: str) -> str:
+        """What the pod's only container has said so far, both streams together."""
+        # Decoded by the client, a log that is JSON would become Python's notation of it.
+        answer = self.core.read_namespaced_pod_log(pod, namespace, _preload_content=False)
+        return bytes(answer.data).decode(errors="replace")
 
     def execute(self, namespace: str, pod: str, *command: str, patience: float = PATIENCE) -> Answer:
         """Run a command in the pod's first container. Raise SandboxError if it takes longer than `patience` seconds."""

@@ -47,7 +47,6 @@ def _is_removed(group: Path) -> bool:
 def _hierarchies() -> list[Path]:
     """Where the machine has its cgroups: one folder on cgroup v2, one for each set of controllers on v1.
 
-    On a machine that has both, v2 is without controllers, and containers live in v1."""
+    A machine may have both; runc then uses both."""
     mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    version_1 = [Path(folder) for folder, kind in mounts if kind == "cgroup"]
-    return version_1 or [Path(folder) for folder, kind in mounts if kind == "cgroup2"]
+    return [Path(folder) for folder, kind in mounts if kind in ("cgroup", "cgroup2")]

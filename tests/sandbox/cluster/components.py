@@ -79,6 +79,7 @@ def _controller_manager(layout: Layout, binaries: Binaries, certificates: Certif
         "--leader-elect=false",
         "--bind-address=127.0.0.1",
         "--use-service-account-credentials",
+        f"--flex-volume-plugin-dir={layout.folder}/volume-plugins",  # it would make one below /usr
         f"--root-ca-file={certificates.authority.certificate}",
         f"--service-account-private-key-file={certificates.service_accounts.key}",
         f"--cluster-signing-cert-file={certificates.authority.certificate}",

@@ -9,10 +9,9 @@ cluster.json is written last, and what is not complete and running is removed an
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 from .. import processes
@@ -27,24 +26,30 @@ _RECORDS = "processes"
 
 def up(say: Say) -> bool:
     """Have a complete cluster running, with today's images. Say whether one had to be made."""
-    with places.cache_locked():
+    folder = places.folder()
+    # Images are in the cache until this cluster has them: another checkout may be waiting to replace them by its own.
+    with places.cache_locked(), locked(folder):
         binaries = build.binaries(say)
         current = images.make(say)
-    folder = places.folder()
-    with locked(folder):
         if _is_complete(folder):
             _renew_images(folder, current)
             return False
         _clear(folder)
+        _make_or_clear(folder, binaries, current)
+    return True
+
+
+def _make_or_clear(folder: Path, binaries: build.Binaries, current: images.Images) -> None:
+    with ThreadPoolExecutor() as pool:
+        # An image that is still being imported when this fails is given up as soon as the node has ended.
         try:
-            state.save(_make(folder, binaries, current), folder)
+            state.save(_make(folder, binaries, current, pool), folder)
         except SandboxError:
             _end(folder)  # its remedy is to read a log
             raise
         except BaseException:
             _clear(folder)
             raise
-    return True
 
 
 def down() -> None:
@@ -76,8 +81,6 @@ def _renew_images(folder: Path, current: images.Images) -> None:
 def _end(folder: Path) -> None:
     node.end(folder / _RECORDS)
     cgroups.remove(_cgroup(folder))
-    with contextlib.suppress(OSError):  # missing, or in use by somebody else's containers
-        Path("/var/lib/cni").rmdir()
 
 
 def _clear(folder: Path) -> None:
@@ -90,7 +93,7 @@ def _cgroup(folder: Path) -> str:
     return f"fanout-test-{folder.name}"
 
 
-def _make(folder: Path, binaries: build.Binaries, current: images.Images) -> state.Cluster:
+def _make(folder: Path, binaries: build.Binaries, current: images.Images, pool: Executor) -> state.Cluster:
     for name in (_RECORDS, "logs"):
         (folder / name).mkdir()
     cgroups.make(_cgroup(folder))
@@ -104,19 +107,18 @@ def _make(folder: Path, binaries: build.Binaries, current: images.Images) -> sta
             processes.start(name, home.inside(*commands[name]), folder=folder / _RECORDS, log=log)
 
     watch = ready.Watch(folder / _RECORDS, folder / "logs")
-    with ThreadPoolExecutor() as pool:
-        start("etcd", "containerd")
-        watch.until("containerd answers", lambda: _ctr(folder, "version"))
-        importing = [pool.submit(_import, folder, archive) for archive in current.archives.values()]
-        start("kube-apiserver")
-        api = ready.Api(layout.kubeconfig)
-        watch.until("the API server is ready", api.is_ready)
-        start(*(name for name in commands if name not in ("etcd", "containerd", "kube-apiserver")))
-        watch.until("the node is ready", api.has_ready_node)
-        watch.until("pods can be made", lambda: api.has_service_account("default"))
-        watch.until("CoreDNS is ready", lambda: ready.answers(f"http://{layout.network.node}:8181/ready"))
-        for each in importing:
-            each.result()
+    start("etcd", "containerd")
+    watch.until("containerd answers", lambda: _ctr(folder, "version"))
+    importing = [pool.submit(_import, folder, archive) for archive in current.archives.values()]
+    start("kube-apiserver")
+    api = ready.Api(layout.kubeconfig)
+    watch.until("the API server is ready", api.is_ready)
+    start(*(name for name in commands if name not in ("etcd", "containerd", "kube-apiserver")))
+    watch.until("the node is ready", api.has_ready_node)
+    watch.until("pods can be made", lambda: api.has_service_account("default"))
+    watch.until("CoreDNS is ready", lambda: ready.answers(f"http://{layout.network.node}:8181/ready"))
+    for each in importing:
+        each.result()
     return state.Cluster(layout.kubeconfig, layout.network.machine, current)
 
 

@@ -30,9 +30,22 @@ _RECORD = "node"
 # catatonit -P only collects the ended processes that nobody else waits for. --kill-child ends it with its parent.
 _FIRST_PROCESS = ("catatonit", "-P")
 _NODE = ("unshare", "--pid", "--net", "--mount", "--mount-proc", "--fork", "--kill-child", "--", *_FIRST_PROCESS)
-# Folders in which containerd, kubelet and CNI plugins keep state whatever they are told. They get empty ones that
-# vanish with the node.
-_COVERED = ("/run", "/var/log", "/var/lib/cni")
+# containerd, kubelet and CNI plugins keep state in these, whatever they are told: two that are the node's own, and one
+# whose changes are. All vanish with the node.
+_OWN_FOLDERS = (
+    ("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"),
+    ("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/var/log"),
+    ("mkdir", "/run/changes", "/run/overlay"),
+    (
+        "mount",
+        "-t",
+        "overlay",
+        "-o",
+        "lowerdir=/var/lib,upperdir=/run/changes,workdir=/run/overlay",
+        "overlay",
+        "/var/lib",
+    ),
+)
 _NUMBERS = range(213, 255)  # of 10.0.0.0/8: beyond what home networks, k3s (10.42, 10.43) and kind (10.96, 10.244) use
 
 
@@ -98,10 +111,9 @@ def _children(pid: int) -> list[int]:
 
 
 def furnish(node: Node) -> Network:
-    """Give a new node its own /run and its network. Return the addresses, which nothing else on this machine uses."""
-    Path("/var/lib/cni").mkdir(exist_ok=True)
-    for folder in _COVERED:
-        _run(node.inside("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder))
+    """Give a new node folders and a network of its own. Return the addresses: nothing else on this machine has them."""
+    for command in _OWN_FOLDERS:
+        _run(node.inside(*command))
     network = _link(node)
     _run(("ip", "address", "add", f"{network.machine}/30", "dev", network.link))
     _run(("ip", "link", "set", network.link, "up"))

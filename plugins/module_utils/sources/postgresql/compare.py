@@ -123,13 +123,15 @@ def _table(reader: Reader, entry: TocEntry, table: str, wanted: Block) -> Iterat
     import psycopg
 
     try:
-        rows, sha256 = reader.rows_and_sha256(entry, wanted.rows)
+        if reader.sha256(entry, wanted.rows) == wanted.sha256:
+            return  # the same text: the same rows
+        rows = reader.rows(entry)
     except psycopg.Error as error:
         yield Finding("data", table, f"cannot be read ({first_line(error)})")
         return
     if rows != wanted.rows:
         yield Finding("rows", table, f"restored {rows}, in the dump {wanted.rows}")
-    elif sha256 != wanted.sha256:
+    else:
         yield Finding("data", table, f"its {rows} rows differ from those in the dump")
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import subprocess
@@ -20,7 +19,7 @@ from ...contract.names import dump_file
 from ...contract.thread import PostgresqlSource
 from ...encryption import encrypt
 from ...progress import Phases
-from ...streams import CHUNK, HashedFile
+from ...streams import HashedFile
 from . import client
 from .archive import ArchiveReader, Contents
 
@@ -128,13 +127,7 @@ def _pg_dump(order: Order, folder: Path, phases: Phases) -> Iterator[_DumpReader
         ) as process,
     ):
         try:
-            _widen(process.stdout)
+            client.widen(process.stdout)
             yield _DumpReader(process, complaints, phases)
         finally:
             client.stop(process)
-
-
-def _widen(pipe: IO[bytes] | None) -> None:
-    """A wider pipe saves switches between pg_dump and us; where the system allows none, the usual one does as well."""
-    with contextlib.suppress(OSError, AttributeError):
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, CHUNK)  # type: ignore[arg-type]

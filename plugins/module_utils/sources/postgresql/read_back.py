@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from . import client
 from .archive_toc import TocEntry
@@ -31,6 +31,8 @@ _SETTINGS = {
 _MANY_ROWS = 50_000
 _PORTION = 256 * 1024
 
+Buffer: TypeAlias = "bytes | bytearray | memoryview"
+
 
 @dataclass(frozen=True)
 class Reader:
@@ -41,26 +43,33 @@ class Reader:
     encoding: str
     folder: Path
 
-    def rows_and_sha256(self, entry: TocEntry, expected: int) -> tuple[int, str]:
-        """Return the rows of a table and the sha256, in hex, of their COPY text. Raise psycopg.Error if they cannot be
-        read. That `expected` rows should be there decides nothing but the way."""
-        statement = entry.copy_out_statement.encode(errors="surrogateescape")
-        if expected >= _MANY_ROWS and (found := self._by_psql(statement)):
-            return found
-        with self.connection.cursor() as cursor, cursor.copy(statement) as rows:
-            return _measured(rows)
+    def sha256(self, entry: TocEntry, rows: int) -> str:
+        """Return the sha256, in hex, of the COPY text of a table that should have so many rows. Raise psycopg.Error if
+        it cannot be read."""
+        # What psql cannot read the connection cannot either, and says why.
+        return (self._by_psql(entry) if rows >= _MANY_ROWS else None) or _sha256(self._by_connection(entry))
 
-    def _by_psql(self, statement: bytes) -> tuple[int, str] | None:
-        """Read the rows through a psql of their own. Return None when it fails: the connection then says why."""
-        command = (self.target.programs.path("psql"), "--no-psqlrc", "--quiet", "--no-password", "--command", statement)
+    def rows(self, entry: TocEntry) -> int:
+        """Return the number of a table's rows. Raise psycopg.Error if they cannot be read."""
+        return sum(1 for _row in self._by_connection(entry))
+
+    def _by_connection(self, entry: TocEntry) -> Iterator[Buffer]:
+        with self.connection.cursor() as cursor, cursor.copy(_statement(entry)) as rows:
+            yield from rows
+
+    def _by_psql(self, entry: TocEntry) -> str | None:
+        """Read a table through a psql of its own. Return None when that fails."""
+        command = (self.target.programs.path("psql"), "--no-psqlrc", "--quiet", "--no-password", "--command")
         with client.environment(self.target.source, self.folder, self.target.application_name) as environment:
             environment["PGOPTIONS"] += "".join(f" -c {name}={value}" for name, value in _SETTINGS.items())
             environment["PGCLIENTENCODING"] = self.encoding
             with subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            ) as process:
+                (*command, _statement(entry)), env=environment,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            ) as process:  # fmt: skip
                 try:
-                    found = _measured(_portions(process.stdout))
+                    client.widen(process.stdout)
+                    found = _sha256(_portions(process.stdout))
                     return found if process.wait() == 0 else None
                 finally:
                     client.stop(process)
@@ -80,9 +89,12 @@ def _portions(stream: IO[bytes] | None) -> Iterator[bytes]:
         yield portion
 
 
-def _measured(text: Iterable[bytes | bytearray | memoryview]) -> tuple[int, str]:
-    digest, rows = hashlib.sha256(), 0
+def _sha256(text: Iterable[Buffer]) -> str:
+    digest = hashlib.sha256()
     for piece in text:
         digest.update(piece)
-        rows += bytes(piece).count(b"\n")
-    return rows, digest.hexdigest()
+    return digest.hexdigest()
+
+
+def _statement(entry: TocEntry) -> bytes:
+    return entry.copy_out_statement.encode(errors="surrogateescape")

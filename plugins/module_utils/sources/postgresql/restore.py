@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...contract.errors import BackupError, ConfigurationError, DataRefused, Full, NoPermission
+from ...contract.errors import BackupError, ConfigurationError, DataRefused, Full, NoPermission, TryAgain
 from ...contract.evidence import Locale, PostgresqlEvidence
 from ...contract.verdict import Finding
 from . import client
@@ -30,6 +30,13 @@ _SECTIONS = (("--section=pre-data", "--section=data", "--jobs=2"), ("--section=p
 ADMINISTRATOR = "set app_restore_user and app_restore_password to a login that may, such as a superuser"
 
 _FORBIDDEN = ("permission denied", "must be owner of", "must be superuser", "must be member of", "must be able to SET")
+# The server went away: that says nothing about the archive.
+_LOST = (
+    "server closed the connection unexpectedly",
+    "terminating connection because of crash",
+    "terminating connection due to",
+    "no connection to the server",
+)
 _MISSING = ("could not open extension control file", "is not available", "shared_preload_libraries")
 
 
@@ -152,8 +159,10 @@ def _failed(target: Target, code: int, said: str) -> BackupError:
     if "No space left on device" in said:
         where = "app_scratch_directory, or set another one" if target.scratch else "the database server"
         return Full(problem, remedy=f"free space in {where}")
+    if code < 0 or any(text in said for text in _LOST):
+        return TryAgain(problem, remedy=f"find out what ended it or {target.label}: memory, or somebody's signal")
     if any(text in said for text in _FORBIDDEN):
         return NoPermission(problem, remedy=ADMINISTRATOR)
-    if code < 0 or any(text in said for text in _MISSING):
+    if any(text in said for text in _MISSING):
         return ConfigurationError(problem, remedy=f"install what {target.label} misses, and try again")
     return DataRefused(problem, remedy="this copy cannot be restored: look at the source, and use another artifact")

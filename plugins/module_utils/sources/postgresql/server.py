@@ -132,6 +132,9 @@ def _running(
         try:
             _wait(process, target, log)
             yield
+        except (TryAgain, Unavailable):
+            _check_for_room(log)
+            raise
         finally:
             _stop(process)
 
@@ -182,6 +185,13 @@ def _wait_for_login(target: Target, last_words: Callable[[], str | None]) -> Non
                     remedy="drill again when the machine has less to do",
                 ) from None
             time.sleep(0.05)
+
+
+def _check_for_room(log: Path) -> None:
+    """Raise Full if the server broke for lack of space: all that its clients are told is that it went away."""
+    said = log.read_text(errors="replace")
+    if "No space left" in said:
+        raise _cause(said, "the scratch server broke")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
