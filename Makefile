@@ -40,7 +40,8 @@ test-end-to-end: .venv/installed-dev $(COLLECTION) ## tests/end_to_end, against 
 	$(BIN)/python -m pytest tests/end_to_end -n 2 --dist loadfile
 
 test-faults: .venv/installed-dev $(COLLECTION) ## tests/faults: servers that hang, disks that lie; as root the ones that take a mount, too
-	$(BIN)/python -m pytest tests/faults -n 2
+	@# One more than the cores that all tests are made for: a good part of the time they wait for a deadline.
+	$(BIN)/python -m pytest tests/faults -n 3
 
 mutants: .venv/installed-dev $(COLLECTION) ## make deliberate mistakes and demand that the tests notice each; 5 minutes
 	$(BIN)/python -m tests.mutants

@@ -139,9 +139,10 @@ def test_two_ups_at_once_make_one_cluster(lab):
     assert sorted("up already" in output for output, _ in answers) == [False, True]
 
 
-def test_a_terminated_up_cleans_up_by_itself(lab):
+@pytest.mark.parametrize("moment", ["node", "kube-apiserver", "kubelet"])
+def test_a_terminated_up_cleans_up_by_itself(lab, moment):
     process = lab.start("up")
-    wait_for((lab.folder / "processes/kubelet.json").exists)
+    wait_for((lab.folder / f"processes/{moment}.json").exists)
     process.terminate()
     assert process.communicate(timeout=PATIENCE)[1] == "cluster: terminated\n"
     assert lab.leavings() == []

@@ -18,9 +18,9 @@ from tests.sandbox import state
 CHECKOUT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sandbox() -> Iterator[state.Sandbox]:
-    """A running sandbox that no other test process shares."""
+    """A running sandbox that no other file of tests shares: each may roll out, so that they run in any order."""
     folder = Path(tempfile.mkdtemp(prefix="fanout-test-", dir="/var/tmp"))
     environment = {**os.environ, "FANOUT_SANDBOX_DIRECTORY": str(folder / "sandbox")}
     command = (sys.executable, "-m", "tests.sandbox")

@@ -29,7 +29,7 @@ def test_a_fault_stops_the_run_that_it_hits_and_harms_nothing_else(lab: Lab, row
 
 
 @cases([*SURVIVED_AT_THE_SOURCE, *SURVIVED_AT_A_BUCKET, *SURVIVED_AT_A_DISK])
-def test_what_passes_again_within_the_run_leaves_a_backup_that_drills(lab: Lab, row: Row, kind: Kind) -> None:
+def test_what_passes_again_within_the_run_leaves_the_bytes_that_were_sent(lab: Lab, row: Row, kind: Kind) -> None:
     column = Column(lab, kind, row.database)
     with row.where(column):
         good(column)
@@ -38,4 +38,5 @@ def test_what_passes_again_within_the_run_leaves_a_backup_that_drills(lab: Lab, 
         assert ran.code == 0, ran.lines
         column.left_nothing_behind()
         assert column.unfinished() == []
-        drills(column, ran.result["artifact"])
+        fetched = column.run("fetch", "--to", str(column.folder / "fetched"))
+        assert (fetched.code, fetched.result["artifact"]) == (0, ran.result["artifact"]), fetched.lines

@@ -156,6 +156,7 @@ def _opened(folder: Path) -> int:
     while True:
         with contextlib.suppress(FileNotFoundError):  # removed by another command between our steps
             run_root()
-            folder.mkdir(exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
             folder.chmod(0o711)
             return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

@@ -78,6 +78,7 @@ class Access:
 
     def _is_ready(self, namespace: str, name: str) -> bool:
         status = self.core.read_namespaced_pod(name, namespace).status
+        _refuse_a_missing_image(status)
         if status.phase in ("Failed", "Succeeded"):
             log = self.log(namespace, name)
             raise SandboxError(f"the pod {name} has ended: {log[-500:]}", remedy="read its log")
@@ -86,13 +87,18 @@ class Access:
     def finished_job(self, namespace: str, job: str) -> Answer:
         """Wait until the Job has succeeded or failed, and return the log and exit code of its last pod."""
 
+        def pods() -> list[Any]:
+            selector = f"batch.kubernetes.io/job-name={job}"
+            return list(self.core.list_namespaced_pod(namespace, label_selector=selector).items)
+
         def ended() -> bool:
+            for each in pods():
+                _refuse_a_missing_image(each.status)
             conditions = self.batch.read_namespaced_job(job, namespace).status.conditions or ()
             return any(each.type in ("Complete", "Failed") and each.status == "True" for each in conditions)
 
         until(f"the Job {job} has ended", ended)
-        pods = self.core.list_namespaced_pod(namespace, label_selector=f"batch.kubernetes.io/job-name={job}").items
-        pod = max(pods, key=lambda each: each.metadata.creation_timestamp)
+        pod = max(pods(), key=lambda each: each.metadata.creation_timestamp)
         exit_code = pod.status.container_statuses[0].state.terminated.exit_code
         return Answer(exit_code, self.log(namespace, pod.metadata.name))
 
@@ -125,3 +131,13 @@ class Access:
             if session.is_open():
                 raise SandboxError(f"{command[0]} in the pod {pod} does not end", remedy="look into the pod")
             return Answer(session.returncode, session.read_all())
+
+
+def _refuse_a_missing_image(status: Any) -> None:
+    """Raise SandboxError if a pod waits for an image that nobody will bring: there is no registry."""
+    for container in status.container_statuses or ():
+        if container.state.waiting and container.state.waiting.reason in ("ErrImagePull", "ImagePullBackOff"):
+            raise SandboxError(
+                f"the cluster lacks the image {container.image}",
+                remedy="make cluster-up, or load what `python -m tests.sandbox.cluster images` makes into your own",
+            )

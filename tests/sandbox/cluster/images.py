@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -33,11 +34,20 @@ _SERVER_HOOKS = (
     "--essential-hook=mkdir -p $1/etc/postgresql-common",
     "--essential-hook=echo create_main_cluster = false > $1/etc/postgresql-common/createcluster.conf",
     "--customize-hook=chroot $1 localedef -i en_US -f UTF-8 en_US.UTF-8",
-    f"--customize-hook=copy-in {_ENTRYPOINT} /usr/local/bin",
     # Compiling queries costs half of the image and serves none of the tests.
     f"--customize-hook=rm -rf $1{_SERVER}/lib/llvmjit* $1{_SERVER}/lib/bitcode",
     "--customize-hook=rm -f $1/usr/lib/*/libLLVM.so* $1/usr/lib/*/libz3.so*",
 )
+_SERVER_CONFIG = {
+    "Env": [
+        f"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{_SERVER}/bin",
+        "PGDATA=/var/lib/postgresql/data",
+        "LANG=en_US.UTF-8",
+    ],
+    "User": "999:999",
+    "Entrypoint": ["/usr/local/bin/entrypoint.sh"],
+}
+_BUILT = "localhost/fanout-test-runner:built"  # one name for all, so that buildah forgets the image before
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,7 @@ class Images:
 
 def references() -> Images:
     """The references of the current images, made or not."""
-    server = (*_SERVER_PACKAGES, *_SERVER_HOOKS, _ENTRYPOINT.read_text())
+    server = (*_SERVER_PACKAGES, *_SERVER_HOOKS, *_EXCLUDED, json.dumps(_SERVER_CONFIG), _ENTRYPOINT.read_text())
     return Images(
         pause=PAUSE_IMAGE,
         postgresql=f"localhost/fanout-test-postgresql-{POSTGRESQL_MAJOR}:{_digest(_SUITE, *server)}",
@@ -94,10 +104,9 @@ def _make_pause(folder: Path, reference: str) -> None:
 
 
 def _make_server(folder: Path, reference: str) -> None:
-    _make_root(folder, _SERVER_PACKAGES, _SERVER_HOOKS)
-    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    environment = [f"PATH={path}:{_SERVER}/bin", "PGDATA=/var/lib/postgresql/data", "LANG=en_US.UTF-8"]
-    _archive(folder, reference, {"Env": environment, "User": "999:999", "Entrypoint": ["/usr/local/bin/entrypoint.sh"]})
+    # Not one of the other hooks: it names this checkout, and the image is the same for all.
+    _make_root(folder, _SERVER_PACKAGES, (*_SERVER_HOOKS, f"--customize-hook=copy-in {_ENTRYPOINT} /usr/local/bin"))
+    _archive(folder, reference, _SERVER_CONFIG)
 
 
 def _make_base(folder: Path, reference: str) -> None:
@@ -128,14 +137,7 @@ def _make_runner(folder: Path, reference: str) -> None:
         target = context / path.relative_to(CHECKOUT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
-    build = (
-        "build",
-        "--layers",
-        "--isolation=chroot",
-        "--pull-never",
-        "--file=runner/Containerfile",
-        f"--tag={reference}",
-    )
+    build = ("build", "--layers", "--isolation=chroot", "--file=runner/Containerfile", f"--tag={_BUILT}")
     arguments = (
         f"--build-arg=BASE=docker-archive:{base / _ARCHIVE}",
         f"--build-arg=POSTGRESQL_MAJORS={POSTGRESQL_MAJOR}",
@@ -143,7 +145,7 @@ def _make_runner(folder: Path, reference: str) -> None:
     for command in (
         ("rm", "--all"),  # what a killed command left
         (*build, *arguments, *_trusted(), "."),
-        ("push", reference, f"docker-archive:{folder / _ARCHIVE}:{reference}"),
+        ("push", _BUILT, f"docker-archive:{folder / _ARCHIVE}:{reference}"),
         ("rmi", "--prune"),
     ):
         contained.run(("buildah", f"--root={base}/storage", f"--runroot={base}/run", *command), folder=context)

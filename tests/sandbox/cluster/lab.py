@@ -72,9 +72,10 @@ def _is_complete(folder: Path) -> bool:
 
 def _renew_images(folder: Path, current: images.Images) -> None:
     cluster = state.load(folder)
-    if cluster.images != current:
+    home = node.running(folder / _RECORDS)
+    if home and cluster.images != current:
         for archive in set(current.archives.values()) - set(cluster.images.archives.values()):
-            _import(folder, archive)
+            _import(folder, home, archive)
         state.save(state.Cluster(cluster.kubeconfig, cluster.machine, current), folder)
 
 
@@ -108,8 +109,8 @@ def _make(folder: Path, binaries: build.Binaries, current: images.Images, pool: 
 
     watch = ready.Watch(folder / _RECORDS, folder / "logs")
     start("etcd", "containerd")
-    watch.until("containerd answers", lambda: _ctr(folder, "version"))
-    importing = [pool.submit(_import, folder, archive) for archive in current.archives.values()]
+    watch.until("containerd answers", lambda: _ctr(folder, home, "version"))
+    importing = [pool.submit(_import, folder, home, archive) for archive in current.archives.values()]
     start("kube-apiserver")
     api = ready.Api(layout.kubeconfig)
     watch.until("the API server is ready", api.is_ready)
@@ -122,11 +123,12 @@ def _make(folder: Path, binaries: build.Binaries, current: images.Images, pool: 
     return state.Cluster(layout.kubeconfig, layout.network.machine, current)
 
 
-def _import(folder: Path, archive: Path) -> None:
-    if not _ctr(folder, "images", "import", str(archive)):
+def _import(folder: Path, home: node.Node, archive: Path) -> None:
+    if not _ctr(folder, home, "images", "import", str(archive)):
         raise SandboxError(f"containerd does not take {archive}", remedy=f"read {folder}/logs/containerd.log")
 
 
-def _ctr(folder: Path, *arguments: str) -> bool:
-    command = ("ctr", "--address", str(folder / "containerd.sock"), "--namespace", "k8s.io", *arguments)
+def _ctr(folder: Path, home: node.Node, *arguments: str) -> bool:
+    # It waits for ever for a containerd that has ended; in the node, it ends with it.
+    command = home.inside("ctr", f"--address={folder}/containerd.sock", "--namespace=k8s.io", *arguments)
     return subprocess.run(command, check=False, capture_output=True, timeout=600).returncode == 0

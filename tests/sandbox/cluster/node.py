@@ -62,15 +62,25 @@ class Node:
 
 def start(records: Path, log: Path, patience: float = 60) -> Node:
     """Start an empty node, recorded in `records`, and wait until it can be entered. Raise SandboxError if it cannot."""
-    process = processes.start(_RECORD, _NODE, folder=records, log=log)
+    processes.start(_RECORD, _NODE, folder=records, log=log)
     deadline = time.monotonic() + patience
-    while time.monotonic() < deadline and processes.is_running(process):
-        for child in _children(process.pid):
-            # It becomes catatonit when the namespaces are complete.
-            if Path(f"/proc/{child}/comm").read_text().strip() == _FIRST_PROCESS[0]:
-                return Node(child)
+    while time.monotonic() < deadline:
+        found = running(records)
+        if found:
+            return found
         time.sleep(0.02)
     raise SandboxError("the node does not start", remedy=f"read {log}")
+
+
+def running(records: Path) -> Node | None:
+    """The recorded node, or None if it does not run or cannot be entered yet."""
+    for process in processes.recorded(records):
+        if process.name == _RECORD and processes.is_running(process):
+            for child in _children(process.pid):
+                # It becomes catatonit when the namespaces are complete.
+                if _name(child) == _FIRST_PROCESS[0]:
+                    return Node(child)
+    return None
 
 
 def end(records: Path, patience: float = 60) -> None:
@@ -101,6 +111,13 @@ def _handle(pid: int) -> Iterator[int | None]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _children(pid: int) -> list[int]:

@@ -67,7 +67,7 @@ def appearing(target: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class Network:
-    """The addresses of cluster number `number`: 10.<number>.0.0/16, in three parts.
+    """The addresses of cluster number `number`: 10.<number>.0.0/16, in three parts: pods, Services, the link.
 
     The node lives in a network namespace. One link joins it to the machine; it has no route to anywhere else, so
     nothing that runs in the cluster can reach a real network."""
@@ -86,11 +86,6 @@ class Network:
     @property
     def pods(self) -> str:
         return f"10.{self.number}.0.0/24"
-
-    @property
-    def bridge(self) -> str:
-        """The node's address among the pods, and CoreDNS's."""
-        return f"10.{self.number}.0.1"
 
     @property
     def services(self) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...contract.errors import ConfigurationError, Full, TryAgain, Unavailable
+from ...contract.errors import ConfigurationError, Full, TryAgain, Unavailable, about
 from ...contract.thread import PostgresqlSource
 from ...scratch import socket_folder
 from ...streams import room
@@ -132,8 +132,9 @@ def _running(
         try:
             _wait(process, target, log)
             yield
-        except (TryAgain, Unavailable):
-            _check_for_room(log)
+        except (TryAgain, Unavailable) as error:
+            with about(doing=error.doing):
+                _check_for_room(log)
             raise
         finally:
             _stop(process)

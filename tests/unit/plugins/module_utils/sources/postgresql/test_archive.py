@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import random
 import re
 import tracemalloc
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -42,26 +43,22 @@ class Dumped:
     listing: str
 
 
-@pytest.fixture(scope="module", params=MAJORS)
-def dumped(request: pytest.FixtureRequest) -> Iterator[Dumped]:
-    try:
-        installed_binaries(request.param)
-    except SandboxError as error:
-        pytest.skip(str(error))
-    with throwaway(request.param) as server:
+@functools.cache
+def dump(major: int) -> Dumped:
+    with throwaway(major) as server:
         archives.create_database(server)
         plain = archives.dump(server, "--compress=0")
         by_compression = {"none": plain, "gzip": archives.dump(server, "--compress=1")}
-        if request.param == BUILT_WITH_ZSTD:
+        if major == BUILT_WITH_ZSTD:
             by_compression["zstd"] = archives.dump(server, "--compress=zstd:1")
-        elif request.param >= 16:
+        elif major >= 16:
             by_compression["zstd"] = archives.recompressed(plain)
         with server.connect(archives.DATABASE, options=archives.OPTIONS) as connection:
             entries = [entry for entry in read(plain).entries if entry.description == "TABLE DATA"]
             tables = {entry.dump_id: archives.table_of(connection, entry) for entry in entries}
             large_objects = archives.large_objects_of(connection)
-        yield Dumped(
-            major=request.param,
+        return Dumped(
+            major=major,
             by_compression=by_compression,
             schema_only=archives.dump(server, "--schema-only"),
             inserts=archives.dump(server, "--inserts"),
@@ -71,11 +68,30 @@ def dumped(request: pytest.FixtureRequest) -> Iterator[Dumped]:
         )
 
 
-@pytest.fixture(params=["none", "gzip", "zstd"])
+@pytest.fixture(params=MAJORS)
+def dumped(request: pytest.FixtureRequest) -> Dumped:
+    try:
+        installed_binaries(request.param)
+    except SandboxError as error:
+        pytest.skip(str(error))
+    return dump(request.param)
+
+
+@pytest.fixture
 def archive(dumped: Dumped, request: pytest.FixtureRequest) -> bytes:
-    if request.param not in dumped.by_compression:
-        pytest.skip(f"pg_dump {dumped.major} knows no {request.param}")
     return dumped.by_compression[request.param]
+
+
+each_archive = pytest.mark.parametrize(
+    ("dumped", "archive"),
+    [
+        (major, compression)
+        for major in MAJORS
+        for compression in ("none", "gzip", "zstd")
+        if (major, compression) != (15, "zstd")
+    ],
+    indirect=True,
+)  # pg_dump 15 knows no zstd
 
 
 def read(archive: bytes, size: int = 65536, *, digests: bool = True) -> Contents:
@@ -90,6 +106,7 @@ def test_every_supported_version_is_among_the_tested(dumped: Dumped) -> None:
     assert read(dumped.schema_only).header.version == MAJORS[dumped.major]
 
 
+@each_archive
 def test_rows_sizes_and_digests_are_those_of_the_server(dumped: Dumped, archive: bytes) -> None:
     contents = read(archive)
     assert contents.tables == dumped.tables
@@ -98,6 +115,7 @@ def test_rows_sizes_and_digests_are_those_of_the_server(dumped: Dumped, archive:
     assert len(contents.large_objects) == 1103
 
 
+@each_archive
 def test_without_digests_only_the_digests_are_missing(archive: bytes) -> None:
     full, counted = read(archive), read(archive, digests=False)
     for blocks, plain in ((full.tables, counted.tables), (full.large_objects, counted.large_objects)):
@@ -155,6 +173,7 @@ def test_an_archive_without_data_has_its_table_of_contents(dumped: Dumped) -> No
     assert "CREATE VIEW" in "".join(entry.definition for entry in contents.entries)
 
 
+@each_archive
 def test_the_size_of_the_portions_makes_no_difference(archive: bytes) -> None:
     whole = read(archive, len(archive))
     chance = random.Random(1)
@@ -168,6 +187,7 @@ def test_the_size_of_the_portions_makes_no_difference(archive: bytes) -> None:
     assert reader.finish() == whole
 
 
+@each_archive
 def test_the_table_of_contents_is_there_before_the_data(archive: bytes) -> None:
     start = archives.data_offset(archive)
     reader = ArchiveReader()
@@ -177,6 +197,7 @@ def test_the_table_of_contents_is_there_before_the_data(archive: bytes) -> None:
     assert reader.toc == read(archive).entries
 
 
+@each_archive
 def test_an_archive_cut_anywhere_is_refused(archive: bytes) -> None:
     chance = random.Random(2)
     start = archives.data_offset(archive)
@@ -210,6 +231,7 @@ def test_a_block_that_comes_twice_is_refused(dumped: Dumped) -> None:
         read(archive + archive[archives.data_offset(archive) :])
 
 
+@each_archive
 @pytest.mark.parametrize("rest", [b"\0", b"\n", b"\x01" + integer(1), b"garbage"])
 def test_bytes_after_the_last_block_are_refused(archive: bytes, rest: bytes) -> None:
     with pytest.raises(DataRefused):
