@@ -8,6 +8,7 @@ everything below `a/b/`. So two apps collide at a destination as soon as the one
 from __future__ import annotations
 
 import re
+import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -46,7 +47,10 @@ def place(destination: Destination, prefix: str) -> Place:
         case B2Destination():
             return Place(("b2", destination.api_url, destination.bucket), prefix)
         case S3Destination():
-            return Place(("s3", destination.endpoint, destination.bucket), prefix)
+            server = urllib.parse.urlsplit(destination.endpoint.lower()).netloc
+            if server.endswith(".backblazeb2.com"):  # where no two accounts have buckets of one name
+                return place(B2Destination("b2", destination.bucket), prefix)
+            return Place(("s3", server, destination.bucket), prefix)
         case DirectoryDestination(nfs=Nfs() as nfs):
             return Place(("nfs", nfs.server), f"{PurePosixPath(nfs.path, prefix)}/")
         case DirectoryDestination():

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fanout.contract.places import collisions, place
-from fanout.contract.thread import B2Destination, DirectoryDestination, S3Destination
+from fanout.contract.thread import B2Destination, Destination, DirectoryDestination, S3Destination
 
 NAS = {"nas": {"kind": "directory", "path": "/mnt/nas"}}
 B2 = {"b2": {"kind": "b2", "bucket": "backups"}}
@@ -77,6 +77,23 @@ def test_the_same_bucket_name_at_two_servers_is_two_places() -> None:
     assert place(b2, "a/").overlaps(place(b2, "a/b/"))
     assert not place(b2, "a/").overlaps(place(s3, "a/"))
     assert not place(s3, "a/").overlaps(place(S3Destination("s3", "backups", "http://127.0.0.1:9001"), "a/"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            B2Destination("b2", "backups"),
+            S3Destination("s3", "backups", "https://s3.us-west-004.backblazeb2.com"),
+        ),
+        (
+            S3Destination("s3", "backups", "https://minio.home:9000"),
+            S3Destination("s3", "backups", "https://Minio.home:9000/"),
+        ),
+    ],
+)
+def test_one_bucket_is_one_place_however_it_is_reached(one: Destination, other: Destination) -> None:
+    assert place(one, "a/").overlaps(place(other, "a/b/"))
 
 
 def test_a_folder_is_the_same_however_it_is_spelt() -> None:
