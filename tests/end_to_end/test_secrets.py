@@ -23,7 +23,8 @@ import psycopg
 import pytest
 import yaml
 
-from fanout.contract.keys import load_key
+from fanout.contract.keys import WRITER_CAPABILITIES, load_key
+from tests.sandbox.b2.account import Account
 from tests.sandbox.state import Sandbox, Server
 
 from .eavesdropper import Eavesdropper, Found, Heard, search
@@ -31,11 +32,21 @@ from .playing import CHECKOUT
 
 PLANTED = 'Tr0ub4dor4nd3"and\\3:very %long/words+'
 APPS = ("diary", "ledger")
+OTHER_BUCKET = "another-provider"
 # What programs have to quote: for a shell, for JSON and YAML, in URLs and in a passfile.
 HARD = "p:a%ss'w\"o\\rd & $HOME überlang Core4711Core"
 # A module is a Python that reads its program, and in it the secrets, from a pipe.
 OF_ANSIBLE = re.compile(r"ansible-playbook|/ansible-tmp-|^/\S+/python[0-9.]* $")
-PLAYBOOKS = ("site", "backup", "drill", "probe", "status", "gate")
+PLAYBOOKS: dict[str, tuple[str, ...]] = {
+    "site": (),
+    "backup": (),
+    "drill": (),
+    "probe": (),
+    "status": (),
+    "recovery_check": (),
+    "gate": (),
+    "restore": ("--limit", "diary", "-e", "restore_to=diary_restored"),
+}
 
 
 # The search itself
@@ -154,28 +165,44 @@ def passwords(sandbox: Sandbox) -> Iterator[dict[str, str]]:
         try:
             yield made
         finally:
+            connection.execute("DROP DATABASE IF EXISTS diary_restored WITH (FORCE)")
             for app in made:
                 connection.execute(f"DROP DATABASE {app} WITH (FORCE)")
                 connection.execute(f"DROP ROLE {app}")
 
 
 @pytest.fixture(scope="module")
-def told(sandbox: Sandbox, passwords: dict[str, str]) -> Iterator[Told]:
+def s3_keys(sandbox: Sandbox) -> dict[str, dict[str, str]]:
+    """By app, an access key of another bucket, which the owner brings along."""
+    account = Account(sandbox.b2.api_url, sandbox.b2.application_key_id, sandbox.b2.application_key)
+    account.authorize()
+    bucket = account.call("b2_create_bucket", bucketName=OTHER_BUCKET, bucketType="allPrivate")
+    made = {
+        app: account.create_key(WRITER_CAPABILITIES, bucketId=bucket["bucketId"], namePrefix=f"{app}/") for app in APPS
+    }
+    return {
+        app: {"access_key_id": key["applicationKeyId"], "secret_access_key": key["applicationKey"]}
+        for app, key in made.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def told(sandbox: Sandbox, passwords: dict[str, str], s3_keys: dict[str, dict[str, str]]) -> Iterator[Told]:
     with tempfile.TemporaryDirectory(prefix="fanout-test-", dir="/var/tmp") as name:
         Path(name).chmod(0o711)  # the account of scratch servers has to pass through
-        yield _tell(sandbox, passwords, Path(name))
+        yield _tell(sandbox, passwords, s3_keys, Path(name))
 
 
-def _tell(sandbox: Sandbox, passwords: dict[str, str], folder: Path) -> Told:
+def _tell(sandbox: Sandbox, passwords: dict[str, str], s3_keys: dict[str, dict[str, str]], folder: Path) -> Told:
     for name in ("nas", "scratch", "temporary", "home"):
         (folder / name).mkdir()
     inventory = folder / "inventory.yml"
     inventory.touch(mode=0o600)
-    inventory.write_text(yaml.safe_dump(_inventory(sandbox, folder, passwords)))
+    inventory.write_text(yaml.safe_dump(_inventory(sandbox, folder, passwords, s3_keys)))
     codes = {}
     with Eavesdropper([folder]) as eavesdropper:
-        for name in PLAYBOOKS:
-            run = _play(name, inventory, folder, sandbox)
+        for name, arguments in PLAYBOOKS.items():
+            run = _play(name, arguments, inventory, folder, sandbox)
             codes[name] = run.returncode
             eavesdropper.note(f"standard output of {name}.yml", run.stdout)
             eavesdropper.note(f"standard error of {name}.yml", run.stderr)
@@ -185,6 +212,7 @@ def _tell(sandbox: Sandbox, passwords: dict[str, str], folder: Path) -> Told:
         **{f"password of {app}": password for app, password in passwords.items()},
         **{f"key of {app}/b2": load_key(columns / app / "b2/key.json").secret for app in APPS},
         **{name: text.split()[-1] for name, text in identities.items()},
+        **{f"key of {app}/minio": s3_keys[app]["secret_access_key"] for app in APPS},
         "account key": sandbox.b2.application_key,
         "recovery identity": Path(sandbox.recovery.identity_file).read_text().split()[-1],
         "superuser's password": sandbox.postgresql["shared"].superuser_password,
@@ -192,7 +220,9 @@ def _tell(sandbox: Sandbox, passwords: dict[str, str], folder: Path) -> Told:
     return Told(eavesdropper.heard, eavesdropper.programs(), secrets, folder, codes)
 
 
-def _inventory(sandbox: Sandbox, folder: Path, passwords: dict[str, str]) -> dict[str, object]:
+def _inventory(
+    sandbox: Sandbox, folder: Path, passwords: dict[str, str], s3_keys: dict[str, dict[str, str]]
+) -> dict[str, object]:
     server = sandbox.postgresql["shared"]
     policy = {
         "ansible_connection": "local",
@@ -204,19 +234,27 @@ def _inventory(sandbox: Sandbox, folder: Path, passwords: dict[str, str]) -> dic
         "app_destinations": {
             "nas": {"kind": "directory", "path": str(folder / "nas")},
             "b2": {"kind": "b2", "bucket": sandbox.b2.bucket, "api_url": sandbox.b2.api_url},
+            "minio": {
+                "kind": "s3", "bucket": OTHER_BUCKET, "endpoint": sandbox.b2.s3_endpoint, "region": sandbox.b2.region
+            },
         },
+        "app_restore_user": server.superuser,
+        "app_restore_password": server.superuser_password,
         "app_recovery_recipients": [sandbox.recovery.recipient],
         "app_host_directory": str(folder / "columns"),
         "app_scratch_directory": str(folder / "scratch"),
         "app_drill_queries": [{"name": "entries", "sql": "SELECT count(*) FROM entries"}],
-    }
-    return {"apps": {"vars": policy, "hosts": {app: {"app_database_password": passwords[app]} for app in APPS}}}
+    }  # fmt: skip
+    hosts = {app: {"app_database_password": passwords[app], "app_s3_keys": {"minio": s3_keys[app]}} for app in APPS}
+    return {"apps": {"vars": policy, "hosts": hosts}}
 
 
-def _play(name: str, inventory: Path, folder: Path, sandbox: Sandbox) -> subprocess.CompletedProcess[str]:
+def _play(
+    name: str, arguments: tuple[str, ...], inventory: Path, folder: Path, sandbox: Sandbox
+) -> subprocess.CompletedProcess[str]:
     command = (
         Path(sys.executable).with_name("ansible-playbook"), CHECKOUT / f"playbooks/{name}.yml", "-vvv", "--diff",
-        "--inventory", inventory,
+        "--inventory", inventory, *arguments,
     )  # fmt: skip
     environment = {
         "PATH": os.environ["PATH"],
@@ -270,11 +308,13 @@ def test_the_account_s_key_is_in_the_environment_of_ansible_where_the_user_put_i
 
 # The files that are made for secrets, by path below the folder, with the secrets that they may hold and their modes.
 PLACES = (
-    (r"inventory\.yml", "password of .*", {0o600}),
+    (r"inventory\.yml", "password of .*|key of .*/minio|superuser's password", {0o600}),
     (r"columns/(?P<app>\w+)/(\.database\.password\.\w+|database\.password)", "password of {app}", {0o600}),
-    (r"columns/(?P<app>\w+)/b2/(\.key\.json\.\w+|key\.json)", "key of {app}/b2", {0o600}),
+    (r"columns/(?P<app>\w+)/(?P<to>b2|minio)/(\.key\.json\.\w+|key\.json)", "key of {app}/{to}", {0o600}),
     (r"columns/(?P<app>\w+)/(\.drill-identity\.txt\.\w+|drill-identity\.txt)", "drill identity of {app}", {0o600}),
-    (r"scratch/[^/]+/\.pgpass-\d+", "password of .*", {0o600}),
+    (r"temporary/fanout-\w+/(\.restore\.json\.\w+|restore\.json)", "superuser's password", {0o600}),
+    (r"scratch/[^/]+/(\.database\.password\.\w+|database\.password)", "superuser's password", {0o600}),
+    (r"scratch/[^/]+/\.pgpass-\d+", "password of .*|superuser's password", {0o600}),
 )
 
 

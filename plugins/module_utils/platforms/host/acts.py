@@ -12,6 +12,7 @@ from pathlib import Path
 from ...contract.app import Column
 from ...contract.errors import ConfigurationError, Full, about
 from ...contract.login import Login, render_login
+from ...files import write_private
 from ..base import ThreadResult
 from ..said import judged, marked
 from .command import executable, run_all
@@ -58,7 +59,6 @@ def _file_for(column: Column, command: str, text: str) -> Iterator[Path]:
     with contextlib.ExitStack() as stack:
         try:
             file = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fanout-"))) / f"{command}.json"
-            file.write_text(text, encoding="utf-8")
         except OSError as error:
             raise Full(
                 f"a temporary file cannot be written ({error.strerror})",
@@ -66,6 +66,8 @@ def _file_for(column: Column, command: str, text: str) -> Iterator[Path]:
                 subject=column.app,
                 doing=command,
             ) from None
+        with about(column.app, command):
+            write_private(file, text)
         yield file
 
 
