@@ -209,6 +209,12 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def _cause(complaints: str, what: str) -> Full | ConfigurationError:
     if "No space left" in complaints:
         return Full(f"{what}: scratch is full", remedy="free space in app_scratch_directory, or set another one")
+    if "Permission denied" in complaints:
+        return ConfigurationError(
+            f"{what} ({client.tail(complaints)})",
+            remedy="let the account that runs scratch servers (postgres, or else nobody) pass through the folders above"
+            " app_scratch_directory and TMPDIR: chmod o+x, or name others",
+        )
     return ConfigurationError(
         f"{what} ({client.tail(complaints)})",
         remedy="install what it misses, or name the right programs in app_database_binaries",
