@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -42,4 +42,6 @@ def missing() -> Lack | None:
     packages = sorted({package for program, package in _PROGRAMS.items() if not shutil.which(program)})
     if packages:
         return Lack(f"no {', '.join(packages)}", f"apt install {' '.join(packages)}")
+    if not shutil.which("go"):
+        return Lack("no Go, which builds Kubernetes", "install Go 1.26 or newer")
     return None
