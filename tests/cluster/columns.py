@@ -49,9 +49,9 @@ class Database:
 class Owner:
     """Calls modules for one app with a name of its own. `clean` removes all that the app had in the cluster."""
 
-    def __init__(self, access: Access, database: Database | None, folder: Path) -> None:
+    def __init__(self, access: Access, database: Database | None, folder: Path, kind: str = "t") -> None:
         self.access = access
-        self.app = f"t-{secrets.token_hex(4)}"
+        self.app = f"{kind}-{secrets.token_hex(4)}"
         self.namespace = f"backup-{self.app}"
         self.folder = folder / self.app
         self.volumes: list[str] = []
