@@ -14,7 +14,7 @@ import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -130,21 +130,9 @@ class Estate:
             check=False,
         )
 
-    def threads(self, *destinations: str, but: Sequence[str] = ()) -> set[str]:
+    def threads(self, *destinations: str) -> set[str]:
         """The threads to these destinations, as playbooks name them."""
-        found = {f"{self.owners[app].app}/{destination}" for app in APPS for destination in destinations}
-        return found - set(but)
-
-    def thread(self, app: str, destination: str) -> str:
-        return f"{self.owners[app].app}/{destination}"
-
-    def only_what_tests_start_runs(self) -> None:
-        """Suspend all CronJobs, as an owner may: a roll-out says nothing of it, and leaves it so. Wait for the rest."""
-        for owner in self.owners.values():
-            for cron in owner.access.batch.list_namespaced_cron_job(owner.namespace).items:
-                pause = {"spec": {"suspend": True}}
-                owner.access.batch.patch_namespaced_cron_job(cron.metadata.name, owner.namespace, pause)
-            owner.settled()
+        return {f"{owner.app}/{destination}" for owner in self.owners.values() for destination in destinations}
 
     def change_password(self, app: str) -> None:
         """Give an app's login another password, at the server and in the vault."""
@@ -159,7 +147,7 @@ class Estate:
         from kubernetes import client
 
         network = client.NetworkingV1Api(self.access.core.api_client)
-        listings = {
+        listings: dict[str, Any] = {
             "ServiceAccount": self.access.core.list_namespaced_service_account,
             "Secret": self.access.core.list_namespaced_secret,
             "ConfigMap": self.access.core.list_namespaced_config_map,

@@ -86,7 +86,8 @@ def foreseen(home: Estate) -> Chapter:
 @pytest.fixture(scope="module")
 def rolled_out(home: Estate, foreseen: Chapter) -> Chapter:
     done = chapter(home, "site.yml", "--diff", "-vvv")
-    home.only_what_tests_start_runs()
+    for owner in home.owners.values():
+        owner.only_what_tests_start_runs()
     return done
 
 
