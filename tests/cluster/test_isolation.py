@@ -103,10 +103,14 @@ def test_every_pod_of_a_column_ran_where_only_restricted_pods_do(two: Neighbours
         labels = core.read_namespace(owner.namespace).metadata.labels
         assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
         assert "pod-security.kubernetes.io/enforce-version" not in labels, "the newest rules that the cluster knows"
-    privileged = restricted(two.access.cluster.images.runner, "true", securityContext={"privileged": True})
+    privileged = restricted(two.access.cluster.images.runner, "true", user=0) | {"hostNetwork": True}
+    privileged["volumes"].append({"name": "node", "hostPath": {"path": "/"}})
     with pytest.raises(ApiException) as refused:
-        core.create_namespaced_pod(two.ours.namespace, {"metadata": {"name": "root"}, "spec": privileged})
-    assert 'violates PodSecurity "restricted' in json.loads(refused.value.body)["message"]
+        core.create_namespaced_pod(two.ours.namespace, {"metadata": {"name": "privileged"}, "spec": privileged})
+    message = json.loads(refused.value.body)["message"]
+    assert 'violates PodSecurity "restricted' in message
+    for part in ("hostNetwork=true", "runAsUser=0", "hostPath"):
+        assert part in message
     ran = {pod.spec.containers[0].command[1] for pod in core.list_namespaced_pod(two.ours.namespace).items}
     assert ran >= {"backup", "drill"}
 
