@@ -20,6 +20,8 @@ from tests.sandbox.cluster.pods import restricted
 
 from .neighbours import Neighbours, get, kept, neighbours
 
+# Both apps may have to live before the first test.
+pytestmark = pytest.mark.timeout(1200)
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "impersonate")
 RESOURCES = ("secrets", "configmaps", "pods", "pods/exec", "serviceaccounts/token", "batch/jobs", "batch/cronjobs")
 
