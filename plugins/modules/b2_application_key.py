@@ -18,8 +18,8 @@ description:
     namespace, and is never returned, logged or shown in a diff.
   - A Secret of that name that it does not own is not overwritten. One that was altered or lost is repaired.
   - A new key is minted when there is none, when it no longer exists at Backblaze, when its scope differs from what is
-    wanted, when its secret is wrong, and on request (O(rotate)). The replaced key is deleted by the first call after
-    C(app_deadline), when no run can still be using it.
+    wanted, when its secret is wrong, and on request (O(rotate)). The replaced key is deleted by the first call a
+    minute after C(app_deadline) has passed, when no run can still be using it.
   - A call that dies leaves nothing behind that the next one does not clean up.
   - With C(app_state) V(absent), and for destinations that left the inventory, keys are deleted at once.
 options:
@@ -141,7 +141,7 @@ def ensure(module: AnsibleModule) -> Outcome:
     column = column_of(module)
     roll_out = RollOut(
         now=int(time.time()),
-        grace=column.limits.deadline,
+        grace=column.limits.end,
         check_mode=module.check_mode,
         rotate=module.params["rotate"],
         hide=hide(module),

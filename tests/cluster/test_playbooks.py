@@ -54,6 +54,7 @@ def test_every_playbook_works_for_an_app_on_this_machine_and_one_in_the_cluster(
         ("drill", "DRILL", "OK (apps: 2, threads: 2)"),
         ("probe", "PROBE", "OK (apps: 2, threads: 3)"),
         ("status", "STATUS", "OK (apps: 2, threads: 3)"),
+        ("gate", "GATE", "OPEN (apps: 2, threads: 3)"),
     ):
         run = play(f"{playbook}.yml", "--limit", both, also=estate)
         assert run.returncode == 0, run.stdout[-3000:]

@@ -20,6 +20,7 @@ FORMAT = 1
 KEY_FILE = "key.json"
 IDENTITY_FILE = "drill-identity.txt"
 _MAXIMUM_SIZE = 1 << 20
+_MARGIN = 60
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,12 @@ class Limits:
     drilled_within: int
     deadline: int
     objective: int
+
+    @property
+    def end(self) -> int:
+        """When the platform ends a run, counted from before it has read its files. It ends itself at its deadline;
+        this is for one that hangs in the kernel, or that was slow to start."""
+        return self.deadline + _MARGIN
 
 
 @dataclass(frozen=True)

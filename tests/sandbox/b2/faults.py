@@ -40,13 +40,14 @@ class Fault:
                  request: close after sending `bytes` of the answer's
     corrupt      store the body with one bit turned over; every check of the request itself was right
 
-    It concerns requests of this `operation` ("PutObject", "b2_create_key"), HTTP `method` and `key_prefix`; empty means
-    any. The first `skip` of them pass, then `count` are hit (0: all until reset).
+    It concerns requests of this `operation` ("PutObject", "b2_create_key"), HTTP `method`, `bucket` and `key_prefix`;
+    empty means any. The first `skip` of them pass, then `count` are hit (0: all until reset).
     """
 
     kind: Kind
     operation: str = ""
     method: str = ""
+    bucket: str = ""
     key_prefix: str = ""
     count: int = 1
     skip: int = 0
@@ -67,6 +68,7 @@ class Fault:
         return (
             self.operation in ("", call.operation)
             and self.method in ("", call.method)
+            and self.bucket in ("", call.bucket)
             and call.key.startswith(self.key_prefix)
         )
 

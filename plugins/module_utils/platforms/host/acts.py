@@ -17,7 +17,6 @@ from ..base import ThreadResult
 from ..said import judged, marked
 from .command import executable, run_all
 from .files import COLUMN_FILE, THREAD_FILE
-from .units import MARGIN
 
 # Looking at a destination takes seconds; one that does not answer must not hold up the page that shows all of them.
 _LOOK = 120.0
@@ -129,7 +128,7 @@ def _run(
         for name, file in files.items()
         if _is_there(file)
     }
-    ended = run_all(commands, column.limits.deadline + MARGIN if seconds is None else seconds)
+    ended = run_all(commands, column.limits.end if seconds is None else seconds)
     return [ended.get(f"{column.app}/{name}") or _not_rolled_out(f"{column.app}/{name}", files[name]) for name in files]
 
 

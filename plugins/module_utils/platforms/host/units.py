@@ -9,8 +9,6 @@ from ...contract.app import Column
 from ...contract.schedule import Schedule
 from .files import THREAD_FILE, UNITS, File
 
-# systemd's own end of a run. The command ends itself at its deadline; this is for one that hangs in the kernel.
-MARGIN = 60
 _MODE = 0o644
 _HEADER = "# Written by fanout.backup: the next roll-out overwrites every change.\n"
 # Nothing that takes away what a run needs: root's drill runs its scratch server as another user, a source may listen on
@@ -30,7 +28,7 @@ def unit_files(column: Column, destination: str, fanout: Path) -> dict[str, File
     name = unit_name(column, destination)
 
     def pair(name: str, what: str, command: str, schedule: Schedule) -> dict[str, File]:
-        timeout = column.limits.deadline + MARGIN
+        timeout = column.limits.end
         service = _service(what, f":{quoted(fanout)} {command} --thread {quoted(thread)}", timeout)
         return {
             f"{UNITS}/{name}.service": File(service, _MODE),

@@ -21,7 +21,7 @@ from .cluster import Cluster, connect
 from .jobs import Order, run
 from .kinds import Manifest, shown_name
 from .login import drift
-from .objects import BACKUP, COLUMN, MARGIN, job_spec, labels
+from .objects import BACKUP, COLUMN, job_spec, labels
 from .pods import FOLDER, LIVE, backup_pod, drill_pod, restore_pod
 
 # What starting a pod may take on top of the run itself: an image that has to be fetched, a node that is busy.
@@ -122,7 +122,7 @@ def probe(column: Column, destinations: Sequence[str], neighbours: Sequence[str]
 
     def one(cluster: Cluster, destination: str) -> ThreadResult:
         _cron_job(cluster, column, destination, BACKUP)
-        return judged(_run(cluster, column, destination, command, column.limits.deadline + MARGIN))
+        return judged(_run(cluster, column, destination, command, column.limits.end))
 
     return _each(column, "probe", destinations, one)
 

@@ -23,8 +23,6 @@ KEY_OF = "fanout.backup/key-of"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 THREAD_FILE = "thread.json"
 BACKUP = ""  # the suffix of a thread's own objects
-# A Job's own end of a run. The command ends itself at its deadline; this is for one that hangs in the kernel.
-MARGIN = 60
 
 _NAME = "fanout-backup"
 _SOFT_NFS = ["nfsvers=4.1", "soft", "timeo=300", "retrans=3", "noatime"]
@@ -146,7 +144,7 @@ def job_spec(column: Column, destination: str, suffix: str, pod: Mapping[str, An
     return {
         "backoffLimit": 2,
         # With Forbid, a Job without an end would keep every later one from starting.
-        "activeDeadlineSeconds": column.limits.deadline + MARGIN,
+        "activeDeadlineSeconds": column.limits.end,
         "podReplacementPolicy": "Failed",
         "podFailurePolicy": {
             "rules": [

@@ -28,6 +28,14 @@ def test_an_error_is_answered_and_nothing_is_done(bench: Bench) -> None:
     assert bench.keys() == ["app/x"]
 
 
+def test_a_failure_of_one_bucket_concerns_no_other(bench: Bench) -> None:
+    bench.control.fault("error", bucket="another")
+    put(bench)
+    bench.control.fault("error", bucket=bench.bucket)
+    with pytest.raises(ClientError, match="ordered by a test"):
+        put(bench)
+
+
 def test_an_error_after_the_act_leaves_it_done(bench: Bench) -> None:
     bench.control.fault("error_after", operation="b2_create_key")
     assert refusal(lambda: bench.key(keyName="made-anyway"))[0] == 500

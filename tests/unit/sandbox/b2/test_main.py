@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.sandbox.b2.account import Account
-from tests.sandbox.b2.client import Control, running
+from tests.sandbox.b2.client import CHECKOUT, Control, running
 
 from .conftest import Bench
 
@@ -44,6 +46,20 @@ def test_it_listens_on_the_loopback_interface_only(state: dict[str, Any]) -> Non
         assert url.hostname == "127.0.0.1"
         with socket.socket() as other, pytest.raises(ConnectionRefusedError):
             other.connect(("127.0.0.2", url.port or 0))
+
+
+def test_without_a_cluster_of_ours_it_serves_no_pods(tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "tests.sandbox.b2", "--cluster", "--state-file", tmp_path / "b2.json")
+    environment = {**os.environ, "FANOUT_TEST_KUBECONFIG": str(tmp_path / "kubeconfig")}
+
+    done = subprocess.run(
+        command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "b2: the stand-in cannot be reached from a cluster that is not ours. Remedy: unset FANOUT_TEST_KUBECONFIG\n"
+    )
 
 
 def test_sigterm_ends_it_even_while_a_request_hangs(tmp_path: Path) -> None:
