@@ -7,13 +7,16 @@ import argparse
 import json
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 
+from ..cluster import state as cluster
+from ..errors import SandboxError
 from . import lifecycle
 from .native import NativeHandler
 from .s3 import S3Handler
-from .web import Server
+from .web import LOOPBACK, Server
 from .world import World
 
 # How long a listener takes to notice that it shall end.
@@ -32,7 +35,12 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     world = World(arguments.region)
-    servers = [Server(world, NativeHandler, arguments.port), Server(world, S3Handler, arguments.s3_port)]
+    # Pods only store: who runs Ansible makes the keys, so that the native API has no business outside of this machine.
+    try:
+        s3_address = _machine() if arguments.cluster else LOOPBACK
+    except SandboxError as error:
+        sys.exit(f"b2: {error}")
+    servers = [Server(world, NativeHandler, arguments.port), Server(world, S3Handler, arguments.s3_port, s3_address)]
     world.api_url, world.s3_url = (server.url for server in servers)
     if arguments.bucket:
         world.store.create_bucket(arguments.bucket, "allPrivate").lifecycle_rules = lifecycle.check_rules([PURGE_RULE])
@@ -53,7 +61,23 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--s3-port", type=int, default=0)
     parser.add_argument("--region", default="us-west-004")
     parser.add_argument("--bucket", help="create this bucket, with a rule that purges hidden files after 7 days")
+    parser.add_argument(
+        "--cluster", action="store_true", help="the S3 API for pods of the test cluster that is up, by its link alone"
+    )
     return parser.parse_args()
+
+
+def _machine() -> str:
+    """The address at which pods of the test cluster reach this machine, and nobody else does.
+
+    Raise SandboxError if no cluster of ours is up. No address is taken from outside: a wrong one would be open to all.
+    """
+    address = cluster.load().machine
+    if not address:
+        raise SandboxError(
+            "the stand-in cannot be reached from a cluster that is not ours", remedy="unset FANOUT_TEST_KUBECONFIG"
+        )
+    return address
 
 
 def _write_state(path: Path, world: World) -> None:

@@ -21,20 +21,24 @@ from .world import World
 IDLE_TIMEOUT = 120
 
 
+LOOPBACK = "127.0.0.1"
+
+
 class Server(ThreadingHTTPServer):
-    """One listener on the loopback interface. Threads end with the process."""
+    """One listener, on the loopback interface unless told another address. Threads end with the process."""
 
     daemon_threads = True
     # A burst of clients must queue, not be refused.
     request_queue_size = 128
 
-    def __init__(self, world: World, handler: type[Handler], port: int) -> None:
+    def __init__(self, world: World, handler: type[Handler], port: int, address: str = LOOPBACK) -> None:
         self.world = world
-        super().__init__(("127.0.0.1", port), handler)
+        super().__init__((address, port), handler)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        address, port = self.server_address[:2]
+        return f"http://{address!s}:{port}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that go away are part of the tests; anything else is a bug and goes to standard error."""
