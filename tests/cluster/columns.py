@@ -49,9 +49,9 @@ class Database:
 class Owner:
     """Calls modules for one app with a name of its own. `clean` removes all that the app had in the cluster."""
 
-    def __init__(self, access: Access, database: Database | None, folder: Path) -> None:
+    def __init__(self, access: Access, database: Database | None, folder: Path, kind: str = "t") -> None:
         self.access = access
-        self.app = f"t-{secrets.token_hex(4)}"
+        self.app = f"{kind}-{secrets.token_hex(4)}"
         self.namespace = f"backup-{self.app}"
         self.folder = folder / self.app
         self.volumes: list[str] = []
@@ -146,3 +146,10 @@ class Owner:
             return not any(job.status.active for job in jobs)
 
         until("no Job runs", idle)
+
+    def only_what_tests_start_runs(self) -> None:
+        """Suspend the CronJobs, as an owner may: a roll-out says nothing of it, and leaves it so. Wait for the rest."""
+        for cron in self.access.batch.list_namespaced_cron_job(self.namespace).items:
+            pause = {"spec": {"suspend": True}}
+            self.access.batch.patch_namespaced_cron_job(cron.metadata.name, self.namespace, pause)
+        self.settled()

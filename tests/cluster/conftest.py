@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.end_to_end.key_owner import BUCKET, Account
+from tests.sandbox.b2.client import running
 from tests.sandbox.cluster import needs, state
 from tests.sandbox.cluster.access import Access
 
@@ -35,3 +37,12 @@ def namespace(access: Access) -> Iterator[str]:
     """A new namespace that enforces the level `restricted`."""
     with access.namespace() as name:
         yield name
+
+
+@pytest.fixture(scope="module")
+def b2_for_pods(access: Access, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    """A stand-in for Backblaze whose S3 API pods reach, with an empty bucket."""
+    if not access.cluster.machine:
+        pytest.skip("not tested: pods of a cluster that is not ours do not reach the stand-in for Backblaze")
+    with running(tmp_path_factory.mktemp("b2"), "--bucket", BUCKET, "--cluster") as made:
+        yield Account(made)
