@@ -17,7 +17,7 @@ from tests.end_to_end.key_owner import BUCKET, Account
 from tests.sandbox.b2.client import running
 from tests.sandbox.cluster.access import Access
 
-from .columns import Owner
+from .columns import Owner, mint
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +35,6 @@ def owner(access: Access, account: Account, tmp_path: Path) -> Iterator[Owner]:
         yield owner
     finally:
         owner.clean()
-
-
-def mint(owner: Owner, account: Account, **options: Any) -> dict[str, Any]:
-    credentials = {key: account.state[f"application_{key.removeprefix('account_')}"] for key in ACCOUNT}
-    return owner.call("b2_application_key", **credentials, **options)
-
-
-ACCOUNT = ("account_key_id", "account_key")
 
 
 def stored(owner: Owner) -> dict[str, Any]:

@@ -37,6 +37,11 @@ class Account:
         """Return the names of all keys but the account's own."""
         return sorted(key.name for key in list_keys(self.client).values() if key.name.startswith("fanout-"))
 
+    def revoke(self, name: str) -> None:
+        """Delete the key of this name, as its owner may."""
+        (key,) = (key for key in list_keys(self.client).values() if key.name == name)
+        delete_key(self.client, key.key_id, key.api_version)
+
     def calls(self) -> dict[str, int]:
         """Return how often keys were created and deleted since the last reset."""
         counters = self.control.counters()

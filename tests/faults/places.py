@@ -51,24 +51,34 @@ def unmount(path: Path) -> None:
     subprocess.run(("umount", "--lazy", path), check=True, timeout=_PATIENCE)
 
 
-class Trouble:
-    """What goes wrong at a mounted `troubled.py`."""
+class Orders:
+    """What goes wrong at a mounted `troubled.py`, as the folder `orders` says."""
 
-    def __init__(self, orders: Path, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, orders: Path) -> None:
         self._orders = orders
-        self._process = process
 
     @contextlib.contextmanager
     def order(self, operation: str, order: str) -> Iterator[None]:
-        """Let `operation` ("read", "write", "fsync") go wrong meanwhile."""
-        file = self._orders / operation
-        partial = self._orders / "partial"
-        partial.write_text(order)
-        partial.rename(file)
+        """Let `operation` ("stat", "read", "write", "fsync") go wrong meanwhile."""
+        self.change(operation, order)
         try:
             yield
         finally:
-            file.unlink()
+            (self._orders / operation).unlink()
+
+    def change(self, operation: str, order: str) -> None:
+        """Let an operation go wrong in this way from now on, also one that is being held."""
+        partial = self._orders / "partial"
+        partial.write_text(order)
+        partial.rename(self._orders / operation)
+
+
+class Trouble(Orders):
+    """What goes wrong at a file system whose process is ours."""
+
+    def __init__(self, orders: Path, process: subprocess.Popen[bytes]) -> None:
+        super().__init__(orders)
+        self._process = process
 
     def fall_silent(self) -> None:
         """Answer nothing any more, to nobody. Like at a hard mount of NFS, whoever asks hangs until he is killed."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A file system in trouble: `python -m tests.faults.troubled STORE ORDERS MOUNTPOINT` shows STORE at MOUNTPOINT.
 
-A file ORDERS/<operation> makes that operation ("read", "write", "fsync") go wrong for as long as the file exists:
-"error 5" answers that errno, "slow 0.1" waits so many seconds first, "lie" turns over one bit of what is read.
+A file ORDERS/<operation> makes that operation ("stat", "read", "write", "fsync") go wrong for as long as the file
+exists: "error 5" answers that errno, "slow 0.1" waits so many seconds first, "hold" waits until the file is gone or
+says something else, "lie" turns over one bit of what is read.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mfusepy import FUSE, FuseOSError, Operations
+from mfusepy import FUSE, FuseOSError, Operations, fuse_get_context
 
 _STATUS = ("st_atime_ns", "st_ctime_ns", "st_gid", "st_mode", "st_mtime_ns", "st_nlink", "st_size", "st_uid")
 _SPACE = ("f_bavail", "f_bfree", "f_blocks", "f_bsize", "f_favail", "f_ffree", "f_files", "f_flag", "f_frsize")
@@ -31,21 +32,31 @@ class Troubled(Operations):
 
     def _obey(self, operation: str) -> bool:
         """Do what is ordered for `operation`. Return whether it shall lie."""
-        order = self._orders / operation
-        try:
-            word, _, value = order.read_text().strip().partition(" ")
-        except FileNotFoundError:
-            return False
+        while (order := self._ordered(operation)) == "hold":
+            time.sleep(0.02)
+        word, _, value = order.partition(" ")
         if word == "error":
             raise FuseOSError(int(value))
         if word == "slow":
             time.sleep(float(value))
         return word == "lie"
 
+    def _ordered(self, operation: str) -> str:
+        try:
+            return (self._orders / operation).read_text().strip()
+        except FileNotFoundError:
+            return ""
+
     def _at(self, path: str) -> Path:
         return self._store / path.removeprefix("/")
 
+    def _give(self, path: str) -> None:
+        """What is made belongs to whoever asked for it, who need not be root."""
+        user, group, _pid = fuse_get_context()
+        os.chown(self._at(path), user, group)
+
     def getattr(self, path: str, *_: Any) -> dict[str, Any]:
+        self._obey("stat")
         with _as_errno():
             status = self._at(path).lstat()
         return {name.removesuffix("_ns"): getattr(status, name) for name in _STATUS}
@@ -57,6 +68,7 @@ class Troubled(Operations):
     def mkdir(self, path: str, mode: int) -> int:
         with _as_errno():
             self._at(path).mkdir(mode)
+            self._give(path)
         return 0
 
     def rmdir(self, path: str) -> int:
@@ -85,7 +97,9 @@ class Troubled(Operations):
 
     def create(self, path: str, mode: int, *_: Any) -> int:
         with _as_errno():
-            return os.open(self._at(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+            descriptor = os.open(self._at(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+            self._give(path)
+            return descriptor
 
     def open(self, path: str, flags: int) -> int:
         with _as_errno():
@@ -122,4 +136,6 @@ def _as_errno() -> Any:
 if __name__ == "__main__":
     store, orders, mountpoint = sys.argv[1:]
     # The store lies on a disk of this machine: without its permissions a mode would mean nothing here.
-    FUSE(Troubled(Path(store), Path(orders)), mountpoint, foreground=True, default_permissions=True)
+    # Pods have accounts of their own.
+    permissions = {"default_permissions": True, "allow_other": True}
+    FUSE(Troubled(Path(store), Path(orders)), mountpoint, foreground=True, **permissions)

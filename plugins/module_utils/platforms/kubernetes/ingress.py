@@ -4,19 +4,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ...contract.app import Column
 from ...contract.errors import BackupError
 from .cluster import Cluster
-from .found import at_once
+from .found import Found, at_once
 from .kinds import Manifest
 from .objects import BACKUP, namespace, pod_labels
 
 Labels = Mapping[str, str]
 
+_BY_ADDRESS = ", but some addresses, which network plugins need not take pods for"
 
-def blocked(cluster: Cluster, column: Column) -> list[str]:
+
+def blocked(cluster: Cluster, column: Column, found: Found) -> list[str]:
     """Return one line if NetworkPolicies keep the column's pods from the database's, [] if they do not.
 
     That it cannot be found out is worth a line, too, and no failure.
@@ -34,66 +37,104 @@ def blocked(cluster: Cluster, column: Column) -> list[str]:
         return [f"{column.app}: whether policies in {where} let its pods in is unknown ({error.problem})"]
     if not pods:
         return [f"{column.app}: app_database_network.pods selects no pod: none in {where} has the labels {selector}"]
-    ours = namespace(column)["metadata"]["labels"] | {"kubernetes.io/metadata.name": column.namespace}
-    client = _Client(column.namespace, ours, pod_labels(column, next(iter(column.destinations)), BACKUP), port)
-    server = pods[0]["metadata"].get("labels") or {}
-    around = [policy for policy in policies if _guards(policy, server)]
-    if not around or any(_admits(policy, client) for policy in around):
+    ours = _namespace_labels(column, found)
+    visits = [
+        _Visit(server, column.namespace, ours, pod_labels(column, destination, BACKUP), port)
+        for server in pods
+        if not server["spec"].get("hostNetwork")  # no policy reaches it
+        for destination in column.destinations
+    ]
+    refused = [(visit, policy) for visit in visits for policy in _refusing(policies, visit)]
+    if not refused:
         return []
-    names = ", ".join(f"{where}/{policy['metadata']['name']}" for policy in around)
+    names = ", ".join(sorted({f"{where}/{policy['metadata']['name']}" for _visit, policy in refused}))
+    addresses = _BY_ADDRESS if any(_admits_addresses(policy, visit) for visit, policy in refused) else ""
     warning = (
         f"{column.app}: its backups cannot reach the database: the NetworkPolicy {names} does not admit pods of"
-        f" {column.namespace} on port {port}. Remedy: add an ingress rule with namespaceSelector"
+        f" {column.namespace} on port {port}{addresses}. Remedy: add an ingress rule with namespaceSelector"
         f" kubernetes.io/metadata.name: {column.namespace}"
     )
     return [warning]
 
 
-class _Client:
-    """Our pods, as somebody else's policy sees them."""
-
-    def __init__(self, namespace: str, namespace_labels: Labels, labels: Labels, port: int) -> None:
-        self.namespace = namespace
-        self.namespace_labels = namespace_labels
-        self.labels = labels
-        self.port = port
+def _namespace_labels(column: Column, found: Found) -> Labels:
+    """What the namespace bears after this roll-out: labels that its owner put there stay."""
+    there = found.objects.get(("Namespace", column.namespace), {"metadata": {}})["metadata"].get("labels") or {}
+    return {**there, **namespace(column)["metadata"]["labels"], "kubernetes.io/metadata.name": column.namespace}
 
 
-def _guards(policy: Manifest, server: Labels) -> bool:
+@dataclass(frozen=True)
+class _Visit:
+    """One of our pods calls one of the database's, as somebody else's policy sees it."""
+
+    server: Manifest
+    namespace: str
+    namespace_labels: Labels
+    labels: Labels
+    port: int
+
+
+def _refusing(policies: Sequence[Manifest], visit: _Visit) -> list[Manifest]:
+    """Return the policies that together keep a visitor out, or [] if there are none or one of them lets it in."""
+    around = [policy for policy in policies if _guards(policy, visit.server)]
+    return [] if any(_admits(policy, visit) for policy in around) else around
+
+
+def _guards(policy: Manifest, server: Manifest) -> bool:
     spec = policy["spec"]
     # The server fills in the types of every policy.
-    return "Ingress" in spec.get("policyTypes", ("Ingress",)) and _matches(spec.get("podSelector") or {}, server)
+    about_us = "Ingress" in spec.get("policyTypes", ("Ingress",))
+    return about_us and _matches(spec.get("podSelector") or {}, server["metadata"].get("labels") or {})
 
 
-def _admits(policy: Manifest, client: _Client) -> bool:
-    own = policy["metadata"].get("namespace") == client.namespace
-    for rule in policy["spec"].get("ingress") or ():
-        peers, ports = rule.get("from") or (), rule.get("ports") or ()
-        if (not peers or any(_is_peer(peer, client, own) for peer in peers)) and _is_port(ports, client.port):
-            return True
-    return False
+def _admits(policy: Manifest, visit: _Visit) -> bool:
+    own = policy["metadata"].get("namespace") == visit.namespace
+    return any(
+        not (peers := rule.get("from")) or any(_is_peer(peer, visit, own) for peer in peers)
+        for rule in _rules_about(policy, visit)
+    )
 
 
-def _is_peer(peer: Mapping[str, Any], client: _Client, own: bool) -> bool:
+def _admits_addresses(policy: Manifest, visit: _Visit) -> bool:
+    return any("ipBlock" in peer for rule in _rules_about(policy, visit) for peer in rule.get("from") or ())
+
+
+def _rules_about(policy: Manifest, visit: _Visit) -> list[Mapping[str, Any]]:
+    return [rule for rule in policy["spec"].get("ingress") or () if _is_port(rule.get("ports") or (), visit)]
+
+
+def _is_peer(peer: Mapping[str, Any], visit: _Visit, own: bool) -> bool:
     if "ipBlock" in peer:
-        return False  # addresses of pods come and go
+        return False  # meant for addresses outside of the cluster: those of pods come and go
     if "namespaceSelector" in peer:
-        if not _matches(peer["namespaceSelector"], client.namespace_labels):
+        if not _matches(peer["namespaceSelector"], visit.namespace_labels):
             return False
     elif not own:
         return False
-    return _matches(peer.get("podSelector") or {}, client.labels)
+    return _matches(peer.get("podSelector") or {}, visit.labels)
 
 
-def _is_port(ports: Sequence[Mapping[str, Any]], wanted: int) -> bool:
-    """A port that has a name is one of the server's own, and who writes it means the database's."""
+def _is_port(ports: Sequence[Mapping[str, Any]], visit: _Visit) -> bool:
+    """Whether a rule is about the database's port. A port's name is what the database's own pod calls it."""
     for port in ports:
         number = port.get("port")
         if port.get("protocol", "TCP") != "TCP":
             continue
-        if number is None or isinstance(number, str) or number <= wanted <= port.get("endPort", number):
+        if isinstance(number, str):
+            number = _named(visit.server, number)
+            if number is None:
+                continue
+        if number is None or number <= visit.port <= port.get("endPort", number):
             return True
     return not ports
+
+
+def _named(server: Manifest, name: str) -> int | None:
+    for container in server["spec"].get("containers") or ():
+        for port in container.get("ports") or ():
+            if port.get("name") == name and port.get("protocol", "TCP") == "TCP":
+                return int(port["containerPort"])
+    return None
 
 
 def _matches(selector: Mapping[str, Any], labels: Labels) -> bool:

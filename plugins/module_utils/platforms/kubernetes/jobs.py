@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from ..said import said
 from .cluster import Cluster
 from .kinds import Manifest, shown_name
 from .pods import COMMAND
-from .trouble import Watched, ended_badly, stuck
+from .trouble import Watched, ended_badly, ended_from_outside, stuck
 
 # Between two looks: short against starting a pod, long for the API server.
 _LOOK = 1.0
@@ -95,10 +95,9 @@ def _followed(cluster: Cluster, column: Column, order: Order, job: Manifest) -> 
     end = time.monotonic() + order.seconds
     while True:
         watched.look()
-        code = watched.exit_code
-        if code is not None:
-            return _told(order, code, _log(cluster, watched), ended_badly(watched))
-        if watched.is_over:
+        if watched.exit_code is not None and not watched.is_disrupted:
+            return _told(cluster, order, watched)
+        if watched.is_over and not watched.is_disrupted:
             return said(order.thread, None, _log(cluster, watched), {}, ended_badly(watched) or _vanished(column, name))
         if (problem := stuck(watched)) is not None:
             return said(order.thread, None, (), {}, problem)
@@ -107,10 +106,18 @@ def _followed(cluster: Cluster, column: Column, order: Order, job: Manifest) -> 
         time.sleep(_LOOK)
 
 
-def _told(order: Order, code: int, lines: Sequence[str], problem: BackupError | None) -> ThreadResult:
+def _told(cluster: Cluster, order: Order, watched: Watched) -> ThreadResult:
+    """Whoever was ended from outside hears only that, so that the cluster is asked first, and then the command."""
+    lines = _log(cluster, watched)
     result = next((found for line in reversed(lines) if (found := _result(line))), {})
     people = [line for line in lines if not _result(line)]
-    return said(order.thread, code, people, result, None if result else problem)
+    problem: BackupError | None = None
+    if watched.exit_code:
+        watched.look()  # the Job was seen before its pod
+        problem = ended_from_outside(watched)
+    if problem is None and not result:
+        problem = ended_badly(watched)
+    return said(order.thread, watched.exit_code, people, result, problem)
 
 
 def _result(line: str) -> dict[str, Any]:

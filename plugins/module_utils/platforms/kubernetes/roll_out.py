@@ -35,7 +35,7 @@ def present(column: Column, check_mode: bool) -> Change:
         markers = onboarded(cluster, column, left, moved.stuck, check_mode=check_mode)
         planned = plan(column, left, password.text, markers.ids, check_mode=check_mode)
         planned.failures += [*moved.failures, *markers.failures]
-        planned.warnings += [*password.warnings, *moved.warnings, *blocked(cluster, column)]
+        planned.warnings += [*password.warnings, *moved.warnings, *blocked(cluster, column, found)]
         roll_out = _RollOut(cluster, column, left, planned, gone=moved.gone, check_mode=check_mode)
         after = roll_out.apply()
     before = found.ours(column)

@@ -74,17 +74,20 @@ class Watched:
 
     @property
     def failed(self) -> Mapping[str, Any] | None:
-        """Why the Job failed, or None."""
-        for condition in ((self.job or {}).get("status") or {}).get("conditions") or ():
-            if condition["type"] == "Failed" and condition["status"] == "True":
-                found: Mapping[str, Any] = condition
-                return found
-        return None
+        """Why the Job failed, or is about to: it says so first, and has failed once its pods are gone. Else None."""
+        return _condition(self.job, "FailureTarget") or _condition(self.job, "Failed")
+
+    @property
+    def is_disrupted(self) -> bool:
+        """Whether the pod has to make way, for a drained node as an example, and the Job makes another one."""
+        may_go_on = bool(self.job) and not self.failed and self.exit_code != 0
+        return may_go_on and _condition(self.pod, "DisruptionTarget") is not None
 
     @property
     def is_over(self) -> bool:
         """Whether nothing will happen any more."""
-        return self.job is None or self.failed is not None or (self.pod.get("status") or {}).get("phase") == "Failed"
+        has_failed = self.job is None or _condition(self.job, "Failed") is not None
+        return has_failed or (self.pod.get("status") or {}).get("phase") == "Failed"
 
     def events(self) -> list[str]:
         """Return the newest warnings about pod and Job, oldest first."""
@@ -96,6 +99,15 @@ class Watched:
                 continue  # they explain, and nothing depends on them
         found.sort(key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
         return list(dict.fromkeys(f"{event.get('reason')}: {_one_line(event.get('message'))}" for event in found))[-3:]
+
+
+def _condition(found: Manifest | None, name: str) -> Mapping[str, Any] | None:
+    """Return a condition that holds for a Job or a pod, or None."""
+    for condition in ((found or {}).get("status") or {}).get("conditions") or ():
+        if condition["type"] == name and condition["status"] == "True":
+            holds: Mapping[str, Any] = condition
+            return holds
+    return None
 
 
 def _state(pod: Manifest) -> str:
@@ -110,12 +122,8 @@ def _state(pod: Manifest) -> str:
         if reason in _HOPELESS_REASONS:
             return str(reason)
     if status.get("phase") == "Pending":
-        return "Pending" if any(_is_scheduled(each) for each in status.get("conditions") or ()) else "Unschedulable"
+        return "Pending" if _condition(pod, "PodScheduled") else "Unschedulable"
     return ""
-
-
-def _is_scheduled(condition: Mapping[str, Any]) -> bool:
-    return bool(condition["type"] == "PodScheduled" and condition["status"] == "True")
 
 
 def _containers(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -152,43 +160,57 @@ def stuck(watched: Watched) -> BackupError | None:
     )
 
 
-def ended_badly(watched: Watched) -> BackupError | None:
-    """Return why the command was ended from outside, or None if it was not."""
+def ended_from_outside(watched: Watched) -> BackupError | None:
+    """Return who ended the command, whatever it said of that itself, or None if nobody did."""
     status = watched.pod.get("status") or {}
-    if status.get("reason") == "Evicted" or (status.get("phase") == "Failed" and status.get("reason")):
-        said = _one_line(status.get("message")) or status.get("reason")
+    said = _one_line(status.get("message")) or "no message"
+    if status.get("reason") == "Evicted":
         return Full(
             f"its pod was evicted ({said})", remedy="set app_scratch_size to what it needs, or make room on the node"
         )
+    if status.get("phase") == "Failed" and status.get("reason"):
+        return TryAgain(f"its node ended its pod ({status['reason']}: {said})", remedy="run it again")
     if watched.terminated and watched.terminated.get("reason") == "OOMKilled":
-        limit = watched.pod["spec"]["containers"][0]["resources"]["limits"]["memory"]
         return TryAgain(
-            f"it was ended for taking more than its {limit} of memory (OOMKilled)",
+            f"it was ended for taking more than its {_memory(watched.pod)} of memory (OOMKilled)",
             remedy="report the size of the database and of its largest row",
         )
-    if watched.failed:
-        return _failed(watched, watched.failed)
-    if watched.job is None:
-        return TryAgain("its Job was deleted by somebody else", remedy="run it again")
+    if watched.failed and watched.failed.get("reason") == "DeadlineExceeded":
+        return TryAgain(
+            f"its Job was ended at its deadline ({_one_line(watched.failed.get('message'))}){_told(watched)}",
+            remedy="see what it waited for, or set app_deadline higher",
+        )
+    return None
+
+
+def ended_badly(watched: Watched) -> BackupError | None:
+    """Return why a command that said nothing at its end was ended, or None if its exit code tells."""
+    problem = ended_from_outside(watched)
+    if problem is not None:
+        return problem
     code = watched.exit_code
-    if code is not None and code > 128:
-        return TryAgain(f"it was ended by signal {code - 128}{_told(watched)}", remedy="run it again")
     if code in (125, 126, 127) or (watched.terminated or {}).get("reason") in ("StartError", "ContainerCannotRun"):
         said = _one_line((watched.terminated or {}).get("message"))
         return ConfigurationError(
             f"the command {COMMAND} cannot run in its image ({said or f'exit code {code}'})", remedy="correct app_image"
         )
+    if code is not None and code > 128:
+        return TryAgain(f"it was ended by signal {code - 128}{_told(watched)}", remedy="run it again")
+    if watched.job is None:
+        return TryAgain("its Job was deleted by somebody else", remedy="run it again")
+    if code is None and watched.failed:
+        reason, said = watched.failed.get("reason"), _one_line(watched.failed.get("message"))
+        return TryAgain(f"its Job failed ({reason}: {said}){_told(watched)}", remedy="run it again")
     return None
 
 
-def _failed(watched: Watched, failed: Mapping[str, Any]) -> BackupError:
-    reason, said = failed.get("reason"), _one_line(failed.get("message"))
-    if reason == "DeadlineExceeded":
-        return TryAgain(
-            f"its Job was ended at its deadline ({said}){_told(watched)}",
-            remedy="see what it waited for, or set app_deadline higher",
-        )
-    return TryAgain(f"its Job failed ({reason}: {said}){_told(watched)}", remedy="run it again")
+def _memory(pod: Manifest) -> str:
+    (limits,) = (
+        container.get("resources", {}).get("limits", {})
+        for container in pod["spec"]["containers"]
+        if container["name"] == COMMAND
+    )
+    return str(limits.get("memory", "share"))
 
 
 def _told(watched: Watched) -> str:

@@ -8,6 +8,7 @@ holds its last words.
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,6 +63,7 @@ def log_of(sockets: Path) -> str:
     """Return the end of what the server said."""
     try:
         with (sockets / LOG).open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - _LOG_BYTES))
             return stream.read(_LOG_BYTES).decode(errors="replace")
     except OSError:
         return ""
