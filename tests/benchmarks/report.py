@@ -110,8 +110,8 @@ The variants of a round run in turn, on databases that are the same in every run
 * backup: `fanout backup`: count, dump with zstd, count again while it streams by, encrypt, store, confirm, publish.
 * pg_dump -Fc into boto3: what is run today, `pg_dump -Fc` piped into `upload_fileobj`. It checks nothing.
 * the floor: the same `pg_dump -Fc -Z zstd:1` into a file, and boto3's `upload_file` of it.
-* a drill's checks: the archive read whole, every row read back and hashed, the schemas compared, each B-tree checked
-  against its table. Its restore: `pg_restore` with two jobs. Client and scratch server count in both.
+* a drill's checks: the archive read whole beside the restored rows, which are compared byte by byte, the schemas
+  compared, each B-tree checked against its table. Its restore: `pg_restore` with two jobs. Client and scratch server count in both.
 * Peak memory is that of the command's largest process. Half of `docs` takes {fraction}: a file travels in four parts of
   8 MiB, and none is read before there is room for it among these.
 

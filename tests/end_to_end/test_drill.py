@@ -103,9 +103,15 @@ def test_large_tables_are_read_through_psql_to_the_same_end(
     through_psql: list[str | None] = []
     original = read_back.Reader._by_psql
 
-    def noted(reader: read_back.Reader, entry: TocEntry) -> str | None:
-        through_psql.append(original(reader, entry))
-        return through_psql[-1]
+    @contextlib.contextmanager
+    def noted(reader: read_back.Reader, entry: TocEntry) -> Iterator[read_back.Text]:
+        try:
+            with original(reader, entry) as text:
+                yield text
+        except read_back.PsqlFailed:
+            through_psql.append(None)
+            raise
+        through_psql.append(entry.tag)
 
     monkeypatch.setattr(read_back.Reader, "_by_psql", noted)
     assert found(drill(thread)) == set()

@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from ...contract.errors import ConfigurationError, about
 from .archive_toc import (
@@ -52,7 +52,8 @@ _LONG_LINE = 1024
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The data of one table or large object: `size` in plain bytes, `sha256` in hex if digests were asked for.
+    """The data of one table or large object: `size` in plain bytes, `sha256` in hex if digests were asked for and
+    nobody watched.
 
     Data of a table are its rows as COPY text, each with its line end, without the end marker; `rows` counts them. A
     large object has no rows."""
@@ -70,6 +71,15 @@ class Contents:
     entries: tuple[TocEntry, ...]
     tables: dict[int, Block]
     large_objects: dict[int, Block]
+
+
+class Watcher(Protocol):
+    """Sees the rows of a table pass, as a digest does."""
+
+    def update(self, rows: bytes, /) -> None: ...
+
+
+Watch: TypeAlias = Callable[[TocEntry], "Watcher | None"]
 
 
 class _Stream(Protocol):
@@ -191,29 +201,27 @@ class _Table:
 
     HELD = len(END_OF_ROWS) + 1
 
-    def __init__(self, digest: bool) -> None:
+    def __init__(self, digest: bool, watcher: Watcher | None) -> None:
         self._size = 0
         self._line_ends = 0
         self._held = b""
-        self._digest = hashlib.sha256() if digest else None
+        self._digest = hashlib.sha256() if digest and not watcher else None
+        self._watcher = watcher or self._digest
 
     def add(self, piece: bytes) -> None:
         self._line_ends += _line_ends(piece, sparse=self._line_ends * _LONG_LINE < self._size)
         self._size += len(piece)
-        if len(piece) < self.HELD:
-            self._held, piece = b"", self._held + piece
-        if self._digest:
-            self._digest.update(self._held)
-            self._digest.update(memoryview(piece)[: -self.HELD])
-        self._held = piece[-self.HELD :]
+        if self._watcher:
+            self._watcher.update((self._held + piece)[: -self.HELD])
+        self._held = (self._held + piece[-self.HELD :])[-self.HELD :]
 
     def block(self) -> Block:
         """Return the measures, once all bytes have been added. Raise DataRefused if the marker is not the last."""
         last, marker = self._held[: -len(END_OF_ROWS)], self._held[-len(END_OF_ROWS) :]
         if marker != END_OF_ROWS or last not in (b"", b"\n"):
             raise damaged("the rows are cut off: their end marker is missing")
-        if self._digest:
-            self._digest.update(last)
+        if self._watcher:
+            self._watcher.update(last)
         return Block(
             rows=self._line_ends - END_OF_ROWS.count(b"\n"),
             size=self._size - len(END_OF_ROWS),
@@ -224,11 +232,13 @@ class _Table:
 class ArchiveReader:
     """Feed it an archive, then ask `finish` for the Contents.
 
-    Without `digests` it counts rows and bytes, with them it computes sha256 as well. `feed` and `finish` raise
-    DataRefused when the archive is malformed, truncated or of an unsupported kind, naming the table they are in."""
+    Without `digests` it counts rows and bytes, with them it computes sha256 as well. `watch` is asked when a table
+    begins: the watcher that it may return is given the rows instead. `feed` and `finish` raise DataRefused when the
+    archive is malformed, truncated or of an unsupported kind, naming the table they are in."""
 
-    def __init__(self, *, digests: bool = False) -> None:
+    def __init__(self, *, digests: bool = False, watch: Watch | None = None) -> None:
         self._digests = digests
+        self._watch = watch
         self._cursor = Cursor()
         self._toc: tuple[TocEntry, ...] | None = None
         # The place in the archive is the place where this generator waits for more bytes.
@@ -281,7 +291,8 @@ class ArchiveReader:
                 if entry.description == "BLOBS":
                     yield from self._read_large_objects(new_stream, contents.large_objects)
                 else:
-                    contents.tables[dump_id] = yield from self._read_data(new_stream, _Table(self._digests))
+                    watcher = self._watch(entry) if self._watch else None
+                    contents.tables[dump_id] = yield from self._read_data(new_stream, _Table(self._digests, watcher))
         if awaited:
             (first, *_others) = awaited.values()
             raise damaged(f"{len(awaited)} blocks of data are missing, the first of them {first.label}")

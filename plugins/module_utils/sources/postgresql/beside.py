@@ -225,10 +225,7 @@ def _write_list(selection: Selection | None, folder: Path) -> Path | None:
 def _compare(
     copy: Decrypted, target: Target, selection: Selection | None, made: _Made, folder: Path, phases: Phases
 ) -> tuple[QueryAnswer, ...]:
-    contents = compare.read_archive(copy.archive)
-    if selection:
-        contents = selection.contents(contents)
-    found, noted = verify(target, contents, copy.evidence, made.available, folder, phases)
+    found, noted = verify(target, copy, made.available, folder, phases, selection)
     made.findings += found
     made.notes += noted
     answers = _ask(copy, target, made)

@@ -10,7 +10,7 @@ from ...contract.probe import ProbeStep
 from ...contract.thread import PostgresqlSource
 from ...progress import Phases
 from ..base import Decrypted, Restored
-from . import catalog, compare, restore
+from . import catalog, restore
 from .ask import ask
 from .beside import check_beside, restore_beside
 from .connection import check_direct, connect, translated
@@ -45,8 +45,7 @@ def restore_and_compare(copy: Decrypted, folder: Path, phases: Phases) -> Restor
                 restore.create_database(connection, target, evidence.owner, evidence.locale)
             findings = restore.complaints(restore.pg_restore(target, copy.archive, folder))
         with phases.phase("verify", total=copy.archive.stat().st_size):
-            contents = compare.read_archive(copy.archive)
-            found, notes = verify(target, contents, evidence, available, folder, phases)
+            found, notes = verify(target, copy, available, folder, phases)
             with target.opened() as connection:
                 answers = catalog.answers_again(connection, evidence)
             unindexed, noted = verify_indexes(target)

@@ -5,13 +5,13 @@ otherwise."""
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
+from ...contract.errors import TryAgain
 from . import client
 from .archive_toc import TocEntry
 from .target import Target
@@ -29,9 +29,31 @@ _SETTINGS = {
 }
 # psycopg hands over row by row, which takes three times as long as a stream from psql, but psql takes time to start.
 _MANY_ROWS = 50_000
-_PORTION = 256 * 1024
 
-Buffer: TypeAlias = "bytes | bytearray | memoryview"
+
+class PsqlFailed(TryAgain):
+    """A psql ended before it had read its table."""
+
+
+class Text(Protocol):
+    """The text of rows. `read` returns less than was asked for at its end only."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class _Rows:
+    """The text of rows that come one by one."""
+
+    def __init__(self, rows: Iterator[bytes | bytearray | memoryview]) -> None:
+        self._rows = rows
+        self._waiting = bytearray()
+
+    def read(self, size: int, /) -> bytes:
+        while len(self._waiting) < size and (row := next(self._rows, None)) is not None:
+            self._waiting += row
+        taken = bytes(self._waiting[:size])
+        del self._waiting[:size]
+        return taken
 
 
 @dataclass(frozen=True)
@@ -43,22 +65,26 @@ class Reader:
     encoding: str
     folder: Path
 
-    def sha256(self, entry: TocEntry, rows: int) -> str:
-        """Return the sha256, in hex, of the COPY text of a table that should have so many rows. Raise psycopg.Error if
-        it cannot be read."""
-        # What psql cannot read the connection cannot either, and says why.
-        return (self._by_psql(entry) if rows >= _MANY_ROWS else None) or _sha256(self._by_connection(entry))
+    def text(self, entry: TocEntry, rows: int) -> contextlib.AbstractContextManager[Text]:
+        """Give the COPY text of a table that should have so many rows, which is to be read to its end.
+
+        Opening, reading and leaving it raise psycopg.Error if the table cannot be read, or PsqlFailed, which knows no
+        reason: `rows` does."""
+        return self._by_psql(entry) if rows >= _MANY_ROWS else self._by_connection(entry)
 
     def rows(self, entry: TocEntry) -> int:
         """Return the number of a table's rows. Raise psycopg.Error if they cannot be read."""
-        return sum(1 for _row in self._by_connection(entry))
-
-    def _by_connection(self, entry: TocEntry) -> Iterator[Buffer]:
         with self.connection.cursor() as cursor, cursor.copy(_statement(entry)) as rows:
-            yield from rows
+            return sum(1 for _row in rows)
 
-    def _by_psql(self, entry: TocEntry) -> str | None:
-        """Read a table through a psql of its own. Return None when that fails."""
+    @contextlib.contextmanager
+    def _by_connection(self, entry: TocEntry) -> Iterator[Text]:
+        with self.connection.cursor() as cursor, cursor.copy(_statement(entry)) as rows:
+            yield _Rows(iter(rows))
+
+    @contextlib.contextmanager
+    def _by_psql(self, entry: TocEntry) -> Iterator[Text]:
+        """Read a table through a psql of its own."""
         command = (self.target.programs.path("psql"), "--no-psqlrc", "--quiet", "--no-password", "--command")
         with client.environment(self.target.source, self.folder, self.target.application_name) as environment:
             environment["PGOPTIONS"] += "".join(f" -c {name}={value}" for name, value in _SETTINGS.items())
@@ -69,8 +95,10 @@ class Reader:
             ) as process:  # fmt: skip
                 try:
                     client.widen(process.stdout)
-                    found = _sha256(_portions(process.stdout))
-                    return found if process.wait() == 0 else None
+                    yield process.stdout  # type: ignore[misc]  # a pipe, as asked for
+                    if (code := process.wait()) != 0:
+                        problem = f"psql {client.ended(code)} while it read {entry.label}"
+                        raise PsqlFailed(problem, remedy="try again")
                 finally:
                     client.stop(process)
 
@@ -82,18 +110,6 @@ def reader(target: Target, connection: psycopg.Connection[Any], encoding: str, f
     connection.execute(";".join(f"SET {name} = '{value}'" for name, value in settings.items()).encode())
     yield Reader(target, connection, encoding, folder)
     connection.execute("SET client_encoding = 'UTF8'")
-
-
-def _portions(stream: IO[bytes] | None) -> Iterator[bytes]:
-    while stream and (portion := stream.read(_PORTION)):
-        yield portion
-
-
-def _sha256(text: Iterable[Buffer]) -> str:
-    digest = hashlib.sha256()
-    for piece in text:
-        digest.update(piece)
-    return digest.hexdigest()
 
 
 def _statement(entry: TocEntry) -> bytes:

@@ -6,33 +6,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...contract.evidence import PostgresqlEvidence
 from ...contract.verdict import Finding
 from ...progress import Phases
+from ..base import Decrypted
 from . import catalog, compare, schema
-from .archive import Contents
 from .read_back import reader
+from .selection import Selection
 from .target import Target
 
 
 def verify(
     target: Target,
-    contents: Contents,
-    evidence: PostgresqlEvidence,
+    copy: Decrypted,
     available: Mapping[str, str],
     folder: Path,
     phases: Phases,
+    selection: Selection | None = None,
 ) -> tuple[list[Finding], list[str]]:
-    """Compare the restored database with the archive and the evidence. Return findings, and notes on what could not be
-    compared.
+    """Compare the restored database with the copy's archive, or what of it was selected, and with its evidence. Return
+    findings, and notes on what could not be compared.
 
     `available` are the versions of extensions that the server would make. Raise BackupError if the comparison could not
     be finished.
     """
     findings: list[Finding] = []
+    evidence = copy.evidence
     with target.opened() as connection:
         with reader(target, connection, catalog.text_encoding(evidence.locale), folder) as tables:
-            findings += compare.rows_and_digests(tables, contents, evidence, phases)
+            beside = compare.ArchiveBeside(tables, evidence)
+            contents = beside.read(copy.archive, phases)
+            if selection:
+                contents = selection.contents(contents)
+            findings += beside.differences(contents)
         findings += compare.large_objects(connection, contents, evidence)
         findings += compare.sequences(connection, contents)
         findings += compare.roles_and_locale(connection, evidence)
