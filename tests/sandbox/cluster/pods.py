@@ -60,8 +60,14 @@ def serve_postgresql(access: Access, namespace: str, password: str, name: str = 
         user=999,
         writable=("/tmp", "/var/run/postgresql", "/var/lib/postgresql"),
         env=[{"name": "POSTGRES_PASSWORD", "value": password}],
-        # Over TCP: the server that initdb starts for itself is reached by no address.
-        readinessProbe={"exec": {"command": ["pg_isready", "--host=127.0.0.1"]}, "periodSeconds": 1},
+        # Over TCP: the server that initdb starts for itself is reached by no address. Asked at the start only: a probe
+        # that takes too long on a busy machine would make its Service forget a server that is well.
+        startupProbe={
+            "exec": {"command": ["pg_isready", "--host=127.0.0.1"]},
+            "periodSeconds": 1,
+            "timeoutSeconds": 10,
+            "failureThreshold": 300,
+        },
     )
     access.core.create_namespaced_service(
         namespace, {"metadata": {"name": name}, "spec": {"selector": labels, "ports": [{"port": 5432}]}}
