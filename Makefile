@@ -7,7 +7,7 @@ COLLECTION := .collections/ansible_collections/fanout/backup
 # make refuses to run two steps at once: the tests share the machine's cores and its ports.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types sanity test-unit test-end-to-end test-faults build sandbox-up sandbox-down cluster-up cluster-down test-cluster mutants bench clean
+.PHONY: help setup demo test lint types sanity test-unit test-end-to-end test-faults build sandbox-up sandbox-down cluster-up cluster-down test-cluster molecule mutants bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,8 +49,12 @@ mutants: .venv/installed-dev $(COLLECTION) ## make deliberate mistakes and deman
 test-cluster: .venv/installed-dev $(COLLECTION) ## tests/cluster, on a real Kubernetes, which is built once
 	$(BIN)/python -m tests.sandbox.cluster test
 
-bench: .venv/installed-dev $(COLLECTION) ## what a backup and a drill cost, into docs/benchmarks.md
+molecule: .venv/installed-dev $(COLLECTION) ## the playbooks as molecule's scenarios, on this machine and on a cluster
+	$(BIN)/python -m tools.molecule
+
+bench: .venv/installed-dev $(COLLECTION) ## what backups, drills and roll-outs cost, into docs/benchmarks*.md
 	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks.kubernetes
 
 sandbox-up: .venv/installed-sandbox $(COLLECTION) ## start the home lab in .sandbox and leave it running
 	$(BIN)/python -m tests.sandbox up

@@ -278,6 +278,12 @@ def test_an_nfs_server_becomes_a_volume_that_is_kept_and_follows_its_folder(
     assert volume.spec.mount_options == ["nfsvers=4.1", "soft", "timeo=300", "retrans=3", "noatime"]
     until("the claim is bound again", lambda: _phase(owner) == "Bound")
 
+    owner.destinations = {"b2": {"kind": "b2", "bucket": "backups"}}
+    owner.good("column")
+    selector = f"fanout.backup/column={owner.app}"
+    until("the volume is gone", lambda: not access.core.list_persistent_volume(label_selector=selector).items)
+    owner.volumes.clear()
+
 
 def _phase(owner: Owner) -> str:
     found: str = owner.access.core.read_namespaced_persistent_volume_claim(

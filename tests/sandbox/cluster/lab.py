@@ -9,6 +9,8 @@ cluster.json is written last, and what is not complete and running is removed an
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -17,7 +19,7 @@ from pathlib import Path
 from .. import processes
 from ..errors import SandboxError
 from ..places import locked, remove
-from . import build, cgroups, components, configuration, images, node, places, ready, state
+from . import build, cgroups, components, configuration, images, needs, node, places, ready, state
 from .configuration import Layout
 
 Say = Callable[[str], None]
@@ -57,6 +59,27 @@ def down() -> None:
     folder = places.folder()
     with locked(folder):
         _clear(folder)
+
+
+def excuse(what: str, say: Say) -> int | None:
+    """Return None where a cluster can be had. Else say in one line that `what`, and return the exit code: where CI says
+    so, it is a failure."""
+    lacking = None if state.external() else needs.missing()
+    if lacking is None:
+        return None
+    say(f"{what}: this machine has {lacking.problem}. Remedy: {lacking.remedy}")
+    return int(os.environ.get("CI") == "true")
+
+
+@contextlib.contextmanager
+def at_hand(say: Say) -> Iterator[state.Cluster]:
+    """The external cluster, or the one that runs, or one that is made for as long as this lasts."""
+    made = not state.external() and up(say)
+    try:
+        yield state.load()
+    finally:
+        if made:
+            down()
 
 
 def status() -> Iterator[tuple[str, bool]]:

@@ -60,15 +60,17 @@ def serve_postgresql(access: Access, namespace: str, password: str, name: str = 
         user=999,
         writable=("/tmp", "/var/run/postgresql", "/var/lib/postgresql"),
         env=[{"name": "POSTGRES_PASSWORD", "value": password}],
-        # Over TCP: the server that initdb starts for itself is reached by no address.
-        readinessProbe={
+        # Over TCP: the server that initdb starts for itself is reached by no address. Asked at the start only: a probe
+        # that takes too long on a busy machine would make its Service forget a server that is well.
+        startupProbe={
             "exec": {"command": ["pg_isready", "--host=127.0.0.1"]},
             "periodSeconds": 1,
-            "timeoutSeconds": 30,
+            "timeoutSeconds": 10,
+            "failureThreshold": 300,
         },
     )
-    # On a machine that is very busy the probe itself may be late, which must not take the server off the network.
-    service = {"selector": labels, "ports": [{"port": 5432}], "publishNotReadyAddresses": True}
-    access.core.create_namespaced_service(namespace, {"metadata": {"name": name}, "spec": service})
+    access.core.create_namespaced_service(
+        namespace, {"metadata": {"name": name}, "spec": {"selector": labels, "ports": [{"port": 5432}]}}
+    )
     access.ready_pod(namespace, {"metadata": {"name": name, "labels": labels}, "spec": spec})
     return f"{name}.{namespace}.svc.cluster.local"

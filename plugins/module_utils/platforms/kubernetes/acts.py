@@ -50,7 +50,9 @@ def drill(column: Column, destinations: Sequence[str], at: str | None) -> list[T
     answers: list[str] = []
 
     def one(cluster: Cluster, destination: str) -> ThreadResult:
-        cron = _cron_job(cluster, column, destination, DRILL)
+        # A destination that is not drilled by itself can be drilled all the same: then no CronJob owns the Job.
+        _cron_job(cluster, column, destination, BACKUP)
+        cron = cluster.get("CronJob", column.namespace, object_name(column.app, destination, DRILL))
         pod = drill_pod(column, destination, options, live=bool(answers))
         spec = job_spec(column, destination, DRILL, pod)
         if answers:
@@ -58,6 +60,8 @@ def drill(column: Column, destinations: Sequence[str], at: str | None) -> list[T
         return run(cluster, column, _order(column, destination, DRILL, spec, cron))
 
     with about(column.app, "drill"):
+        if column.variables.app_drill_image is None:
+            raise ConfigurationError("app_drill_image is missing", remedy="set it to the image of the app's PostgreSQL")
         if column.variables.app_drill_queries:
             answers.append(_live_answers(connect(column), column, destinations))
     return _each(column, "drill", destinations, one)

@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One client of a cluster's API server: requests with limits, and answers in words.
 
-Of the Python package `kubernetes` only what has been the same since version 24 is used: reading a kubeconfig, with all
-its ways to log in, and the connection pool that comes of it.
+A plain kubeconfig is read here. For all others there is the Python package `kubernetes`, of which only what has been
+the same since version 24 is used: reading a kubeconfig, with all its ways to log in, and the connection pool that comes
+of it.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import ssl
 import threading
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import ConfigurationError, Unavailable
+from .kubeconfig import PlainLogin, plain_login
 
 if TYPE_CHECKING:
     import urllib3
@@ -46,11 +49,10 @@ class Answer:
 class Connection:
     """Requests to one API server, from any number of threads."""
 
-    def __init__(self, client: Any) -> None:
-        self._pool: urllib3.PoolManager = client.rest_client.pool_manager
-        self._configuration = client.configuration
-        self._login = threading.Lock()
-        self.server = str(client.configuration.host).rstrip("/")
+    def __init__(self, server: str, pool: urllib3.PoolManager, authorization: Callable[[], Mapping[str, str]]) -> None:
+        self.server = server
+        self._pool = pool
+        self._authorization = authorization
 
     def request(
         self, method: str, path: str, query: Mapping[str, str | None], body: object = None, content_type: str = ""
@@ -85,19 +87,45 @@ class Connection:
             found = None
         return Answer(answer.status, found, text)
 
-    def _authorization(self) -> dict[str, str]:
-        with self._login:  # it may run a program that renews a token
-            settings = self._configuration.auth_settings().values()
-        return {one["key"]: one["value"] for one in settings if one["in"] == "header" and one["value"]}
-
 
 def open_connection(kubeconfig: str | None, context: str | None) -> Connection:
     """Return a connection to the cluster that a kubeconfig names. Raise ConfigurationError if it names none."""
+    file = kubeconfig or os.environ.get("K8S_AUTH_KUBECONFIG") or None
+    context = context or os.environ.get("K8S_AUTH_CONTEXT") or None
+    login = plain_login(file, context)
+    pool = None if login is None else _pool(login)
+    if login is None or pool is None:
+        return _by_the_package(file, context)
+    headers = {"authorization": f"Bearer {login.token}"} if login.token else {}
+    return Connection(login.server, pool, lambda: headers)
+
+
+def _pool(login: PlainLogin) -> urllib3.PoolManager | None:
+    """Return connections that prove who they are, or None if the certificates cannot be used."""
+    import urllib3
+    from urllib3.util.ssl_ import create_urllib3_context
+
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    try:
+        if login.authority is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(cadata=login.authority.decode("ascii"))
+        if login.certificate is not None:
+            # OpenSSL takes a certificate from files only. This one lies on no disk.
+            with os.fdopen(os.memfd_create("login"), "wb") as file:
+                file.write(login.certificate + b"\n" + (login.key or b""))
+                file.flush()
+                context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
+    except (OSError, ValueError):
+        return None
+    return urllib3.PoolManager(maxsize=2 * PARALLEL, ssl_context=context)
+
+
+def _by_the_package(file: str | None, context: str | None) -> Connection:
     from kubernetes.client import Configuration
     from kubernetes.config import ConfigException, kube_config
 
-    file = kubeconfig or os.environ.get("K8S_AUTH_KUBECONFIG") or None
-    context = context or os.environ.get("K8S_AUTH_CONTEXT") or None
     settings = Configuration()
     settings.connection_pool_maxsize = 2 * PARALLEL
     try:
@@ -113,7 +141,14 @@ def open_connection(kubeconfig: str | None, context: str | None) -> Connection:
         raise ConfigurationError(
             f"{file or 'the kubeconfig'} names no cluster ({said or type(error).__name__})", remedy=_KUBECONFIG
         ) from None
-    return Connection(client)
+    configuration, one_at_a_time = client.configuration, threading.Lock()
+
+    def authorization() -> dict[str, str]:
+        with one_at_a_time:  # it may run a program that renews a token
+            found = configuration.auth_settings().values()
+        return {one["key"]: one["value"] for one in found if one["in"] == "header" and one["value"]}
+
+    return Connection(str(configuration.host).rstrip("/"), client.rest_client.pool_manager, authorization)
 
 
 def _reason(error: Exception) -> str:

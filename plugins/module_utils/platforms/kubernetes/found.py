@@ -51,14 +51,19 @@ def read(cluster: Cluster, column: Column) -> Found:
             return cluster.list(kind, "", labels=f"{COLUMN}={column.app}")
         return cluster.list(kind, column.namespace)
 
-    kinds = ["Namespace", *_IN_NAMESPACE, *(["PersistentVolume"] if _may_have_volumes(column) else [])]
-    found = [one for several in at_once(objects, kinds) for one in several]
+    found = [one for several in at_once(objects, ["Namespace", *_IN_NAMESPACE]) for one in several]
+    if _may_have_volumes(column, found):
+        found += objects("PersistentVolume")
     return Found({id_of(one): one for one in found})
 
 
-def _may_have_volumes(column: Column) -> bool:
-    """They lie in no namespace, so that looking for them takes a right that a column without a NAS can do without."""
-    return any(isinstance(where, DirectoryDestination) for where in column.destinations.values())
+def _may_have_volumes(column: Column, found: Iterable[Manifest]) -> bool:
+    """They lie in no namespace, so that looking for them takes a right that a column without a NAS can do without. A
+    destination that has left may have one still, and its claim says so."""
+    claims = (one for one in found if one["kind"] == "PersistentVolumeClaim")
+    return any(isinstance(where, DirectoryDestination) for where in column.destinations.values()) or any(
+        label(claim, COLUMN) == column.app for claim in claims
+    )
 
 
 def at_once(call: Callable[[T], R], items: Iterable[T]) -> list[R]:

@@ -25,11 +25,11 @@ Rule = dict[str, Any]
 
 
 def policies(column: Column, destination: str) -> list[Manifest]:
-    """Return the NetworkPolicies of one thread: of its backups, and of its drills if it has some."""
-    found = [_policy(column, destination, BACKUP, [*_database(column), *_destination(column, destination)])]
-    if destination in column.drill_destinations:
-        found.append(_policy(column, destination, DRILL, _destination(column, destination)))
-    return found
+    """Return the NetworkPolicies of one thread: of its backups, and of drills, which anybody may ask for."""
+    return [
+        _policy(column, destination, BACKUP, [*_database(column), *_destination(column, destination)]),
+        _policy(column, destination, DRILL, _destination(column, destination)),
+    ]
 
 
 def _policy(column: Column, destination: str, suffix: str, egress: Sequence[Rule]) -> Manifest:

@@ -45,8 +45,9 @@ def test_a_thread_has_exactly_these_objects() -> None:
         "ConfigMap forgejo-minio",
         "CronJob forgejo-minio",
         "NetworkPolicy forgejo-minio",
+        "NetworkPolicy forgejo-minio-drill",
         "ServiceAccount forgejo-minio",
-    ], "nobody asked for drills of it"
+    ], "it has no drills by itself, but one may be asked for"
 
 
 def test_only_restricted_pods_run_in_the_namespace() -> None:

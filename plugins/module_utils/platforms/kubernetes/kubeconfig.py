@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plain case of a kubeconfig: one file, a server, and a certificate or a token.
+
+To import the Python package `kubernetes` takes longer than a roll-out that changes nothing. It reads everything else:
+programs that log in, proxies, several files.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_CLUSTER = frozenset({"server", "certificate-authority", "certificate-authority-data"})
+_USER = frozenset({"client-certificate", "client-certificate-data", "client-key", "client-key-data", "token"})
+
+
+@dataclass(frozen=True)
+class PlainLogin:
+    """A server and how to log in there. Certificates and the key are PEM; what is not needed is None."""
+
+    server: str
+    authority: bytes | None = None
+    certificate: bytes | None = None
+    key: bytes | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+
+
+def plain_login(kubeconfig: str | None, context: str | None) -> PlainLogin | None:
+    """Return what a kubeconfig says, or None if it is no plain one, or wrong in any way."""
+    if urllib.request.getproxies_environment():
+        return None
+    file = Path(kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config").expanduser()
+    try:
+        return _login(_read(file), context, file.parent)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _read(file: Path) -> Any:
+    import yaml
+
+    try:
+        return yaml.load(file.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    except yaml.YAMLError:
+        return None
+
+
+def _login(settings: Any, context: str | None, folder: Path) -> PlainLogin | None:
+    chosen = _named(settings["contexts"], context or settings["current-context"])["context"]
+    cluster = _named(settings["clusters"], chosen["cluster"])["cluster"]
+    user = _named(settings["users"], chosen["user"])["user"]
+    if not (cluster.keys() <= _CLUSTER and user.keys() <= _USER and cluster["server"].startswith("https://")):
+        return None
+    return PlainLogin(
+        cluster["server"].rstrip("/"),
+        _pem(cluster, "certificate-authority", folder),
+        _pem(user, "client-certificate", folder),
+        _pem(user, "client-key", folder),
+        user.get("token"),
+    )
+
+
+def _named(entries: list[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    (found,) = [entry for entry in entries if entry["name"] == name]
+    return found
+
+
+def _pem(fields: Mapping[str, str], name: str, folder: Path) -> bytes | None:
+    """A file's name is relative to the kubeconfig's folder. Data take precedence, as for kubectl."""
+    if data := fields.get(f"{name}-data"):
+        return base64.b64decode(data, validate=True)
+    file = fields.get(name)
+    return (folder / file).read_bytes() if file else None

@@ -1,0 +1,44 @@
+# Copyright: (c) fanout.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""python -m tests.cluster.home FILE: give one app a database and a NAS in the running cluster, and write its inventory.
+
+For molecule, which takes the cluster down afterwards, with all that is in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+
+from tests.sandbox.cluster import places, state
+from tests.sandbox.cluster.access import Access
+from tests.sandbox.places import write_private
+
+from .columns import PASSWORD, SUPERUSER_PASSWORD, Database, Owner
+
+
+def main() -> None:
+    access = Access(state.load())
+    with contextlib.ExitStack() as stack:
+        owner = Owner(access, Database(access, stack.enter_context(access.namespace())), places.folder() / "nas")
+        owner.have_namespace()
+        owner.bring_nas()
+        variables = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            "ansible_pipelining": True,
+            **owner.variables,
+            "app_destinations": owner.destinations,
+            "app_database_password": PASSWORD,
+            "app_restore_user": "postgres",
+            "app_restore_password": SUPERUSER_PASSWORD,
+        }
+        write_private(Path(sys.argv[1]), json.dumps({"apps": {"hosts": {owner.app: variables}}}, indent=2))
+        stack.pop_all()  # the namespace stays
+
+
+if __name__ == "__main__":
+    main()
