@@ -111,7 +111,8 @@ The variants of a round run in turn, on databases that are the same in every run
 * pg_dump -Fc into boto3: what is run today, `pg_dump -Fc` piped into `upload_fileobj`. It checks nothing.
 * the floor: the same `pg_dump -Fc -Z zstd:1` into a file, and boto3's `upload_file` of it.
 * a drill's checks: the archive read whole beside the restored rows, which are compared byte by byte, the schemas
-  compared, each B-tree checked against its table. Its restore: `pg_restore` with two jobs. Client and scratch server count in both.
+  compared, each B-tree checked against its table. Its restore: `pg_restore` with two jobs. Client and scratch server
+  count in both.
 * Peak memory is that of the command's largest process. Half of `docs` takes {fraction}: a file travels in four parts of
   8 MiB, and none is read before there is room for it among these.
 
@@ -119,8 +120,9 @@ The variants of a round run in turn, on databases that are the same in every run
 
 * Against the floor: what the floor leaves out. Each stored byte is hashed as plain text, as stored, again when it is
   read for the upload, and for Content-MD5, and it is encrypted; each byte of a row is unpacked for the second count.
-  Compiled code does all of this; most of it falls on `docs`, whose many stored bytes cost pg_dump little. A backup of a
-  small database costs what Python takes to load psycopg and botocore.
+  Compiled code does all of this; most of it falls on `docs`, whose many stored bytes cost pg_dump little. The stand-in
+  speaks http, where a client also signs a hash of each part; over https one that sends Content-MD5 does not. A backup
+  of a small database costs what Python takes to load psycopg and botocore.
 * A drill's checks: the server turns every row into text again and reads each index with its table, in `bench` about as
-  much work as loading the short rows was. The library's own share is a quarter: unpacking and hashing.
+  much work as loading the short rows was. The library's own share is a fifth: unpacking, counting and comparing.
 """

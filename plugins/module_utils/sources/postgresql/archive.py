@@ -211,9 +211,11 @@ class _Table:
     def add(self, piece: bytes) -> None:
         self._line_ends += _line_ends(piece, sparse=self._line_ends * _LONG_LINE < self._size)
         self._size += len(piece)
+        if len(piece) < self.HELD:
+            self._held, piece = b"", self._held + piece
         if self._watcher:
-            self._watcher.update((self._held + piece)[: -self.HELD])
-        self._held = (self._held + piece[-self.HELD :])[-self.HELD :]
+            self._watcher.update(b"".join((self._held, memoryview(piece)[: -self.HELD])))
+        self._held = piece[-self.HELD :]
 
     def block(self) -> Block:
         """Return the measures, once all bytes have been added. Raise DataRefused if the marker is not the last."""
