@@ -79,8 +79,6 @@ def _client(key: StoredKey, patience: Patience) -> S3Client:
 
     nowhere = (None, None, os.devnull, None)
     session = Session({"profile": (None, None, None, None), "config_file": nowhere, "credentials_file": nowhere})
-    # Only to see that there is a service s3, it would look into the folders of all 400, twice.
-    session.get_component("data_loader").list_available_services = lambda _type: ["s3"]
     config = Config(
         signature_version="s3v4",
         s3={"addressing_style": "path"},
