@@ -38,11 +38,7 @@ def owner(access: Access, account: Account, tmp_path: Path) -> Iterator[Owner]:
 
 
 def mint(owner: Owner, account: Account, **options: Any) -> dict[str, Any]:
-    credentials = {key: account.state[f"application_{key.removeprefix('account_')}"] for key in ACCOUNT}
-    return owner.call("b2_application_key", **credentials, **options)
-
-
-ACCOUNT = ("account_key_id", "account_key")
+    return owner.call("b2_application_key", **account.credentials, **options)
 
 
 def stored(owner: Owner) -> dict[str, Any]:
