@@ -52,9 +52,7 @@ class Neighbours:
             owner.secrets["app_restore_password"] = SUPERUSER_PASSWORD
         self._make_databases()
         for owner in (self.ours, self.theirs):
-            state = self.account.state
-            key = {"account_key_id": state["application_key_id"], "account_key": state["application_key"]}
-            owner.good("b2_application_key", **key)
+            owner.good("b2_application_key", **self.account.credentials)
             owner.good("column")
             owner.good("column_backup")
         self.ours.good("column_drill")
@@ -63,7 +61,7 @@ class Neighbours:
         self.ours.good("column_info")
 
     def _make_databases(self) -> None:
-        """As docs say: each app's login owns its database, and opens no other."""
+        """Each app's login owns its database, and opens no other: by default PUBLIC may open all."""
         ours, theirs = (owner.secrets["app_database_password"] for owner in (self.ours, self.theirs))
         for statement in (
             f"ALTER ROLE forgejo PASSWORD '{ours}'",

@@ -32,15 +32,9 @@ class Rotating(Owner):
 
     account: Account
 
-    @property
-    def credentials(self) -> dict[str, str]:
-        """The account's key, as modules want it."""
-        state = self.account.state
-        return {"account_key_id": state["application_key_id"], "account_key": state["application_key"]}
-
     def mint(self, **options: Any) -> dict[str, Any]:
         """Run b2_application_key, as a roll-out does."""
-        return self.good("b2_application_key", **self.credentials, **options)
+        return self.good("b2_application_key", **self.account.credentials, **options)
 
     def keys(self) -> dict[str, StoredKey]:
         """The key of each thread."""
@@ -116,7 +110,7 @@ def owner(access: Access, b2_for_pods: Account) -> Iterator[Rotating]:
         for name in ("b2", "vault"):
             bucket = f"{BUCKET}-{name}"
             owner.destinations[name] = {"kind": "b2", "bucket": bucket, "api_url": b2_for_pods.api_url}
-            call("b2_bucket", name=bucket, api_url=b2_for_pods.api_url, **owner.credentials)
+            call("b2_bucket", name=bucket, api_url=b2_for_pods.api_url, **b2_for_pods.credentials)
         try:
             yield owner
         finally:

@@ -17,6 +17,9 @@ from tests.sandbox.state import Sandbox
 
 from .columns import PASSWORD, SUPERUSER_PASSWORD, Database, Owner
 
+# Nine runs of Ansible, and what they start.
+pytestmark = pytest.mark.timeout(1200)
+
 
 @pytest.fixture
 def owner(access: Access) -> Iterator[Owner]:
