@@ -23,7 +23,7 @@ from tests.faults.places import Orders
 from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.cluster.places import folder as cluster_folder
 
-from .columns import Database, Owner, mint
+from .columns import Database, Owner
 from .runs import Run, start
 from .trouble import refused_connections, troubled_nas
 
@@ -47,7 +47,7 @@ def apps(access: Access, databases: list[Database], b2_for_pods: Account) -> Ite
             owner.have_namespace()
             owner.bring_nas()
             owner.destinations["b2"] = {"kind": "b2", "bucket": "backups", "api_url": b2_for_pods.api_url}
-            assert not mint(owner, b2_for_pods).get("failed")
+            owner.good("b2_application_key", **b2_for_pods.credentials)
             owner.good("column")
             owner.only_what_tests_start_runs()
         yield owners
@@ -218,7 +218,7 @@ def test_other_apps_are_backed_up_while_one_app_s_key_is_revoked(
         held.fails()
         assert held.exit_codes() == [Exit.NO_PERMISSION], "a second attempt would have been in vain"
     finally:
-        assert mint(app, b2_for_pods)["changed"]
+        assert app.good("b2_application_key", **b2_for_pods.credentials)["changed"]
 
 
 def test_other_apps_are_backed_up_while_one_app_s_image_is_missing(app: Owner, another_app: Owner) -> None:

@@ -26,6 +26,11 @@ class Account:
         self.control = Control(state["control_url"])
         self.client = B2Client(state["application_key_id"], state["application_key"], self.api_url)
 
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The account's key, as modules want it."""
+        return {"account_key_id": self.state["application_key_id"], "account_key": self.state["application_key"]}
+
     def start_anew(self) -> None:
         """Delete the keys of earlier tests and forget what they did."""
         for key in list_keys(self.client).values():
@@ -69,8 +74,7 @@ class App:
     def options(self, **options: Any) -> dict[str, Any]:
         return {
             "app": self.variables,
-            "account_key_id": self.account.state["application_key_id"],
-            "account_key": self.account.state["application_key"],
+            **self.account.credentials,
             **options,
         }
 

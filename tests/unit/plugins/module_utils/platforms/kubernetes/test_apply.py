@@ -70,9 +70,10 @@ def test_whatever_differs_from_what_was_sent_last_is_sent(changed: dict[str, Any
     assert apply(live, want)[1] == [("PATCH", path(want))]
 
 
-def test_what_somebody_else_changed_is_sent_again() -> None:
-    sent, _ = apply(None, wanted(spec={"schedule": "5 * * * *"}))
-    assert apply(as_served(sent, spec={"schedule": "1 1 * * *"}), wanted(spec={"schedule": "5 * * * *"}))[1]
+def test_what_somebody_else_changed_or_added_is_sent_again() -> None:
+    for ours, theirs in (("5 * * * *", "1 1 * * *"), (["a"], ["a", "b"]), (["a"], []), ({"a": 1}, None)):
+        sent, _ = apply(None, wanted(spec=ours))
+        assert apply(as_served(sent, spec=theirs), wanted(spec=ours))[1], theirs
 
 
 def test_the_note_of_what_was_sent_tells_nothing_about_a_password() -> None:

@@ -161,6 +161,16 @@ def test_what_the_command_says_counts_more_than_that_its_job_failed() -> None:
     assert result.failure.problem == "it was told to stop"
 
 
+def test_a_success_is_one_also_if_somebody_deletes_its_job_meanwhile() -> None:
+    class Deleted(Server):
+        def request(self, method: str, where: str, *rest: Any, **more: Any) -> Answer:
+            gone = method == "GET" and where.startswith(JOBS)
+            return refusal(404, "not found") if gone else super().request(method, where, *rest, **more)
+
+    result = run(Deleted(ended(0), log=GOOD))
+    assert (result.exit_code, result.failure) == (0, None)
+
+
 def test_a_run_without_an_end_is_given_up_and_removed() -> None:
     server = Server(pod("running"))
     result = run(server, cron=CRON)
