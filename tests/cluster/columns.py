@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.end_to_end.key_owner import Account
 from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.cluster.pods import serve_postgresql
 from tests.unit.plugins.modules.calling import RECIPIENT, call
@@ -154,10 +153,3 @@ class Owner:
             pause = {"spec": {"suspend": True}}
             self.access.batch.patch_namespaced_cron_job(cron.metadata.name, self.namespace, pause)
         self.settled()
-
-
-def mint(owner: Owner, account: Account, **options: Any) -> dict[str, Any]:
-    """Roll out the keys of an app whose destinations include a bucket of the stand-in for Backblaze."""
-    state = account.state
-    credentials = {"account_key_id": state["application_key_id"], "account_key": state["application_key"]}
-    return owner.call("b2_application_key", **credentials, **options)

@@ -17,7 +17,7 @@ from tests.end_to_end.key_owner import BUCKET, Account
 from tests.sandbox.b2.client import running
 from tests.sandbox.cluster.access import Access
 
-from .columns import Owner, mint
+from .columns import Owner
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +35,10 @@ def owner(access: Access, account: Account, tmp_path: Path) -> Iterator[Owner]:
         yield owner
     finally:
         owner.clean()
+
+
+def mint(owner: Owner, account: Account, **options: Any) -> dict[str, Any]:
+    return owner.call("b2_application_key", **account.credentials, **options)
 
 
 def stored(owner: Owner) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.places import fuse
 from tests.sandbox import processes
 from tests.sandbox.cluster import places, state
 from tests.sandbox.places import CHECKOUT
@@ -46,6 +48,18 @@ class Lab:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+        )
+
+    def start_tests(self, *which: str) -> subprocess.Popen[str]:
+        """Run tests on this cluster, as leaders of a group with all that they start."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "pytest", "-n0", "-q", *which],
+            cwd=CHECKOUT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
 
     def call(self, command: str) -> tuple[int, str, str]:
@@ -146,3 +160,26 @@ def test_a_terminated_up_cleans_up_by_itself(lab, moment):
     process.terminate()
     assert process.communicate(timeout=PATIENCE)[1] == "cluster: terminated\n"
     assert lab.leavings() == []
+
+
+@fuse
+def test_tests_pass_again_after_they_and_the_cluster_were_killed_in_the_middle_of_one(lab):
+    assert lab.call("up")[0] == 0
+    hangs = "tests/cluster/test_no_shared_fate.py::test_the_bucket_is_backed_up_to_while_mounting_the_nas_hangs"
+    tests = lab.start_tests(hangs)
+    # By then the kubelet itself hangs in the kernel, at a NAS that does not answer.
+    wait_for(lambda: any(lab.folder.glob("nas/*/nas.orders/stat")) or tests.poll() is not None)
+    os.killpg(tests.pid, signal.SIGKILL)
+    output = tests.communicate(timeout=PATIENCE)[0]
+    assert tests.returncode == -signal.SIGKILL, output
+    for record in lab.records():
+        os.kill(record.pid, signal.SIGKILL)
+    wait_for(lambda: not any(map(processes.is_running, lab.records())))
+
+    code, output, errors = lab.call("up")
+
+    assert (code, errors) == (0, "")
+    assert "up already" not in output
+    again = lab.start_tests(hangs)
+    output = again.communicate(timeout=PATIENCE)[0]
+    assert again.returncode == 0, output

@@ -17,7 +17,7 @@ from tests.end_to_end.key_owner import Account
 from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.cluster.places import folder as cluster_folder
 
-from .columns import Database, Owner, mint
+from .columns import Database, Owner
 from .runs import Run, scheduled
 
 EVERY_MINUTE = "* * * * *"
@@ -37,7 +37,7 @@ def owner(access: Access, database: Database, b2_for_pods: Account) -> Iterator[
         owner.have_namespace()
         owner.bring_nas()
         owner.destinations["b2"] = {"kind": "b2", "bucket": "backups", "api_url": b2_for_pods.api_url}
-        assert not mint(owner, b2_for_pods).get("failed")
+        owner.good("b2_application_key", **b2_for_pods.credentials)
         owner.good("column")
         owner.only_what_tests_start_runs()
         yield owner
