@@ -28,8 +28,8 @@ def document(rounds: Sequence[Figures], estate: Estate, rival: Rival) -> str:
         list=_row(rounds, (LIST, many), (SITE, many)),
         scale=_row(rounds, (SITE, many), (SITE, few), few / many),
         seconds=" | ".join(_seconds(rounds, SITE, many, clock) for clock in ("elapsed", "cpu")),
-        versions=f"{rival.versions}; ours with ansible-core {version('ansible-core')}. Both with the client kubernetes"
-        f" {version('kubernetes')}, Python {platform.python_version()}, Kubernetes {kubernetes_version()}",
+        versions=f"{rival.versions}; ours with ansible-core {version('ansible-core')}.\nBoth with the client"
+        f" kubernetes {version('kubernetes')}, Python {platform.python_version()}, Kubernetes {kubernetes_version()}",
     )
 
 
@@ -51,8 +51,8 @@ _TEMPLATE = """\
 # Benchmarks on Kubernetes
 
 What a roll-out costs when nothing changes: {apps} apps with two destinations each, {objects} objects, {each} for each.
-Only ratios carry over to another machine. Each cell is the median of {rounds} rounds, with the smallest and largest.
-The variants of a round run in turn, against one API server; no pod runs.
+Only ratios carry over to another machine. Each cell is the median of all rounds (here: {rounds}), with the smallest and
+largest. The variants of a round run in turn, against one API server; no pod runs.
 {versions}.
 
 | | elapsed | time of the processor | aim |
@@ -66,5 +66,6 @@ The variants of a round run in turn, against one API server; no pod runs.
 * kubernetes.core gets the objects as the roll-out left them, from files, with `strategy: free` and as many forks, and
   only asks for them to be present: no templates, no pruning, no diff that hides secrets, no keys.
 * Both find everything as it should be; a run that changes something is an error.
+* One task with all objects of an app is what our own modules do, and costs about what one of them does.
 * The time of the processor is that of the control node, not of the API server.
 """
