@@ -51,7 +51,9 @@ class Api:
         """Whether the server says so itself: /readyz waits for all that it sets up when it starts."""
         api = self._core.api_client
         url = f"{api.configuration.host}/readyz"
-        return self._ask(lambda: bool(api.request("GET", url, _request_timeout=10)))
+        # Not ApiClient.request, which version 37 of the package no longer has.
+        pool = api.rest_client.pool_manager
+        return self._ask(lambda: bool(pool.request("GET", url, timeout=10, retries=False).status == 200))
 
     def has_ready_node(self) -> bool:
         return self._ask(lambda: any(map(_is_ready, self._core.list_node(_request_timeout=10).items)))
