@@ -25,7 +25,6 @@ MANAGER = "fanout.backup"
 # Requests at a time: more would wait in the server's own queue for one user.
 PARALLEL = 8
 _TIMEOUT = 30.0
-_KUBECONFIG = "set app_kubeconfig to a file that works with kubectl"
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,11 @@ class Answer:
 
 
 class Connection:
-    """Requests to one API server, from any number of threads."""
+    """Requests to one API server, from any number of threads. `prefix` begins the names of the variables that say how
+    to reach it: app_kubeconfig."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, prefix: str) -> None:
+        self.prefix = prefix
         self._pool: urllib3.PoolManager = client.rest_client.pool_manager
         self._configuration = client.configuration
         self._login = threading.Lock()
@@ -76,7 +77,7 @@ class Connection:
         except urllib3.exceptions.HTTPError as error:
             raise Unavailable(
                 f"{self.server} does not answer ({_reason(error)})",
-                remedy="check that the cluster runs, and app_kubeconfig and app_kube_context",
+                remedy=f"check that the cluster runs, and {self.prefix}_kubeconfig and {self.prefix}_kube_context",
             ) from None
         text = answer.data.decode("utf-8", errors="replace")
         try:
@@ -91,7 +92,7 @@ class Connection:
         return {one["key"]: one["value"] for one in settings if one["in"] == "header" and one["value"]}
 
 
-def open_connection(kubeconfig: str | None, context: str | None) -> Connection:
+def open_connection(kubeconfig: str | None, context: str | None, prefix: str = "app") -> Connection:
     """Return a connection to the cluster that a kubeconfig names. Raise ConfigurationError if it names none."""
     from kubernetes.client import Configuration
     from kubernetes.config import ConfigException, kube_config
@@ -111,9 +112,10 @@ def open_connection(kubeconfig: str | None, context: str | None) -> Connection:
         # Its text may quote the file, which holds secrets.
         said = str(error).splitlines()[0] if isinstance(error, (ConfigException, OSError)) and str(error) else ""
         raise ConfigurationError(
-            f"{file or 'the kubeconfig'} names no cluster ({said or type(error).__name__})", remedy=_KUBECONFIG
+            f"{file or 'the kubeconfig'} names no cluster ({said or type(error).__name__})",
+            remedy=f"set {prefix}_kubeconfig to a file that works with kubectl",
         ) from None
-    return Connection(client)
+    return Connection(client, prefix)
 
 
 def _reason(error: Exception) -> str:
