@@ -35,14 +35,14 @@ options:
   task:
     description:
       - V(snapshot), V(snapshot-force-create), V(snapshot-cleanup), V(snapshot-delete) or V(filesystem-trim).
-      - Tasks that send data off-site (V(backup), V(backup-force-create), V(system-backup)) are refused. Longhorn has one
-        backup target, so that all copies of all apps would share one fate.
+      - Tasks that send data off-site (V(backup), V(backup-force-create), V(system-backup)) are refused. Longhorn has
+        one backup target, so that all copies of all apps would share one fate.
     type: str
     default: snapshot
   cron:
     description:
-      - When it runs, as 5 fields, V(@daily) or V(@every 1h), in the time zone of the cluster's controller manager, which
-        is usually UTC. Needed unless O(state=absent).
+      - When it runs, as 5 fields, V(@daily) or V(@every 1h), in the time zone of the cluster's controller manager,
+        which is usually UTC. Needed unless O(state=absent).
     type: str
   retain:
     description:

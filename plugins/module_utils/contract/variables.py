@@ -143,8 +143,8 @@ class Secrets:
 
 @dataclass(frozen=True)
 class LonghornVolumes:
-    """The claims of one server's volumes. A claim that ends in C(-*) stands for those of a StatefulSet: C(data-db-*) are
-    C(data-db-0), C(data-db-1) and so on."""
+    """The claims of one server's volumes. A claim that ends in -* stands for those of a StatefulSet: data-db-* are
+    data-db-0, data-db-1 and so on."""
 
     namespace: str
     claims: tuple[str, ...]
@@ -171,8 +171,8 @@ class LonghornVariables:
     )
     longhorn_keep: LonghornKeep = _variable("How many snapshots of each volume stay.", default=LonghornKeep())
     longhorn_default_group: Literal["keep", "leave"] | None = _variable(
-        "What becomes of Longhorn's group C(default), which a volume leaves as soon as it has another job: C(keep) names it"
-        " beside our jobs, C(leave) gives it up. It has to be set if a volume is in no other group.",
+        "What becomes of Longhorn's group C(default), which a volume leaves as soon as it has another job: C(keep)"
+        " names it beside our jobs, C(leave) gives it up. It has to be set if a volume is in no other group.",
         default=None,
     )
     longhorn_namespace: str = _variable("Where Longhorn is in the cluster.", default="longhorn-system")

@@ -30,8 +30,8 @@ _TELLING = 8
 
 @dataclass(frozen=True)
 class JobSpec:
-    """A recurring job. `retain` is how many snapshots of each volume stay, `concurrency` how many volumes it works on at
-    a time."""
+    """A recurring job. `retain` is how many snapshots of each volume stay, `concurrency` on how many volumes it works
+    at a time."""
 
     name: str
     task: str

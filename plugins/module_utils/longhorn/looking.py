@@ -113,10 +113,8 @@ def _too_old(
     failed = [one for one in snapshots if one.job == job.name and not one.good]
     why = "".join(f"; {one.name} {'is removed' if one.removed else one.error or 'is not ready'}" for one in failed[:3])
     what = f"its newest {job.title} snapshot is {_age(own, now)}" if own else f"it has no {job.title} snapshot"
-    return [
-        f"{what}, and one is due every {spoken(job.period)}{why}."
-        f" Remedy: see what Longhorn's CronJob {job.name} and the log of its last pod say"
-    ]
+    remedy = f"see what Longhorn's CronJob {job.name} and the log of its last pod say"
+    return [f"{what}, and one is due every {spoken(job.period)}{why}. Remedy: {remedy}"]
 
 
 def _of_the_volume(longhorn: Longhorn, volume: Volume) -> list[str]:

@@ -77,7 +77,9 @@ def wanted_labels(server: Server, volume: Volume, jobs: Sequence[Manifest]) -> W
     elif decided == "leave":
         carried = {name: value for name, value in carried.items() if name != DEFAULT}
     new = sorted(on_claim.keys() - on_volume.keys() - ours.keys()) if not speaks else []
-    warnings = [f"{volume.shown}: Longhorn ignored the claim's label {name} until now. It counts from here on" for name in new]
+    warnings = [
+        f"{volume.shown}: Longhorn ignored the claim's label {name} until now. It counts from here on" for name in new
+    ]
     return Wanted({SOURCE: ENABLED, **carried, **ours}, tuple(warnings))
 
 

@@ -36,15 +36,17 @@ class Plan:
         time = self.snapshot.time
         age = f", {spoken(((now or datetime.now(UTC)) - time).total_seconds())} old" if time else ""
         what = f"the snapshot {self.snapshot.name} of {time:%Y-%m-%dT%H:%M:%SZ}{age}" if time else self.snapshot.name
-        stopped = ", ".join(f"{one.shown} ({one.replicas} replicas)" for one in self.record.workloads)
-        return [
-            f"server {self.server.name}: the volume {self.volume.name} of {self.volume.shown} goes back to {what}",
-            f"every app on it goes back: {', '.join(self.server.apps)}. What they wrote since then stays in the snapshot"
-            f" {self.record.safety} alone, which is taken first (revert_to={BEFORE_REVERT} brings it back)",
+        stopped = ", ".join(f"{one.shown} (replicas: {one.replicas})" for one in self.record.workloads)
+        volume = f"server {self.server.name}: the volume {self.volume.name} of {self.volume.shown} goes back to {what}"
+        apps = (
+            f"every app on it goes back: {', '.join(self.server.apps)}. What they wrote since then stays in the"
+            f" snapshot {self.record.safety} alone, which is taken first (revert_to={BEFORE_REVERT} brings it back)"
+        )
+        steps = (
             f"it stops {stopped or 'nothing'}, attaches the volume in maintenance mode on {self.record.node}, reverts,"
-            " and starts again what it stopped",
-            *(["it goes on where an earlier run was ended"] if self.resumed else []),
-        ]
+            " and starts again what it stopped"
+        )
+        return [volume, apps, steps, *(["it goes on where an earlier run was ended"] if self.resumed else [])]
 
 
 def plan(server: Server, to: str) -> Plan:
@@ -156,7 +158,7 @@ def _node(longhorn: Longhorn, volume: Volume) -> str:
     ready = sorted(node["metadata"]["name"] for node in longhorn.list("Node") if _is_ready(node))
     if not ready:
         raise Unavailable("no node of Longhorn is ready", remedy="see kubectl get nodes.longhorn.io")
-    here = volume.status.get("currentNodeID") or volume.spec.get("nodeID")
+    here = str(volume.status.get("currentNodeID") or volume.spec.get("nodeID") or "")
     return here if here in ready else ready[0]
 
 

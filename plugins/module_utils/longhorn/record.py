@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a revert has to put back when it is over, written down in the cluster before it touches anything, so that another
-run, on another machine, can finish what a killed one began."""
+"""What a revert has to put back when it is over, written down in the cluster before it touches anything, so that
+another run, on another machine, can finish what a killed one began."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ touched.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -60,8 +61,8 @@ def run(planned: Plan) -> Done:
     seconds = revert.phases.seconds
     lines = [f"{name}: {taken:.1f} s" for name, taken in seconds.items()]
     lines.append(
-        f"REVERTED server {server.name} to {planned.snapshot.name} in {sum(seconds.values()):.1f} s; what was before is in"
-        f" {revert.record.safety}"
+        f"REVERTED server {server.name} to {planned.snapshot.name} in {sum(seconds.values()):.1f} s; what was before is"
+        f" in {revert.record.safety}"
     )
     return Done(lines, seconds)
 
@@ -98,7 +99,7 @@ class _Revert:
             if was_up and self._resumed:
                 # It has written since the earlier run took its safety snapshot, if it came so far.
                 self._set_record(safety=new_safety_name())
-            self._wait(_SETTLE, self._is_free, self._still_attached)
+            wait(_SETTLE, self._is_free, self._still_attached)
         with self.phases.phase("attach"):
             self._attach()
         if self._head_parent() != self.record.snapshot or not self._has_safety():
@@ -119,7 +120,7 @@ class _Revert:
     def _still_attached(self) -> BackupError:
         tickets, _statuses = tickets_of(self._longhorn, self._volume.name)
         return TryAgain(
-            f"the volume {self._volume.name} is still {self._state()}, held by {', '.join(sorted(tickets)) or 'nobody'}",
+            f"the volume {self._volume.name} is still {self._state()}, held by {', '.join(tickets) or 'nobody'}",
             remedy="detach it in Longhorn's UI if nothing uses it, then run again",
         )
 
@@ -136,7 +137,7 @@ class _Revert:
             "attachmentID": ticket,
         }
         self._longhorn.act(name, "attach", body)
-        self._wait(_SETTLE, self._is_ours, self._not_attached)
+        wait(_SETTLE, self._is_ours, self._not_attached)
 
     def _is_ours(self) -> bool:
         _tickets, statuses = tickets_of(self._longhorn, self._volume.name)
@@ -165,17 +166,15 @@ class _Revert:
             "metadata": {"name": self.record.safety, "namespace": self._longhorn.namespace},
             "spec": {"volume": self._volume.name, "createSnapshot": True, "labels": dict(SAFETY)},
         }
-        try:
+        with contextlib.suppress(Taken):  # an earlier run ordered it
             self._longhorn.cluster.create(manifest)
-        except Taken:
-            pass  # an earlier run ordered it
-        self._wait(_SNAPSHOT, self._has_safety, self._no_safety)
+        wait(_SNAPSHOT, self._has_safety, self._no_safety)
 
     def _no_safety(self) -> BackupError:
         found = self._longhorn.get("Snapshot", self.record.safety)
-        said = read_snapshot(found).error if found else "it is gone"
+        said = (read_snapshot(found).error or "no error") if found else "it is gone"
         return TryAgain(
-            f"the snapshot {self.record.safety}, with which this can be undone, does not get ready ({said or 'no error'})",
+            f"the snapshot {self.record.safety}, with which this can be undone, does not get ready ({said})",
             remedy="see the volume in Longhorn's UI, then run again",
         )
 
@@ -221,9 +220,6 @@ class _Revert:
         live = self._longhorn.get("Volume", self._volume.name) or {}
         return str((live.get("status") or {}).get("state") or "unknown")
 
-    def _wait(self, seconds: float, holds: Callable[[], bool], late: Callable[[], BackupError]) -> None:
-        wait(seconds, holds, late)
-
 
 def wait(seconds: float, holds: Callable[[], bool], late: Callable[[], BackupError]) -> None:
     """Wait until something holds. Raise what `late` says if it does not in time."""
@@ -257,19 +253,19 @@ def detach(longhorn: Longhorn, volume: Volume) -> bool:
         in_maintenance = bool((live.get("spec") or {}).get("disableFrontend"))
         return not held() and not (in_maintenance and (live.get("status") or {}).get("state") != "detached")
 
-    wait(
-        _SETTLE,
-        let_go,
-        lambda: TryAgain(
-            f"the volume {volume.name} stays attached in maintenance mode", remedy="see it in Longhorn's UI, then run again"
-        ),
-    )
+    def held_on() -> BackupError:
+        return TryAgain(
+            f"the volume {volume.name} stays attached in maintenance mode",
+            remedy="see it in Longhorn's UI, then run again",
+        )
+
+    wait(_SETTLE, let_go, held_on)
     return True
 
 
 def release(server: Server, *, check_mode: bool) -> list[str]:
-    """Give up an unfinished revert: give our own ticket back, and start again what was stopped. Return what was done, or
-    in check mode would be."""
+    """Give up an unfinished revert: give our own ticket back, and start again what was stopped. Return what was done,
+    or in check mode would be."""
     with about(f"server {server.name}", "releasing its volume"):
         longhorn = connect(server)
         told = []
@@ -280,7 +276,7 @@ def release(server: Server, *, check_mode: bool) -> list[str]:
                 if not check_mode:
                     detach(longhorn, volume)
             if record is not None:
-                shown = ", ".join(f"{one.shown} ({one.replicas} replicas)" for one in record.workloads) or "nothing"
+                shown = ", ".join(f"{one.shown} (replicas: {one.replicas})" for one in record.workloads) or "nothing"
                 told.append(f"{volume.shown}: the revert to {record.snapshot} is given up; {shown} runs again")
                 if not check_mode:
                     workloads.start(longhorn.cluster, volume, record.workloads)

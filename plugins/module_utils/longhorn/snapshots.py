@@ -140,5 +140,6 @@ def _read_time(text: str | None) -> datetime | None:
         return datetime.fromisoformat(text).astimezone(UTC)
     except ValueError:
         raise ConfigurationError(
-            f"a Snapshot object has the creationTime {text!r}, which is no time", remedy="report the version of Longhorn"
+            f"a Snapshot object has the creationTime {text!r}, which is no time",
+            remedy="report the version of Longhorn",
         ) from None

@@ -41,8 +41,8 @@ class Longhorn:
         return self.cluster.list(kind, self.namespace, labels=labels)
 
     def setting(self, name: str) -> str:
-        """Return a setting's value, "" if there is none. Since 1.10 some are JSON with a value for each engine: of those
-        it is the value of engine v1."""
+        """Return a setting's value, "" if there is none. Since 1.10 some are JSON with a value for each engine: of
+        those it is the value of engine v1."""
         value = str((self.get("Setting", name) or {}).get("value") or "")
         try:
             by_engine = json.loads(value)
@@ -81,7 +81,8 @@ def _failure(answer: Answer, what: str, namespace: str) -> Unavailable:
             remedy=f"kubectl -n {namespace} scale deployment longhorn-ui --replicas=2, then run again",
         )
     return Unavailable(
-        f"{what}: no answer of Longhorn's REST API came back ({said})", remedy="run again: what was done is not repeated"
+        f"{what}: no answer of Longhorn's REST API came back ({said})",
+        remedy="run again: what was done is not repeated",
     )
 
 

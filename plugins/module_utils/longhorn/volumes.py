@@ -25,9 +25,7 @@ def job_label(job: str) -> str:
 
 def recurring(labels: Mapping[str, str] | None) -> dict[str, str]:
     """Return those labels that name jobs and groups."""
-    return {
-        name: value for name, value in (labels or {}).items() if name.startswith((_JOB, _GROUP)) and name != SOURCE
-    }
+    return {name: value for name, value in (labels or {}).items() if name.startswith((_JOB, _GROUP)) and name != SOURCE}
 
 
 def runs(volume_labels: Mapping[str, str], job: Manifest) -> bool:
@@ -110,7 +108,9 @@ def volume_of(longhorn: Longhorn, claim: Manifest) -> Volume:
     bound = (claim.get("spec") or {}).get("volumeName")
     persistent = longhorn.cluster.get("PersistentVolume", "", bound) if bound else None
     if persistent is None:
-        raise ConfigurationError(f"the claim {shown} is bound to no volume", remedy="bind it, or correct longhorn_volumes")
+        raise ConfigurationError(
+            f"the claim {shown} is bound to no volume", remedy="bind it, or correct longhorn_volumes"
+        )
     csi = persistent["spec"].get("csi") or {}
     if csi.get("driver") != DRIVER:
         raise ConfigurationError(

@@ -83,8 +83,8 @@ def forbidding(volume: Volume, users: Sequence[Manifest], pods: Sequence[Manifes
         for who in sorted(told)
     ]
     reasons += [
-        f"the StatefulSet {one['metadata']['name']} has {_replicas(one)} replicas, each with a volume of its own, and the"
-        " others would go on with what this one has forgotten"
+        f"the StatefulSet {one['metadata']['name']} has {_replicas(one)} replicas, each with a volume of its own, and"
+        " the others would go on with what this one has forgotten"
         for one in users
         if _replicas(one) > 1 and _is_of(one, volume.claim_name)
     ]
@@ -146,7 +146,8 @@ def start(cluster: Cluster, volume: Volume, workloads: Sequence[Workload]) -> No
     while late := [one for one in workloads if not _is_ready(cluster, volume, one)]:
         if time.monotonic() > patience_ends:
             raise TryAgain(
-                f"{late[0].shown} does not get ready", remedy="see kubectl describe and the log of its pod, then run again"
+                f"{late[0].shown} does not get ready",
+                remedy="see kubectl describe and the log of its pod, then run again",
             )
         time.sleep(_LOOK)
 

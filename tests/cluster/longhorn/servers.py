@@ -23,7 +23,9 @@ _PATIENCE = 600
 class DatabaseServer:
     """The StatefulSet `postgresql` with the claim `data-postgresql-0`. `fake` is None on a real Longhorn."""
 
-    def __init__(self, access: Access, fake: Fake | None, namespace: str, *, replicas: int = 1, size: str = "64Mi") -> None:
+    def __init__(
+        self, access: Access, fake: Fake | None, namespace: str, *, replicas: int = 1, size: str = "64Mi"
+    ) -> None:
         self.access = access
         self.fake = fake
         self.api = Api(access.core.api_client)

@@ -13,7 +13,7 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from urllib3.exceptions import HTTPError
 
@@ -97,7 +97,7 @@ class Controller:
         if time.monotonic() - since >= self._world.sync_seconds:
             self._label(name, {**dict.fromkeys(has), **wanted})
 
-    def _label(self, name: str, labels: dict[str, str | None] | dict[str, str]) -> None:
+    def _label(self, name: str, labels: Mapping[str, str | None]) -> None:
         self._api.patch(f"{LONGHORN}/volumes/{name}", {"metadata": {"labels": labels}})
 
     def _jobs_that_go(self, volumes: Iterable[Object]) -> None:
@@ -127,7 +127,9 @@ class Controller:
             self._set(name, "attached", node=first["nodeID"], maintenance=_maintenance(first))
         elif not state:
             self._set(name, "detached", node="", maintenance=False)
-        statuses = {one["id"]: _ticket_status(one, satisfied=state == "attached" and one in matching) for one in tickets}
+        statuses = {
+            one["id"]: _ticket_status(one, satisfied=state == "attached" and one in matching) for one in tickets
+        }
         known = (attachment.get("status") or {}).get("attachmentTicketStatuses") or {}
         if statuses != known:
             gone = dict.fromkeys(known.keys() - statuses.keys())
@@ -170,8 +172,8 @@ class Controller:
         else:
             self._report(
                 name,
-                f"failed to take snapshot because the volume engine {of}-e-0 is not running. Waiting for the volume to be"
-                " attached",
+                f"failed to take snapshot because the volume engine {of}-e-0 is not running. Waiting for the volume to"
+                " be attached",
             )
             wanted = {"id": ticket, "type": "snapshot-controller", "nodeID": NODE, "parameters": {}}
         known = ((attachment or {}).get("spec") or {}).get("attachmentTickets") or {}

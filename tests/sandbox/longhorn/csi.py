@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What stands between Kubernetes and Longhorn: claims become volumes, pods attach them, snapshots of CSI are found.
 
-It plays the kubelet of a node that is none, for the pods that name its scheduler: they are ready once Longhorn has attached
-all their volumes for them, and no sooner.
+It plays the kubelet of a node that is none, for the pods that name its scheduler: they are ready once Longhorn has
+attached all their volumes for them, and no sooner.
 """
 
 from __future__ import annotations
@@ -66,7 +66,11 @@ class Csi:
                 f"{LONGHORN}/volumes",
                 {"apiVersion": "longhorn.io/v1beta2", "kind": "Volume", "metadata": {"name": name}, "spec": spec},
             )
-            status = {"state": "detached", "robustness": "unknown", "kubernetesStatus": {**kubernetes, "pvStatus": "Bound"}}
+            status = {
+                "state": "detached",
+                "robustness": "unknown",
+                "kubernetesStatus": {**kubernetes, "pvStatus": "Bound"},
+            }
             api.patch(f"{LONGHORN}/volumes/{name}/status", {"status": status})
             if source:
                 _scheme, of, snapshot = source.replace("snap://", "snap/").split("/")
@@ -94,7 +98,10 @@ class Csi:
         if not api.find(_SNAPSHOTS):
             return
         for content in api.items(f"{_SNAPSHOTS}/volumesnapshotcontents"):
-            handle, reference = content["spec"]["source"].get("snapshotHandle", ""), content["spec"]["volumeSnapshotRef"]
+            handle, reference = (
+                content["spec"]["source"].get("snapshotHandle", ""),
+                content["spec"]["volumeSnapshotRef"],
+            )
             if content.get("status") or not handle.startswith("snap://"):
                 continue
             volume, _slash, name = handle.removeprefix("snap://").partition("/")
@@ -102,9 +109,7 @@ class Csi:
             if engine is None or name not in engine.snapshots:
                 continue
             status = {"readyToUse": True, "snapshotHandle": handle, "restoreSize": engine.snapshots[name].size}
-            api.patch(
-                f"{_SNAPSHOTS}/volumesnapshotcontents/{content['metadata']['name']}/status", {"status": status}
-            )
+            api.patch(f"{_SNAPSHOTS}/volumesnapshotcontents/{content['metadata']['name']}/status", {"status": status})
             bound = {"readyToUse": True, "boundVolumeSnapshotContentName": content["metadata"]["name"]}
             where = f"{_SNAPSHOTS}/namespaces/{reference['namespace']}/volumesnapshots/{reference['name']}"
             api.patch(f"{where}/status", {"status": {**bound, "restoreSize": str(engine.snapshots[name].size)}})

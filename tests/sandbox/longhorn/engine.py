@@ -45,8 +45,8 @@ class Engine:
         self.head, self.head_parent = list(self.snapshots[name].content), name
 
     def delete(self, name: str) -> bool:
-        """Delete a snapshot, and return whether it is gone. The head's parent, and one with two children, is only marked
-        as removed."""
+        """Delete a snapshot, and return whether it is gone. The head's parent, and one with two children, is only
+        marked as removed."""
         gone = self.snapshots[name]
         children = self.children(name)
         gone.removed = True

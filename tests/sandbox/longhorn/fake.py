@@ -1,7 +1,7 @@
 # Copyright: (c) fanout.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fake Longhorn in a real cluster: everything of it but the disks. README.md says what it does and what it does not."""
+"""A fake Longhorn in a real cluster: everything of it but the disks. README.md says what it does."""
 
 from __future__ import annotations
 

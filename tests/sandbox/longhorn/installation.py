@@ -1,10 +1,10 @@
 # Copyright: (c) fanout.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Putting the fake into a cluster: kinds, settings, a node, webhooks and the Service of the UI. And taking it out again.
+"""Putting the fake into a cluster: kinds, settings, a node, webhooks and the Service of the UI. And taking it out.
 
-Kinds and namespace stay, as long as the cluster does: removing them would take longer than all tests. Objects and webhooks
-go, or nothing could be written once the fake is gone.
+Kinds and namespace stay, as long as the cluster does: removing them would take longer than all tests. Objects and
+webhooks go, or nothing could be written once the fake is gone.
 """
 
 from __future__ import annotations
@@ -66,9 +66,7 @@ def snapshot_kinds() -> Iterator[Object]:
 
 
 def _all_established(api: Api) -> bool:
-    found = [
-        one for one in api.items(_KINDS) if one["spec"]["group"] in ("longhorn.io", _SNAPSHOTS)
-    ]
+    found = [one for one in api.items(_KINDS) if one["spec"]["group"] in ("longhorn.io", _SNAPSHOTS)]
     return all(
         any(each["type"] == "Established" and each["status"] == "True" for each in one.get("status", {})["conditions"])
         for one in found
@@ -131,7 +129,7 @@ def serve_frontend(api: Api, address: str, port: int) -> None:
             "spec": {"ports": [{"name": "http", "port": 80, "targetPort": port or 80}]},
         },
     )
-    # The API server's proxy reads the older kind, and calls only addresses of pods. So there is a pod, which nobody starts.
+    # The API server's proxy reads the older kind, and calls only addresses of pods: so there is one that nobody starts.
     pod = f"/api/v1/namespaces/{NAMESPACE}/pods/longhorn-ui"
     if not api.find(pod):
         container = {"name": "longhorn-ui", "image": "none"}
@@ -148,7 +146,10 @@ def serve_frontend(api: Api, address: str, port: int) -> None:
 
 def remove_hooks(api: Api) -> None:
     """Let objects of Longhorn's kinds be written without the fake."""
-    for plural, name in (("mutatingwebhookconfigurations", "mutator"), ("validatingwebhookconfigurations", "validator")):
+    for plural, name in (
+        ("mutatingwebhookconfigurations", "mutator"),
+        ("validatingwebhookconfigurations", "validator"),
+    ):
         api.delete(f"{_WEBHOOKS}/{plural}/longhorn-webhook-{name}")
 
 

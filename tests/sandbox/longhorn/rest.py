@@ -130,7 +130,9 @@ def _snapshot_revert(world: World, volume: Object, body: Object) -> object:
     if found is None:
         raise Failed(f"not found snapshot '{snapshot}', for volume '{name}'")  # (inferred)
     if found.removed:
-        raise Failed(f"not revert to snapshot '{snapshot}' for volume '{name}' since it's marked as Removed")  # (inferred)
+        raise Failed(
+            f"not revert to snapshot '{snapshot}' for volume '{name}' since it's marked as Removed"
+        )  # (inferred)
     engine.revert(snapshot)
     return None
 

@@ -34,7 +34,9 @@ class Refusal(Exception):
 def recurring(labels: dict[str, str] | None) -> dict[str, str]:
     """The labels of jobs and groups, `source` apart."""
     return {
-        name: value for name, value in (labels or {}).items() if name.startswith(_RECURRING) and name != f"{_RECURRING[0]}source"
+        name: value
+        for name, value in (labels or {}).items()
+        if name.startswith(_RECURRING) and name != f"{_RECURRING[0]}source"
     }
 
 
@@ -111,12 +113,9 @@ def _validate_job(job: Object, most: int) -> None:
     for key, value in spec["labels"].items():
         if not value:
             raise Refusal(f"value for label with key {key} cannot be empty")
-    if spec["task"] in _BACKUP_TASKS:
-        for key, value in spec["parameters"].items():
-            if key not in _PARAMETERS:
-                raise Refusal(
-                    f"failed to validate recurring job backup task parameters: {key}:{value} is not a valid parameter"
-                )
+    bad = [f"{key}:{value}" for key, value in spec["parameters"].items() if key not in _PARAMETERS]
+    if spec["task"] in _BACKUP_TASKS and bad:
+        raise Refusal(f"failed to validate recurring job backup task parameters: {bad[0]} is not a valid parameter")
 
 
 def _validate_cron(cron: str) -> None:

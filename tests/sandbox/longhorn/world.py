@@ -13,7 +13,7 @@ from .engine import Engine
 from .rules import by_engine
 
 NODE = "fanout-test-node"
-# What has the pods of tests started by the fake. No kubelet ever sees them: its node could not mount a volume of Longhorn.
+# The fake starts pods that name this one. No kubelet ever sees them: its node could not mount a volume of Longhorn.
 SCHEDULER = "fanout-test-longhorn"
 # Of tickets: the higher one gets the volume, then the lower id.
 PRIORITIES = {"longhorn-api": 1000, "csi-attacher": 900, "snapshot-controller": 800}

@@ -59,6 +59,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("Setting", "longhorn.io/v1beta2", "settings"),
         # Longhorn's view of a node. Nothing here asks for Kubernetes' own.
         Kind("Node", "longhorn.io/v1beta2", "nodes"),
+        Kind("StorageClass", "storage.k8s.io/v1", "storageclasses", namespaced=False),
         Kind("VolumeSnapshotClass", "snapshot.storage.k8s.io/v1", "volumesnapshotclasses", namespaced=False),
         Kind("VolumeSnapshotContent", "snapshot.storage.k8s.io/v1", "volumesnapshotcontents", namespaced=False),
         Kind("VolumeSnapshot", "snapshot.storage.k8s.io/v1", "volumesnapshots"),
