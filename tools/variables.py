@@ -281,9 +281,7 @@ to be the same for all apps on it."""
 def _table() -> str:
     required = [row for row in _rows(Variables) if not row[2]]
     optional = [row for row in _rows(Variables) if row[2]]
-    of_server = [(name, type_, default or "required", text) for name, type_, default, text in _rows(LonghornVariables)]
-        (name, type_, default or "required", meaning) for name, type_, default, meaning in _rows(LonghornVariables)
-    ]
+    of_server = [(name, kind, default or "required", text) for name, kind, default, text in _rows(LonghornVariables)]
     run = dict.fromkeys(one for _summary, given in ENTRY_POINTS.values() for one in given)
     parts = [
         "<!-- Written by `python -m tools.variables` from plugins/module_utils/contract/variables.py. -->",

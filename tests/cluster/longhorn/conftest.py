@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.sandbox.cluster.access import Access
 from tests.sandbox.longhorn.fake import Fake, running
 
+from .gateway import Gateway
 from .servers import DatabaseServer
 
 
@@ -45,3 +47,10 @@ def server(access: Access, the_fake: Fake | None) -> Iterator[DatabaseServer]:
             yield server
         finally:
             server.clean()
+
+
+@pytest.fixture
+def gateway(access: Access, tmp_path: Path) -> Iterator[Gateway]:
+    """A way to the cluster that can be watched."""
+    with Gateway(access, tmp_path).open() as gateway:
+        yield gateway

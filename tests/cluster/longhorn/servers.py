@@ -101,6 +101,12 @@ class DatabaseServer:
         labels = self.longhorn("volumes")["metadata"].get("labels") or {}
         return {label.partition("/")[2] for label in labels if label.startswith("recurring-job")}
 
+    def told_of_all_snapshots(self) -> bool:
+        """Whether every snapshot of the volume has its object, and says when it was taken."""
+        objects = self.api.items(f"{LONGHORN}/snapshots?labelSelector=longhornvolume%3D{self.volume}")
+        told = {one["metadata"]["name"] for one in objects if (one.get("status") or {}).get("creationTime")}
+        return self.fake is None or told == set(self.fake.engine(self.volume).snapshots)
+
     def tickets(self) -> set[str]:
         """Whose tickets there are for the volume."""
         return set(self.longhorn("volumeattachments")["spec"].get("attachmentTickets") or {})

@@ -64,18 +64,14 @@ class Fake:
         """Scale the UI, behind which the REST API is, to 0 or back."""
         installation.serve_frontend(self.api, self._address, self._site.frontend_port if running else 0)
 
-    def stop_webhooks(self) -> contextlib.AbstractContextManager[None]:
-        """Let webhooks point to where nothing answers, as while Longhorn's managers are down."""
-        return self._without_webhooks()
-
     @contextlib.contextmanager
-    def _without_webhooks(self) -> Iterator[None]:
-        installation.install(self.api, f"https://{self._address}:9", self._authority)
+    def webhooks_down(self) -> Iterator[None]:
+        """Let webhooks be where nothing answers, as while Longhorn's managers are down."""
+        installation.install_hooks(self.api, f"https://{self._address}:9", self._authority)
         try:
             yield
         finally:
-            installation.remove_hooks(self.api)
-            installation.install(self.api, self._site.webhook_url, self._authority)
+            installation.install_hooks(self.api, self._site.webhook_url, self._authority)
 
     def fire(self, job: str) -> None:
         """Run a recurring job once, now."""

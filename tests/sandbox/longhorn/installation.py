@@ -51,8 +51,13 @@ def install(api: Api, webhook_url: str, authority: Path) -> None:
         set_setting(api, name, value)
     api.apply(f"{LONGHORN}/nodes/{NODE}", {**_named("longhorn.io/v1beta2", "Node", NODE), "spec": {"name": NODE}})
     set_node_ready(api, ready=True)
+    install_hooks(api, webhook_url, authority)
+
+
+def install_hooks(api: Api, url: str, authority: Path) -> None:
+    """Have the API server ask a server at `url` before it writes objects of Longhorn's."""
     for name, path in (("mutator", "mutate"), ("validator", "validate")):
-        _hook(api, name, f"{webhook_url}/{path}", authority)
+        _hook(api, name, f"{url}/{path}", authority)
 
 
 def _kinds_of_longhorn() -> Iterator[Object]:
