@@ -274,14 +274,14 @@ def _dumped(options: Mapping[str, Any], indent: int) -> str:
 
 _ABOUT = """One inventory host in the group `apps` is one app. Its variables may stand anywhere in the inventory.
 Types are taken as they are: `"5432"` is no number. A misspelt name is refused, with the nearest right one."""
-_ABOUT_SERVERS = """Of servers whose volumes are Longhorn's. Set them once, in the group_vars of the server's group: they have
-to be the same for all apps on it."""
+_ABOUT_SERVERS = """Of servers whose volumes are Longhorn's. Set them once, in the group_vars of the server's group: they
+have to be the same for all apps on it."""
 
 
 def _table() -> str:
     required = [row for row in _rows(Variables) if not row[2]]
     optional = [row for row in _rows(Variables) if row[2]]
-    of_server = [(name, kind, default or "required", text) for name, kind, default, text in _rows(LonghornVariables)]
+    of_server = [(name, type_, default or "required", text) for name, type_, default, text in _rows(LonghornVariables)]
     run = dict.fromkeys(one for _summary, given in ENTRY_POINTS.values() for one in given)
     parts = [
         "<!-- Written by `python -m tools.variables` from plugins/module_utils/contract/variables.py. -->",

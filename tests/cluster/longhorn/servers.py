@@ -111,6 +111,16 @@ class DatabaseServer:
         """Whose tickets there are for the volume."""
         return set(self.longhorn("volumeattachments")["spec"].get("attachmentTickets") or {})
 
+    @property
+    def ticket(self) -> str:
+        """The name of our own ticket."""
+        return f"fanout-backup-{self.volume}"
+
+    def record(self) -> Object | None:
+        """What an unfinished revert has written down."""
+        name = "fanout-revert-data-postgresql-0"
+        return self.api.find(f"/api/v1/namespaces/{self.namespace}/configmaps/{name}")
+
     def call(self, module: str, **options: Any) -> dict[str, Any]:
         """Run one module of the collection for this server."""
         return call(module, server=self.variables, apps=self.apps, **options)

@@ -79,7 +79,7 @@ class Fake:
 
     def engine(self, volume: str) -> Engine:
         """A volume's data."""
-        return self.world.engines[volume]
+        return self.world.engine(self.api.get(f"{LONGHORN}/volumes/{volume}"))
 
     def write(self, volume: str, word: str) -> None:
         """Write something onto a volume."""
