@@ -170,12 +170,18 @@ def test_an_attachment_that_never_comes_is_given_back_and_the_server_runs_again(
     monkeypatch.setattr(revert, "_SETTLE", 2.0)
     until("it can be detached", lambda: server.longhorn("volumes")["status"]["state"] == "attached")
     fake.world.faults.attach_never = True
-    monkeypatch.setattr(revert.workloads, "start", lambda *_: None)  # nothing can, as long as nothing is attached
+    start = revert.workloads.start
+
+    def attach_again_and_start(*arguments: Any) -> None:  # nothing starts as long as nothing is attached
+        fake.world.faults.attach_never = False
+        start(*arguments)
+
+    monkeypatch.setattr(revert.workloads, "start", attach_again_and_start)
 
     failed = server.call("longhorn_revert", to="latest", confirm=APPS)
 
     assert f"the volume {server.volume} does not get attached on {NODE}" in failed["msg"]
-    assert server.ticket not in server.tickets()
+    is_back(server)
 
 
 @pytest.mark.parametrize("action", ["attach", "snapshotRevert"])

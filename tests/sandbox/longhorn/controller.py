@@ -54,7 +54,8 @@ class Controller:
     def _run(self) -> None:
         while not self._ended.wait(_LOOK):
             try:
-                self._look()
+                with self._world.lock:  # so that a reset is never half seen
+                    self._look()
             except (ApiError, HTTPError):
                 continue  # something changed meanwhile: look again
             except Exception:  # noqa: BLE001 - a thread that dies would be a test that waits for ever
@@ -70,8 +71,7 @@ class Controller:
         for volume in volumes:
             name = volume["metadata"]["name"]
             own = [one for one in snapshots if one["spec"]["volume"] == name]
-            with self._world.lock:
-                self._snapshots(volume, own, attachments.get(name))
+            self._snapshots(volume, own, attachments.get(name))
             self._attachment(volume, attachments.get(name))
 
     # Labels

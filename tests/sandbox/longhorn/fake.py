@@ -50,13 +50,13 @@ class Fake:
 
     def reset(self) -> None:
         """Let nothing go wrong any more, and remove what a test left."""
-        self.world.faults = Faults()
-        self.world.sync_seconds = 0.3
-        self.controller.csi.has_snapshot_controller = True
-        installation.remove_objects(self.api)
         with self.world.lock:
+            self.world.faults = Faults()
+            self.world.sync_seconds = 0.3
+            self.controller.csi.has_snapshot_controller = True
             self.world.engines.clear()
             self.world.calls.clear()
+            installation.remove_objects(self.api)
         self.show_ui(running=True)
         installation.set_node_ready(self.api, ready=True)
 
