@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write what documents the inventory's variables: the role's meta/argument_specs.yml and docs/variables.md.
+"""Write what documents the inventory's variables: the roles' meta/argument_specs.yml and docs/variables.md.
 
     python -m tools.variables [--check]
 
@@ -24,10 +24,11 @@ from typing import Any, Literal, Union
 import yaml
 
 from fanout.contract.record import encode
-from fanout.contract.variables import Secrets, Variables
+from fanout.contract.variables import LonghornVariables, Secrets, Variables
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SPECS = CHECKOUT / "roles/app/meta/argument_specs.yml"
+LONGHORN_SPECS = CHECKOUT / "roles/longhorn/meta/argument_specs.yml"
 TABLE = CHECKOUT / "docs/variables.md"
 
 _WIDTH = 120
@@ -94,13 +95,40 @@ ENTRY_POINTS: Mapping[str, tuple[str, tuple[Given, ...]]] = {
             ),
         ),
     ),
+    "ask": ("Ask an app's live database its drill queries", (_ONLY,)),
     "recovery_check": (
         "Let the owner prove that an offline recovery identity still decrypts",
         (Given("app_recovery_answer", "str", "The decrypted text of a challenge. Set by playbooks."),),
     ),
 }
 
-# What playbooks read beside the role's variables.
+_SERVERS = Given("longhorn_servers", "dict", "All servers of the inventory and their apps. Set by playbooks.")
+
+# The same for the role of servers.
+LONGHORN_ENTRY_POINTS: Mapping[str, tuple[str, tuple[Given, ...]]] = {
+    "main": ("Give a server's volumes their snapshots, or take them", (_SERVERS,)),
+    "info": ("Look at the snapshots of a server", (_SERVERS,)),
+    "revert": (
+        "Revert a server's volume, or give up a revert",
+        (
+            _SERVERS,
+            Given("longhorn_revert_to", "str", "What to revert to. Set by playbooks."),
+            Given("longhorn_revert_confirm", "list", "All apps on the server. Set by playbooks."),
+            Given("longhorn_revert_action", "str", "C(revert) or C(release). Set by playbooks."),
+        ),
+    ),
+    "clone": (
+        "Make a new volume from a snapshot of a server's",
+        (
+            _SERVERS,
+            Given("longhorn_clone_to", "str", "Name of the new claim. Set by playbooks."),
+            Given("longhorn_clone_from", "str", "The snapshot. Set by playbooks."),
+            Given("longhorn_clone_claim", "str", "Which of the server's claims. Set by playbooks."),
+        ),
+    ),
+}
+
+# What playbooks read beside the roles' variables.
 OF_PLAYBOOKS = (
     Given(
         "b2_account_key_id", "str", "Id of the B2 account's key. Default: C(B2_APPLICATION_KEY_ID) of the environment."
@@ -118,6 +146,20 @@ OF_PLAYBOOKS = (
     Given("restore_tables", "list", "It restores these tables only, as schema.table; a string separates by commas."),
     Given("restore_from", "str", "It restores from this destination. Default: the first that is drilled."),
     Given("recovery_answer", "str", "What a challenge of playbooks/recovery_check.yml says when it is decrypted."),
+    Given("revert_server", "str", "The server whose volume playbooks/revert.yml reverts, with every app on it."),
+    Given(
+        "revert_to",
+        "str",
+        "C(latest), a UTC time as 20261125T093000Z, the name of a snapshot, or C(before-revert) to undo the last one.",
+    ),
+    Given(
+        "revert_confirm", "list", "Every app on that server; a string separates by commas. Without it, only the plan."
+    ),
+    Given("revert_action", "str", "C(release) gives up a revert that was not finished. Default: C(revert)."),
+    Given("clone_server", "str", "The server of whose volume playbooks/clone.yml makes a copy."),
+    Given("clone_to", "str", "Name of the new claim, beside the server's own."),
+    Given("clone_from", "str", "The snapshot, as in C(revert_to). Default: C(latest)."),
+    Given("clone_claim", "str", "Which of the server's claims. It has to be given if there is more than one."),
 )
 
 
@@ -139,10 +181,14 @@ def main(arguments: Sequence[str]) -> int:
 
 def texts() -> dict[Path, str]:
     """Return what the files have to hold."""
-    return {SPECS: _specs(), TABLE: _table()}
+    return {
+        SPECS: _specs(ENTRY_POINTS, variable_options()),
+        LONGHORN_SPECS: _specs(LONGHORN_ENTRY_POINTS, variable_options((LonghornVariables,))),
+        TABLE: _table(),
+    }
 
 
-# The role's argument_specs
+# The roles' argument_specs
 
 
 def option_of(wanted: Any) -> dict[str, Any]:
@@ -159,10 +205,10 @@ def option_of(wanted: Any) -> dict[str, Any]:
     return {"type": _PLAIN[wanted][0]}
 
 
-def variable_options() -> dict[str, dict[str, Any]]:
-    """Return the options of the contract's variables, as every entry point of the role takes them."""
+def variable_options(records: Sequence[Any] = (Variables, Secrets)) -> dict[str, dict[str, Any]]:
+    """Return the options of the contract's variables, as every entry point of a role takes them."""
     options = {}
-    for cls in (Variables, Secrets):
+    for cls in records:
         hints = typing.get_type_hints(cls)
         for field in dataclasses.fields(cls):
             option = {"description": _description(field, hints[field.name]), **option_of(hints[field.name])}
@@ -184,18 +230,20 @@ def _description(field: dataclasses.Field[Any], wanted: Any) -> list[str]:
     return lines
 
 
-def _specs() -> str:
+def _specs(
+    entry_points: Mapping[str, tuple[str, tuple[Given, ...]]], variables: Mapping[str, Mapping[str, Any]]
+) -> str:
     lines = [
         "---",
         "# Written by `python -m tools.variables` from plugins/module_utils/contract/variables.py.",
         "argument_specs:",
     ]
-    for name, (summary, given) in ENTRY_POINTS.items():
+    for name, (summary, given) in entry_points.items():
         lines += [f"  {name}:", f"    short_description: {summary}"]
+        extra = {one.name: _given_option(one) for one in given}
         if name == "main":
-            lines += ["    options: &variables", _dumped(variable_options(), 6)]
+            lines += ["    options: &variables", _dumped({**variables, **extra}, 6)]
         elif given:
-            extra = {one.name: _given_option(one) for one in given}
             lines += ["    options:", "      <<: *variables", _dumped(extra, 6)]
         else:
             lines += ["    options: *variables"]
@@ -226,11 +274,14 @@ def _dumped(options: Mapping[str, Any], indent: int) -> str:
 
 _ABOUT = """One inventory host in the group `apps` is one app. Its variables may stand anywhere in the inventory.
 Types are taken as they are: `"5432"` is no number. A misspelt name is refused, with the nearest right one."""
+_ABOUT_SERVERS = """Of servers whose volumes are Longhorn's. Set them once, in the group_vars of the server's group:
+they have to be the same for all apps on it."""
 
 
 def _table() -> str:
     required = [row for row in _rows(Variables) if not row[2]]
     optional = [row for row in _rows(Variables) if row[2]]
+    of_server = [(name, type_, default or "required", text) for name, type_, default, text in _rows(LonghornVariables)]
     run = dict.fromkeys(one for _summary, given in ENTRY_POINTS.values() for one in given)
     parts = [
         "<!-- Written by `python -m tools.variables` from plugins/module_utils/contract/variables.py. -->",
@@ -245,6 +296,9 @@ def _table() -> str:
         "## What is secret",
         "Keep these in a vault. They travel apart from the others, and no output shows them.",
         _rendered(("Variable", "Type", "Default", "Meaning"), _rows(Secrets)),
+        "## What belongs to a server",
+        _ABOUT_SERVERS,
+        _rendered(("Variable", "Type", "Default", "Meaning"), of_server),
         "## Records",
         *_records(),
         "## For one run",
@@ -273,7 +327,8 @@ def _rows(cls: Any) -> list[tuple[str, str, str, str]]:
 
 def _records() -> Iterator[str]:
     """Yield a heading, the contract's own words and a table for every record that a variable is made of."""
-    for record in _records_in(hint for cls in (Variables, Secrets) for hint in typing.get_type_hints(cls).values()):
+    records = (Variables, Secrets, LonghornVariables)
+    for record in _records_in(hint for cls in records for hint in typing.get_type_hints(cls).values()):
         hints = typing.get_type_hints(record)
         yield f"### {_title(record)[0].upper()}{_title(record)[1:]}"
         yield " ".join((record.__doc__ or "").split())

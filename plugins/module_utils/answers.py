@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .contract.evidence import Answer, QueryAnswer
+from .contract.thread import Query
 from .contract.verdict import Finding
 
 LIVE_UNKNOWN = "unknown"
@@ -65,6 +66,22 @@ def judge(before: QueryAnswer, after: QueryAnswer) -> list[Finding]:
         wanted = query.value
         good = after.answer == wanted if query.compare == "equals" else _at_least(after.answer, wanted)
     return [] if good else [Finding("query", query.name, f"restored {after.answer}, {query.compare} {wanted}")]
+
+
+def asked(queries: Sequence[Query], live: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return a line for each query with what the live database says, and one for each that is wrong: it has no answer,
+    or not the one that its value demands. `live` is by query name."""
+    lines, wrong = [], []
+    for query in queries:
+        answer = live.get(query.name, LIVE_UNKNOWN)
+        lines.append(f"{query.name}: live {answer}")
+        if answer == LIVE_UNKNOWN:
+            wrong.append(f"the query '{query.name}' has no answer")
+        elif query.compare == "equals" and answer != str(query.value):
+            wrong.append(f"{query.name}: live {answer}, equals {query.value}")
+        elif query.compare == "at_least" and not _at_least(answer, query.value):
+            wrong.append(f"{query.name}: live {answer}, at_least {query.value}")
+    return lines, wrong
 
 
 def _at_least(answer: Answer, value: Answer) -> bool:

@@ -139,3 +139,50 @@ class Secrets:
         "Password of the login that restores. It is stored nowhere: a restore gets it for as long as it runs.",
         default=None,
     )
+
+
+@dataclass(frozen=True)
+class LonghornVolumes:
+    """The claims of one server's volumes. A claim that ends in -* stands for those of a StatefulSet: data-db-* are
+    data-db-0, data-db-1 and so on."""
+
+    namespace: str
+    claims: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LonghornKeep:
+    """How many snapshots of each volume stay. 0: none are taken."""
+
+    hourly: int = 24
+    daily: int = 7
+
+
+@dataclass(frozen=True)
+class LonghornVariables:
+    """The variables of one server: what volumes it has, and how often they are snapshotted. None of them is secret."""
+
+    longhorn_server: str = _variable(
+        "The server's name, such as that of its group. Apps whose hosts have the same name here are on one server."
+    )
+    longhorn_volumes: LonghornVolumes = _variable("The server's volumes, named by their PersistentVolumeClaims.")
+    longhorn_state: Literal["present", "absent"] = _variable(
+        "C(absent) removes the server's recurring jobs and their labels; snapshots stay.", default="present"
+    )
+    longhorn_keep: LonghornKeep = _variable("How many snapshots of each volume stay.", default=LonghornKeep())
+    longhorn_default_group: Literal["keep", "leave"] | None = _variable(
+        "What becomes of Longhorn's group C(default), which a volume leaves as soon as it has another job: C(keep)"
+        " names it beside our jobs, C(leave) gives it up. It has to be set if a volume is in no other group.",
+        default=None,
+    )
+    longhorn_namespace: str = _variable("Where Longhorn is in the cluster.", default="longhorn-system")
+    longhorn_kubeconfig: str | None = _variable(
+        "File that says how to reach the cluster. Default: C(app_kubeconfig), or as there.", default=None
+    )
+    longhorn_kube_context: str | None = _variable(
+        "Context in that file. Default: C(app_kube_context), or as there.", default=None
+    )
+    longhorn_force_conflicts: bool = _variable(
+        "Take fields of the jobs and labels of the claims away from other managers, such as Flux or Argo CD.",
+        default=False,
+    )

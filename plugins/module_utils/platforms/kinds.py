@@ -26,6 +26,10 @@ class Platform(Protocol):
     def drill(self, column: Column, destinations: Sequence[str], at: str | None) -> list[ThreadResult]:
         """Drill the newest copy at each destination, or the newest one of the time `at` or before."""
 
+    def ask(self, column: Column, destinations: Sequence[str]) -> Mapping[str, str]:
+        """Ask the live database the app's queries and return the answers by query name, with what a thread to any of
+        the destinations has. {}: nobody answers."""
+
     def restore(self, column: Column, destination: str, to: str, at: str | None, tables: Sequence[str]) -> ThreadResult:
         """Restore the newest copy at one destination, or the newest one of the time `at` or before, into the new
         database `to` beside the live one: all of it, or only `tables` (schema.table)."""

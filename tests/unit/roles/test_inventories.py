@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from fanout.contract.app import parse
+from fanout.contract.server import servers_in
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 PROGRAMS = Path(sys.executable).parent
@@ -75,6 +76,22 @@ def test_immich_has_a_server_of_its_own_and_the_others_share_one(home: dict[str,
     servers = {name: parse(*given).sources[0].host for name, given in home.items()}
 
     assert {name for name in servers if servers[name] != servers["forgejo"]} == {"immich"}
+
+
+def test_the_volume_of_the_shared_server_is_named_once_and_snapshotted_for_all_four_apps_on_it() -> None:
+    listed = json.loads(run("ansible-inventory", "--inventory", HOME, "--list"))["_meta"]["hostvars"]
+
+    servers = servers_in(
+        {
+            app: {name: value for name, value in host.items() if name.startswith("longhorn_")}
+            for app, host in listed.items()
+        }
+    )
+
+    assert servers.refused == {}
+    (server,) = servers.found.values()
+    assert server.apps == ("forgejo", "gitlab", "nextcloud", "paperless")
+    assert [job.title for job in server.jobs] == ["hourly", "daily"]
 
 
 def test_the_home_has_placeholders_where_secrets_belong(home: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fanout.contract.variables import Secrets, Variables
+from fanout.contract.variables import LonghornVariables, Secrets, Variables
 from tools import variables
 
 ROLE = Path(__file__).resolve().parents[3] / "roles/app"
@@ -48,6 +48,7 @@ def test_a_file_that_is_out_of_date_is_named_with_the_remedy(
     monkeypatch.setattr(variables, "CHECKOUT", tmp_path)
     monkeypatch.setattr(variables, "TABLE", tmp_path / "variables.md")
     monkeypatch.setattr(variables, "SPECS", tmp_path / "argument_specs.yml")
+    monkeypatch.setattr(variables, "LONGHORN_SPECS", tmp_path / "longhorn_specs.yml")
     assert variables.main([]) == 0
     assert variables.main(["--check"]) == 0
     (tmp_path / "variables.md").write_text("old")
@@ -74,6 +75,19 @@ def test_every_entry_point_has_its_tasks_and_no_tasks_are_without_an_entry_point
     assert set(ENTRY_POINTS) == {path.stem for path in (ROLE / "tasks").glob("*.yml")}
 
 
+def test_the_role_of_servers_documents_all_their_variables_at_each_of_its_entry_points() -> None:
+    role = ROLE.parent / "longhorn"
+    entry_points = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]
+
+    assert set(entry_points) == {path.stem for path in (role / "tasks").glob("*.yml")}
+    for entry_point in entry_points.values():
+        for field in dataclasses.fields(LonghornVariables):
+            option = entry_point["options"][field.name]
+            assert option["description"][0] == field.metadata["meaning"]
+            assert option.get("required", False) == required(field)
+            assert "default" not in option, "it stands in the contract alone"
+
+
 def test_the_role_keeps_the_contract_s_secrets_apart() -> None:
     assert NAMES["__app_secret_names"] == list(SECRET)
 
@@ -87,5 +101,6 @@ def test_what_only_steers_a_run_is_not_taken_for_a_variable_of_the_app() -> None
 def test_the_table_shows_every_variable_once() -> None:
     table = variables.TABLE.read_text()
 
-    for name in {**OPEN, **SECRET, **dict.fromkeys(NAMES["__app_run_names"])}:
+    of_servers = {field.name: field for field in dataclasses.fields(LonghornVariables)}
+    for name in {**OPEN, **SECRET, **of_servers, **dict.fromkeys(NAMES["__app_run_names"])}:
         assert table.count(f"\n| `{name}` |") == 1, name

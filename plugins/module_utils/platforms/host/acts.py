@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ...contract.app import Column
@@ -42,14 +42,19 @@ def _live_answers(column: Column, destinations: Sequence[str]) -> Iterator[Path 
     if not column.variables.app_drill_queries:
         yield None
         return
-    answers: object = {}
-    for destination in destinations:  # any one of them will do; answers that nobody gives are shown as unknown
+    # Answers that nobody gives are shown as unknown.
+    with _file_for(column, "drill", json.dumps({"live": ask(column, destinations)})) as file:
+        yield file
+
+
+def ask(column: Column, destinations: Sequence[str]) -> Mapping[str, str]:
+    """See Platform.ask."""
+    for destination in destinations:  # the files of any thread will do
         (ended,) = _run(column, "status", [destination], ("--ask",), _ASK)
         if "live" in ended.result:
-            answers = ended.result["live"]
-            break
-    with _file_for(column, "drill", json.dumps({"live": answers})) as file:
-        yield file
+            found: Mapping[str, str] = ended.result["live"]
+            return found
+    return {}
 
 
 @contextlib.contextmanager

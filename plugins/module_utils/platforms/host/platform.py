@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from .acts import backup, columns, drill, info, probe, restore
+from .acts import ask, backup, columns, drill, info, probe, restore
 from .keys import key_store, key_stores
 from .roll_out import absent, present
 
 __all__ = [
     "absent",
+    "ask",
     "backup",
     "columns",
     "drill",

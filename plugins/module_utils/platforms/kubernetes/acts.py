@@ -7,7 +7,7 @@ import base64
 import dataclasses
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -63,19 +63,21 @@ def drill(column: Column, destinations: Sequence[str], at: str | None) -> list[T
         if column.variables.app_drill_image is None:
             raise ConfigurationError("app_drill_image is missing", remedy="set it to the image of the app's PostgreSQL")
         if column.variables.app_drill_queries:
-            answers.append(_live_answers(connect(column), column, destinations))
+            # Answers that nobody gives are shown as unknown.
+            answers.append(json.dumps({"live": ask(column, destinations)}))
     return _each(column, "drill", destinations, one)
 
 
-def _live_answers(cluster: Cluster, column: Column, destinations: Sequence[str]) -> str:
-    """Return the live answers to the column's queries as drills read them."""
-    live: object = {}
-    for destination in destinations:  # any one of them will do; answers that nobody gives are shown as unknown
-        ended = _run(cluster, column, destination, ("status", "--ask"), _LOOK)
-        if "live" in ended.result:
-            live = ended.result["live"]
-            break
-    return json.dumps({"live": live})
+def ask(column: Column, destinations: Sequence[str]) -> Mapping[str, str]:
+    """See Platform.ask."""
+    with about(column.app, "asking the live database"):
+        cluster = connect(column)
+        for destination in destinations:  # the files of any thread will do
+            ended = _run(cluster, column, destination, ("status", "--ask"), _LOOK)
+            if "live" in ended.result:
+                found: Mapping[str, str] = ended.result["live"]
+                return found
+    return {}
 
 
 def restore(column: Column, destination: str, to: str, at: str | None, tables: Sequence[str]) -> ThreadResult:

@@ -12,6 +12,7 @@ from .connection import MANAGER, Answer, Connection, open_connection
 from .kinds import KINDS, Manifest, shown_name
 
 _APPLY = "application/apply-patch+yaml"
+_MERGE = "application/merge-patch+json"
 _LOG_BYTES = 1 << 22
 
 
@@ -71,6 +72,33 @@ class Cluster:
         answer = self._connection.request("POST", KINDS[kind].path(namespace), query, manifest)
         return self._object(answer, kind, namespace, name)
 
+    def patch(
+        self, kind: str, namespace: str, name: str, change: Manifest, *, part: str = "", dry_run: bool = False
+    ) -> Manifest:
+        """Merge a change into an object, whoever manages its fields, or into a `part` of it, such as its scale."""
+        query = {"fieldManager": MANAGER, "fieldValidation": "Strict", "dryRun": "All" if dry_run else None}
+        path = KINDS[kind].path(namespace, name) + (f"/{part}" if part else "")
+        return self._object(self._connection.request("PATCH", path, query, change, _MERGE), kind, namespace, name)
+
+    def serves(self, version: str) -> bool:
+        """Whether the cluster knows a group of kinds in this version, such as longhorn.io/v1beta2."""
+        answer = self._connection.request("GET", f"/apis/{version}", {})
+        if answer.status == 404:
+            return False
+        self._object(answer, "Namespace", "", version)
+        return True
+
+    def call_service(
+        self, method: str, namespace: str, service: str, path: str, query: Mapping[str, str | None], body: object = None
+    ) -> Answer:
+        """Send a request to a Service, through the API server. `service` is scheme:name:port. Raise NoPermission if our
+        login may not do that; every other answer is the Service's, or says that there is none."""
+        where = f"{KINDS['Service'].path(namespace, service)}/proxy{path}"
+        answer = self._connection.request(method, where, query, body)
+        if answer.status in (401, 403):
+            self._object(answer, "Service", namespace, service)
+        return answer
+
     def delete(self, kind: str, namespace: str, name: str) -> None:
         """Delete an object and, in the background, what it owns. One that is not there is a success."""
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
@@ -87,7 +115,8 @@ class Cluster:
     def _object(self, answer: Answer, kind: str, namespace: str, name: str) -> Manifest:
         if 200 <= answer.status < 300 and isinstance(answer.body, dict):
             return answer.body
-        raise _refusal(answer, shown_name(kind, namespace, name) if name else f"{kind} objects of {namespace}")
+        what = shown_name(kind, namespace, name) if name else f"{kind} objects of {namespace or 'all namespaces'}"
+        raise _refusal(answer, what, self._connection.prefix)
 
 
 def connect(column: Column) -> Cluster:
@@ -101,7 +130,7 @@ def identity(manifest: Mapping[str, Any]) -> tuple[str, str, str]:
     return manifest["kind"], metadata.get("namespace", ""), metadata["name"]
 
 
-def _refusal(answer: Answer, what: str) -> BackupError:
+def _refusal(answer: Answer, what: str, prefix: str) -> BackupError:
     """The server's refusal in words. What it says of an invalid Secret may quote it, so that only fields are shown."""
     details = answer.body.get("details") or {} if isinstance(answer.body, Mapping) else {}
     causes = [cause for cause in details.get("causes") or () if isinstance(cause, Mapping)]
@@ -109,20 +138,20 @@ def _refusal(answer: Answer, what: str) -> BackupError:
     if what.startswith("Secret") and answer.status in (400, 422):
         said = ", ".join(str(cause.get("field")) for cause in causes) or "invalid"
     if answer.status == 401:
-        return NoPermission("the cluster refused our login", remedy="renew what app_kubeconfig logs in with")
+        return NoPermission("the cluster refused our login", remedy=f"renew what {prefix}_kubeconfig logs in with")
     if answer.status == 403:
-        return NoPermission(f"{what}: {said}", remedy="grant the login of app_kubeconfig what it names")
+        return NoPermission(f"{what}: {said}", remedy=f"grant the login of {prefix}_kubeconfig what it names")
     if answer.status == 404:
         return Missing(f"{what}: {said}", remedy="roll out first: run playbooks/site.yml")
     if answer.status == 409:
-        return _conflict(causes, what, said)
+        return _conflict(causes, what, said, prefix)
     # A field that the server does not know is an internal error to it.
     if (answer.status == 429 or answer.status >= 500) and "field not declared in schema" not in said:
         return Unavailable(f"{what}: the API server says {said}", remedy="run again when the cluster is well")
     return ConfigurationError(f"{what} is refused: {said}", remedy="correct the variable that it comes from")
 
 
-def _conflict(causes: list[Mapping[str, Any]], what: str, said: str) -> BackupError:
+def _conflict(causes: list[Mapping[str, Any]], what: str, said: str, prefix: str) -> BackupError:
     """Somebody else's field has a cause that names its manager; an object that changed meanwhile has none."""
     fields = [cause for cause in causes if cause.get("reason") == "FieldManagerConflict"]
     if not fields:
@@ -130,5 +159,5 @@ def _conflict(causes: list[Mapping[str, Any]], what: str, said: str) -> BackupEr
     told = "; ".join(f"{cause.get('field')}: {cause.get('message')}" for cause in fields[:5])
     return ConfigurationError(
         f"{what} is managed by somebody else too ({told})",
-        remedy="take it out of what manages it (Flux, Argo CD, Helm, kubectl), or set app_force_conflicts: true",
+        remedy=f"take it out of what manages it (Flux, Argo CD, Helm, kubectl), or set {prefix}_force_conflicts: true",
     )

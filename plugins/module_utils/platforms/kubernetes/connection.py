@@ -28,7 +28,6 @@ MANAGER = "fanout.backup"
 # Requests at a time: more would wait in the server's own queue for one user.
 PARALLEL = 8
 _TIMEOUT = 30.0
-_KUBECONFIG = "set app_kubeconfig to a file that works with kubectl"
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,14 @@ class Answer:
 
 
 class Connection:
-    """Requests to one API server, from any number of threads."""
+    """Requests to one API server, from any number of threads. `prefix` begins the names of the variables that say how
+    to reach it: app_kubeconfig."""
 
-    def __init__(self, server: str, pool: urllib3.PoolManager, authorization: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(
+        self, server: str, prefix: str, pool: urllib3.PoolManager, authorization: Callable[[], Mapping[str, str]]
+    ) -> None:
         self.server = server
+        self.prefix = prefix
         self._pool = pool
         self._authorization = authorization
 
@@ -78,7 +81,7 @@ class Connection:
         except urllib3.exceptions.HTTPError as error:
             raise Unavailable(
                 f"{self.server} does not answer ({_reason(error)})",
-                remedy="check that the cluster runs, and app_kubeconfig and app_kube_context",
+                remedy=f"check that the cluster runs, and {self.prefix}_kubeconfig and {self.prefix}_kube_context",
             ) from None
         text = answer.data.decode("utf-8", errors="replace")
         try:
@@ -88,16 +91,16 @@ class Connection:
         return Answer(answer.status, found, text)
 
 
-def open_connection(kubeconfig: str | None, context: str | None) -> Connection:
+def open_connection(kubeconfig: str | None, context: str | None, prefix: str = "app") -> Connection:
     """Return a connection to the cluster that a kubeconfig names. Raise ConfigurationError if it names none."""
     file = kubeconfig or os.environ.get("K8S_AUTH_KUBECONFIG") or None
     context = context or os.environ.get("K8S_AUTH_CONTEXT") or None
     login = plain_login(file, context)
     pool = None if login is None else _pool(login)
     if login is None or pool is None:
-        return _by_the_package(file, context)
+        return _by_the_package(file, context, prefix)
     headers = {"authorization": f"Bearer {login.token}"} if login.token else {}
-    return Connection(login.server, pool, lambda: headers)
+    return Connection(login.server, prefix, pool, lambda: headers)
 
 
 def _pool(login: PlainLogin) -> urllib3.PoolManager | None:
@@ -117,12 +120,12 @@ def _pool(login: PlainLogin) -> urllib3.PoolManager | None:
                 file.write(login.certificate + b"\n" + (login.key or b""))
                 file.flush()
                 context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
-    except (OSError, ValueError):
+    except (AttributeError, OSError, ValueError):  # there are files without a disk on Linux only
         return None
     return urllib3.PoolManager(maxsize=2 * PARALLEL, ssl_context=context)
 
 
-def _by_the_package(file: str | None, context: str | None) -> Connection:
+def _by_the_package(file: str | None, context: str | None, prefix: str) -> Connection:
     from kubernetes.client import Configuration
     from kubernetes.config import ConfigException, kube_config
 
@@ -139,7 +142,8 @@ def _by_the_package(file: str | None, context: str | None) -> Connection:
         # Its text may quote the file, which holds secrets.
         said = str(error).splitlines()[0] if isinstance(error, (ConfigException, OSError)) and str(error) else ""
         raise ConfigurationError(
-            f"{file or 'the kubeconfig'} names no cluster ({said or type(error).__name__})", remedy=_KUBECONFIG
+            f"{file or 'the kubeconfig'} names no cluster ({said or type(error).__name__})",
+            remedy=f"set {prefix}_kubeconfig to a file that works with kubectl",
         ) from None
     configuration, one_at_a_time = client.configuration, threading.Lock()
 
@@ -148,7 +152,7 @@ def _by_the_package(file: str | None, context: str | None) -> Connection:
             found = configuration.auth_settings().values()
         return {one["key"]: one["value"] for one in found if one["in"] == "header" and one["value"]}
 
-    return Connection(str(configuration.host).rstrip("/"), client.rest_client.pool_manager, authorization)
+    return Connection(str(configuration.host).rstrip("/"), prefix, client.rest_client.pool_manager, authorization)
 
 
 def _reason(error: Exception) -> str:

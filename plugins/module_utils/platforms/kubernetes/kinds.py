@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds of objects that a column is made of and that its runs leave, and where the API has them.
+"""The kinds of objects that a column is made of and that its runs leave, those of Longhorn and of volumes, and where
+the API has them.
 
 Asking a cluster what it knows takes seconds. These paths have been the same since Kubernetes 1.21.
 """
@@ -48,6 +49,20 @@ KINDS: Mapping[str, Kind] = {
         Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies"),
         Kind("CronJob", "batch/v1", "cronjobs"),
         Kind("Job", "batch/v1", "jobs"),
+        Kind("Service", "v1", "services"),
+        Kind("StatefulSet", "apps/v1", "statefulsets"),
+        Kind("Deployment", "apps/v1", "deployments"),
+        Kind("RecurringJob", "longhorn.io/v1beta2", "recurringjobs"),
+        Kind("Volume", "longhorn.io/v1beta2", "volumes"),
+        Kind("VolumeAttachment", "longhorn.io/v1beta2", "volumeattachments"),
+        Kind("Snapshot", "longhorn.io/v1beta2", "snapshots"),
+        Kind("Setting", "longhorn.io/v1beta2", "settings"),
+        # Longhorn's view of a node. Nothing here asks for Kubernetes' own.
+        Kind("Node", "longhorn.io/v1beta2", "nodes"),
+        Kind("StorageClass", "storage.k8s.io/v1", "storageclasses", namespaced=False),
+        Kind("VolumeSnapshotClass", "snapshot.storage.k8s.io/v1", "volumesnapshotclasses", namespaced=False),
+        Kind("VolumeSnapshotContent", "snapshot.storage.k8s.io/v1", "volumesnapshotcontents", namespaced=False),
+        Kind("VolumeSnapshot", "snapshot.storage.k8s.io/v1", "volumesnapshots"),
     )
 }
 

@@ -142,7 +142,7 @@ def stuck(watched: Watched) -> BackupError | None:
             f"its Job made no pod{told}", remedy="see what the namespace's admission or quota refuses"
         )
     if state == "Unschedulable":
-        why = _message(watched.pod, "PodScheduled")
+        why = condition_message(watched.pod, "PodScheduled")
         return Unavailable(f"its pod cannot be scheduled ({why}){told}", remedy=_scheduling_remedy(why))
     if state == "Pending":
         if not watched.events():
@@ -226,7 +226,8 @@ def _waiting(pod: Manifest) -> tuple[str, str]:
     return "?", "no message"
 
 
-def _message(pod: Manifest, condition: str) -> str:
+def condition_message(pod: Manifest, condition: str) -> str:
+    """Return what a condition of a pod says."""
     for found in (pod.get("status") or {}).get("conditions") or ():
         if found["type"] == condition:
             return _one_line(found.get("message")) or str(found.get("reason"))

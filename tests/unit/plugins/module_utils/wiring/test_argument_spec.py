@@ -7,11 +7,13 @@ from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec
 
 
 def test_merged_groups_keep_all_options_and_rules() -> None:
-    merged = ArgumentSpec({"a": {"type": "str"}}, (("a", "b"),)).merge(ArgumentSpec({"b": {}}, (("b", "c"),)))
+    one = ArgumentSpec({"a": {"type": "str"}}, (("a", "b"),), (("a", "x", ("b",)),))
+    merged = one.merge(ArgumentSpec({"b": {}}, (("b", "c"),)))
 
     assert merged.to_kwargs() == {
         "argument_spec": {"a": {"type": "str"}, "b": {}},
         "required_together": [["a", "b"], ["b", "c"]],
+        "required_if": [["a", "x", ["b"]]],
     }
 
 
