@@ -20,6 +20,7 @@ class Scripted:
 
     def __init__(self, *objects: Manifest) -> None:
         self.objects = {path(one): one for one in objects}
+        self.prefix = "app"
         self.answers: dict[tuple[str, str], Answer] = {}
         self.writes: list[tuple[str, str]] = []
 
