@@ -120,7 +120,7 @@ SOURCE_ROWS = (
         "it is told to stop in the dump",
         at_a_pause(IN_THE_DUMP, source.tell_it_to_stop),
         Exit.TRY_AGAIN,
-        r": dump: it was told to stop",
+        r": (dump|reading TABLE DATA \S+): it was told to stop",
         database="large",
     ),
     Row(
