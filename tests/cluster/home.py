@@ -8,7 +8,6 @@ For molecule, which takes the cluster down afterwards, with all that is in it.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 from pathlib import Path
@@ -22,22 +21,20 @@ from .columns import PASSWORD, SUPERUSER_PASSWORD, Database, Owner
 
 def main() -> None:
     access = Access(state.load())
-    with contextlib.ExitStack() as stack:
-        owner = Owner(access, Database(access, stack.enter_context(access.namespace())), places.folder() / "nas")
-        owner.have_namespace()
-        owner.bring_nas()
-        variables = {
-            "ansible_connection": "local",
-            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-            "ansible_pipelining": True,
-            **owner.variables,
-            "app_destinations": owner.destinations,
-            "app_database_password": PASSWORD,
-            "app_restore_user": "postgres",
-            "app_restore_password": SUPERUSER_PASSWORD,
-        }
-        write_private(Path(sys.argv[1]), json.dumps({"apps": {"hosts": {owner.app: variables}}}, indent=2))
-        stack.pop_all()  # the namespace stays
+    owner = Owner(access, Database(access, access.new_namespace()), places.folder() / "nas")
+    owner.have_namespace()
+    owner.bring_nas()
+    variables = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+        "ansible_pipelining": True,
+        **owner.variables,
+        "app_destinations": owner.destinations,
+        "app_database_password": PASSWORD,
+        "app_restore_user": "postgres",
+        "app_restore_password": SUPERUSER_PASSWORD,
+    }
+    write_private(Path(sys.argv[1]), json.dumps({"apps": {"hosts": {owner.app: variables}}}, indent=2))
 
 
 if __name__ == "__main__":

@@ -57,14 +57,19 @@ class Access:
     @contextlib.contextmanager
     def namespace(self, *, level: str = "restricted") -> Iterator[str]:
         """Have a new namespace that enforces this level of Pod Security. It is removed with all that is in it."""
-        name = f"fanout-test-{secrets.token_hex(4)}"
-        labels = {"pod-security.kubernetes.io/enforce": level}
-        self.core.create_namespace({"metadata": {"name": name, "labels": labels}})
+        name = self.new_namespace(level=level)
         try:
-            until("pods can be made", lambda: self._has_service_account(name))
             yield name
         finally:
             self.core.delete_namespace(name, grace_period_seconds=0)
+
+    def new_namespace(self, *, level: str = "restricted") -> str:
+        """Make a namespace that stays, wait until pods can be made in it, and return its name."""
+        name = f"fanout-test-{secrets.token_hex(4)}"
+        labels = {"pod-security.kubernetes.io/enforce": level}
+        self.core.create_namespace({"metadata": {"name": name, "labels": labels}})
+        until("pods can be made", lambda: self._has_service_account(name))
+        return name
 
     def _has_service_account(self, namespace: str) -> bool:
         accounts = self.core.list_namespaced_service_account(namespace).items
