@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.fanout.backup.plugins.module_utils.longhorn import clone, opting_in, revert, workloads
 from tests.sandbox.cluster.access import Access
 from tests.sandbox.longhorn.fake import Fake, running
 
@@ -54,3 +55,10 @@ def gateway(access: Access, tmp_path: Path) -> Iterator[Gateway]:
     """A way to the cluster that can be watched."""
     with Gateway(access, tmp_path).open() as gateway:
         yield gateway
+
+
+@pytest.fixture(autouse=True)
+def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a module waits for takes the fake a moment: the pauses between two looks are most of a test's time."""
+    for module in (clone, opting_in, revert, workloads):
+        monkeypatch.setattr(module, "_LOOK", 0.1)

@@ -23,10 +23,12 @@ from tests.sandbox.cluster.access import Access
 
 
 class Gateway:
-    """Passes requests on. `changes` are those that change something, in words: "attach", "StatefulSet scale 0"."""
+    """Passes requests on. `changes` are those that change something, in words ("attach", "statefulset scale 0"), and
+    `bodies` what was sent with each."""
 
     def __init__(self, access: Access, folder: Path) -> None:
         self.changes: list[str] = []
+        self.bodies: dict[str, Any] = {}
         # Paths that begin so are answered as by a server that does not know them.
         self.hidden = "?"
         # Called after a change was made, and before whoever made it hears of that.
@@ -81,8 +83,10 @@ def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
             headers = {name: self.headers[name] for name in ("Content-Type", "Accept") if self.headers.get(name)}
             path = "/apis/unknown.example/v1" if self.path.startswith(gateway.hidden) else self.path
             answer = gateway.pool.request(self.command, gateway.host + path, body=body or None, headers=headers)
-            change = in_words(self.command, self.path, json.loads(body) if body else None)
+            sent = json.loads(body) if body else None
+            change = in_words(self.command, self.path, sent)
             if change:
+                gateway.bodies[change] = sent
                 gateway.changes.append(change)
                 gateway.after(change)
             with contextlib.suppress(ConnectionError):

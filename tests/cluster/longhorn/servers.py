@@ -32,6 +32,8 @@ class DatabaseServer:
         self.namespace = namespace
         self.name = f"server_{secrets.token_hex(3)}"
         self.apps = list(APPS)
+        self._jobs: set[str] = set()
+        self.taken = ""  # the name of a snapshot, for tests that need only one
         self.variables: dict[str, Any] = {
             "longhorn_server": self.name,
             "longhorn_volumes": {"namespace": namespace, "claims": ["data-postgresql-*"]},
@@ -101,6 +103,39 @@ class DatabaseServer:
         labels = self.longhorn("volumes")["metadata"].get("labels") or {}
         return {label.partition("/")[2] for label in labels if label.startswith("recurring-job")}
 
+    def write(self, word: str) -> None:
+        """Write a word onto the volume."""
+        if self.fake:
+            self.fake.write(self.volume, word)
+        else:
+            self._run(f"echo {word} >> /data/words && sync")
+
+    def words(self) -> list[str]:
+        """All words that are on the volume."""
+        if self.fake:
+            return list(self.fake.engine(self.volume).head)
+        return self._run("cat /data/words || true").split()
+
+    def _run(self, command: str) -> str:
+        self.ready()
+        answer = self.access.execute(self.namespace, "postgresql-0", "sh", "-c", command)
+        assert answer.exit_code == 0, answer.output
+        return answer.output
+
+    def take(self) -> str:
+        """Take a snapshot, as a user does, and return its name once it can be used."""
+        name = f"by-hand-{secrets.token_hex(4)}"
+        manifest = {"apiVersion": "longhorn.io/v1beta2", "kind": "Snapshot", "metadata": {"name": name}}
+        spec = {"volume": self.volume, "createSnapshot": True}
+        self.api.create(f"{LONGHORN}/snapshots", {**manifest, "spec": spec})
+        until("the snapshot is ready", lambda: self.longhorn("snapshots", name).get("status", {}).get("readyToUse"))
+        return name
+
+    def safety_snapshots(self) -> list[str]:
+        """What reverts have taken before they did anything."""
+        objects = self.api.items(f"{LONGHORN}/snapshots?labelSelector=longhornvolume%3D{self.volume}")
+        return [one["metadata"]["name"] for one in objects if one["metadata"]["name"].startswith("before-revert-")]
+
     def told_of_all_snapshots(self) -> bool:
         """Whether every snapshot of the volume has its object, and says when it was taken."""
         objects = self.api.items(f"{LONGHORN}/snapshots?labelSelector=longhornvolume%3D{self.volume}")
@@ -132,13 +167,16 @@ class DatabaseServer:
         return result
 
     def job(self, name: str, **options: Any) -> dict[str, Any]:
-        """Run the module for recurring jobs."""
+        """Run the module for recurring jobs. What it makes is removed with the server."""
+        self._jobs.add(name)
         given = {"cron": "17 * * * *", "retain": 3} if options.get("state") != "absent" else {}
         kubeconfig = self.variables["longhorn_kubeconfig"]
         return call("longhorn_recurring_job", name=name, kubeconfig=kubeconfig, **{**given, **options})
 
     def clean(self) -> None:
         """Remove what does not go with the namespace."""
+        for job in self._jobs:
+            self.api.delete(f"{LONGHORN}/recurringjobs/{job}")
         self.api.delete(f"{self._sets}/postgresql")
         if self.fake:
             self.fake.reset()

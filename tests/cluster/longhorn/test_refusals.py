@@ -20,10 +20,9 @@ from .servers import APPS, DatabaseServer
 
 
 @pytest.fixture
-def snapshotted(server: DatabaseServer, fake: Fake) -> DatabaseServer:
+def snapshotted(server: DatabaseServer) -> DatabaseServer:
     """A server whose volume has a snapshot."""
-    fake.take(server.volume, "snapshot-one")
-    until("the snapshot is told of", server.told_of_all_snapshots)
+    server.taken = server.take()
     return server
 
 
@@ -44,12 +43,12 @@ def refused(server: DatabaseServer, to: str = "latest") -> str:
         ("spec", {"Standby": True}, "it is a standby volume"),
         ("spec", {"migrationNodeID": "another-node"}, "it is migrating to another node"),
         ("spec", {"accessMode": "rwx"}, "it is RWX and in use, perhaps by more than its server"),
-        ("spec", {"size": str(128 << 20)}, f"it was resized: the snapshot snapshot-one has {64 << 20} bytes"),
+        ("spec", {"size": str(128 << 20)}, f"has {64 << 20} bytes, the volume {128 << 20}"),
         ("status", {"restoreRequired": True}, "it is being restored"),
     ],
 )
 def test_a_volume_in_another_state_than_a_revert_needs_is_refused(
-    snapshotted: DatabaseServer, part: str, change: dict[str, Any], words: str
+    snapshotted: DatabaseServer, fake: Fake, part: str, change: dict[str, Any], words: str
 ) -> None:
     path = f"{LONGHORN}/volumes/{snapshotted.volume}"
     snapshotted.api.patch(path if part == "spec" else f"{path}/status", {part: change})
@@ -102,7 +101,8 @@ def test_a_server_with_more_than_one_volume_is_refused(snapshotted: DatabaseServ
 
 def test_a_pod_that_nobody_would_start_again_is_named(snapshotted: DatabaseServer) -> None:
     spec = restricted(snapshotted.access.cluster.images.runner, "sleep", "100000")
-    spec["schedulerName"] = SCHEDULER
+    if snapshotted.fake:
+        spec["schedulerName"] = SCHEDULER
     spec["volumes"].append({"name": "data", "persistentVolumeClaim": {"claimName": "data-postgresql-0"}})
     snapshotted.access.core.create_namespaced_pod(snapshotted.namespace, {"metadata": {"name": "shell"}, "spec": spec})
 
@@ -110,26 +110,25 @@ def test_a_pod_that_nobody_would_start_again_is_named(snapshotted: DatabaseServe
 
 
 def test_a_snapshot_that_is_removed_or_not_taken_is_refused_and_never_meant_by_latest(
-    snapshotted: DatabaseServer, fake: Fake
+    snapshotted: DatabaseServer,
 ) -> None:
-    fake.take(snapshotted.volume, "snapshot-two")
-    until("the snapshot is told of", snapshotted.told_of_all_snapshots)
-    snapshotted.api.delete(f"{LONGHORN}/snapshots/snapshot-two")  # the head's parent: marked, and still there
+    removed = snapshotted.take()
+    snapshotted.api.delete(f"{LONGHORN}/snapshots/{removed}")  # the head's parent: marked, and still there
 
     def is_removed() -> bool:
-        return bool(snapshotted.longhorn("snapshots", "snapshot-two")["status"].get("markRemoved"))
+        return bool(snapshotted.longhorn("snapshots", removed)["status"].get("markRemoved"))
 
     until("it is marked as removed", is_removed)
 
-    assert "the snapshot snapshot-two is removed" in refused(snapshotted, "snapshot-two")
+    assert f"the snapshot {removed} is removed" in refused(snapshotted, removed)
     plan = snapshotted.call("longhorn_revert", to="latest")["lines"]
-    assert "snapshot-one" in plan[0]
+    assert snapshotted.taken in plan[0]
 
 
 @pytest.mark.parametrize(
     ("to", "words"),
     [
-        ("snapshot-onn", "'snapshot-onn' is no snapshot of it (did you mean 'snapshot-one'?)"),
+        ("before-reverts", "'before-reverts' is no snapshot of it (did you mean 'before-revert'?)"),
         ("20200101T000000Z", "it has no snapshot of 20200101T000000Z or before that is ready"),
         ("20261345T000000Z", "20261345T000000Z is no time"),
         ("before-revert", "no revert has taken a snapshot of it"),
@@ -148,14 +147,13 @@ def test_while_no_node_of_longhorn_is_ready_nothing_is_stopped(snapshotted: Data
 
 
 def test_another_revert_than_the_unfinished_one_is_refused(snapshotted: DatabaseServer, fake: Fake) -> None:
-    fake.take(snapshotted.volume, "snapshot-two")
-    until("the snapshot is told of", snapshotted.told_of_all_snapshots)
+    another = snapshotted.take()
     fake.world.faults.refuse |= {"attach": "no", "detach": "no"}
     fake.ticket(snapshotted.volume, snapshotted.ticket, "fanout-test-node")  # so that giving it back fails, too
-    assert snapshotted.call("longhorn_revert", to="snapshot-one", confirm=APPS)["failed"]
+    assert snapshotted.call("longhorn_revert", to=snapshotted.taken, confirm=APPS)["failed"]
     fake.world.faults.refuse.clear()
 
-    message = snapshotted.call("longhorn_revert", to="snapshot-two", confirm=APPS)["msg"]
+    message = snapshotted.call("longhorn_revert", to=another, confirm=APPS)["msg"]
 
-    assert "an earlier revert to snapshot-one is unfinished" in message
-    assert "-e revert_to=snapshot-one, or give it up with -e revert_action=release" in message
+    assert f"an earlier revert to {snapshotted.taken} is unfinished" in message
+    assert f"-e revert_to={snapshotted.taken}, or give it up with -e revert_action=release" in message
