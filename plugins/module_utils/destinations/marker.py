@@ -19,6 +19,10 @@ from ..contract.record import decode_json, encode_json
 from .files import open_plain, sync_folder, told
 
 NAME = ".fanout-destination.json"
+_REPLACED = (
+    "if it was replaced on purpose, remove this thread's thread.json (on Kubernetes: its ConfigMap) and run"
+    " playbooks/site.yml"
+)
 FORMAT = 1
 _MAXIMUM_SIZE = 4096
 # How long another onboarding may take between creating the file and writing its one line.
@@ -100,12 +104,10 @@ def check_marker(path: Path, wanted: str | None) -> None:
     if found is None:
         raise Unavailable(
             f"{path} has no {NAME}, expected id {wanted}: is it mounted?",
-            remedy="mount it; if it was replaced on purpose, remove this thread's thread.json and run "
-            "playbooks/site.yml",
+            remedy=f"mount it; {_REPLACED}",
         )
     if found != wanted:
         raise Unavailable(
             f"{path} is another destination: its marker has id {found}, expected {wanted}",
-            remedy="mount the right one; if it was replaced on purpose, remove this thread's thread.json and run"
-            " playbooks/site.yml",
+            remedy=f"mount the right one; {_REPLACED}",
         )
