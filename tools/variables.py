@@ -238,12 +238,14 @@ def _specs(
         "# Written by `python -m tools.variables` from plugins/module_utils/contract/variables.py.",
         "argument_specs:",
     ]
+    shared = entry_points["main"][1]
     for name, (summary, given) in entry_points.items():
         lines += [f"  {name}:", f"    short_description: {summary}"]
-        extra = {one.name: _given_option(one) for one in given}
+        extra = {one.name: _given_option(one) for one in given if one not in shared}
         if name == "main":
-            lines += ["    options: &variables", _dumped({**variables, **extra}, 6)]
-        elif given:
+            lines += ["    options: &variables"]
+            lines += [_dumped({**variables, **{one.name: _given_option(one) for one in shared}}, 6)]
+        elif extra:
             lines += ["    options:", "      <<: *variables", _dumped(extra, 6)]
         else:
             lines += ["    options: *variables"]
@@ -274,14 +276,14 @@ def _dumped(options: Mapping[str, Any], indent: int) -> str:
 
 _ABOUT = """One inventory host in the group `apps` is one app. Its variables may stand anywhere in the inventory.
 Types are taken as they are: `"5432"` is no number. A misspelt name is refused, with the nearest right one."""
-_ABOUT_SERVERS = """Of servers whose volumes are Longhorn's. Set them once, in the group_vars of the server's group: they
-have to be the same for all apps on it."""
+_ABOUT_SERVERS = """Of servers whose volumes are Longhorn's. Set them once, in the group_vars of the server's group:
+they have to be the same for all apps on it."""
 
 
 def _table() -> str:
     required = [row for row in _rows(Variables) if not row[2]]
     optional = [row for row in _rows(Variables) if row[2]]
-    of_server = [(name, type_, default or "required", text) for name, type_, default, text in _rows(LonghornVariables)]
+    of_server = [(name, of, default or "required", text) for name, of, default, text in _rows(LonghornVariables)]
     run = dict.fromkeys(one for _summary, given in ENTRY_POINTS.values() for one in given)
     parts = [
         "<!-- Written by `python -m tools.variables` from plugins/module_utils/contract/variables.py. -->",
