@@ -238,12 +238,14 @@ def _specs(
         "# Written by `python -m tools.variables` from plugins/module_utils/contract/variables.py.",
         "argument_specs:",
     ]
+    shared = entry_points["main"][1]
     for name, (summary, given) in entry_points.items():
         lines += [f"  {name}:", f"    short_description: {summary}"]
-        extra = {one.name: _given_option(one) for one in given}
+        extra = {one.name: _given_option(one) for one in given if one not in shared}
         if name == "main":
-            lines += ["    options: &variables", _dumped({**variables, **extra}, 6)]
-        elif given:
+            lines += ["    options: &variables"]
+            lines += [_dumped({**variables, **{one.name: _given_option(one) for one in shared}}, 6)]
+        elif extra:
             lines += ["    options:", "      <<: *variables", _dumped(extra, 6)]
         else:
             lines += ["    options: *variables"]
@@ -281,7 +283,7 @@ they have to be the same for all apps on it."""
 def _table() -> str:
     required = [row for row in _rows(Variables) if not row[2]]
     optional = [row for row in _rows(Variables) if row[2]]
-    of_server = [(name, type_, default or "required", text) for name, type_, default, text in _rows(LonghornVariables)]
+    of_server = [(name, of, default or "required", text) for name, of, default, text in _rows(LonghornVariables)]
     run = dict.fromkeys(one for _summary, given in ENTRY_POINTS.values() for one in given)
     parts = [
         "<!-- Written by `python -m tools.variables` from plugins/module_utils/contract/variables.py. -->",

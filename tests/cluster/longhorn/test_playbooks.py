@@ -35,7 +35,7 @@ def estate(server: DatabaseServer) -> dict[str, Any]:
     return {"apps": {"children": {"on_longhorn": {"hosts": hosts, "vars": server.variables}}}}
 
 
-def test_one_inventory_rolls_out_both_layers_shows_both_and_reverts(
+def test_one_inventory_rolls_out_both_layers_shows_both_reverts_and_takes_them_away(
     server: DatabaseServer, fake: Fake, play: Play, estate: dict[str, Any]
 ) -> None:
     (hourly, _daily) = parse_server(server.variables, ON_IT).jobs
@@ -79,6 +79,12 @@ def test_one_inventory_rolls_out_both_layers_shows_both_and_reverts(
     assert "nextcloud  local users: live " in told
     assert last_word(reverted, "REVERT") == "REVERT OK (apps: 2)"
 
+    gone = play("site.yml", *BOTH, "-e", "longhorn_state=absent", also=estate)
+    assert gone.returncode == 0, gone.stdout[-3000:]
+    assert f"server {server.name}: snapshots changed" in gone.stdout
+    until("Longhorn's default group is back", lambda: server.jobs_of_volume() == {"default"})
+    assert len(fake.engine(server.volume).snapshots) == 2, "snapshots stay"
+
 
 def test_the_gate_is_closed_by_a_problem_of_the_snapshots_and_names_every_app_that_it_concerns(
     server: DatabaseServer, fake: Fake, play: Play, estate: dict[str, Any]
@@ -115,28 +121,15 @@ def test_a_server_whose_variables_are_wrong_fails_its_apps_and_no_others(
 ) -> None:
     server.variables["longhorn_keep"] = {"hourly": "many"}
 
-    failed = play("site.yml", "--limit", "forgejo,nextcloud,immich", also=estate)
+    failed = play("status.yml", "--limit", "forgejo,nextcloud,immich", also=estate)
 
-    assert last_word(failed, "ROLL-OUT") == "ROLL-OUT FAILED for 2 of 3 apps: forgejo, nextcloud"
+    assert last_word(failed, "STATUS") == "STATUS FAILED for 2 of 3 apps: forgejo, nextcloud"
     assert "longhorn_keep.hourly has to be a whole number" in failed.stdout
 
 
 def test_without_variables_of_longhorn_no_cluster_is_asked_for_anything(play: Play) -> None:
-    rolled_out = play("site.yml", "--limit", "immich", KUBECONFIG="/nonexistent", K8S_AUTH_KUBECONFIG="/nonexistent")
-
-    assert rolled_out.returncode == 0, rolled_out.stdout[-3000:]
-    assert "ROLL-OUT OK (apps: 1" in last_word(rolled_out, "ROLL-OUT")
-
-
-def test_an_absent_server_loses_its_jobs_and_labels_and_keeps_its_snapshots(
-    server: DatabaseServer, fake: Fake, play: Play, estate: dict[str, Any]
-) -> None:
-    server.good("longhorn_volume")
-    fake.take(server.volume, "snapshot-one")
-
-    gone = play("site.yml", *BOTH, "-e", "longhorn_state=absent", also=estate)
-
-    assert gone.returncode == 0, gone.stdout[-3000:]
-    assert f"server {server.name}: snapshots changed" in gone.stdout
-    until("Longhorn's default group is back", lambda: server.jobs_of_volume() == {"default"})
-    assert "snapshot-one" in fake.engine(server.volume).snapshots
+    for playbook, word in (("site.yml", "ROLL-OUT OK (apps: 1"), ("status.yml", "STATUS OK (apps: 1")):
+        nowhere = {"KUBECONFIG": "/nonexistent", "K8S_AUTH_KUBECONFIG": "/nonexistent"}
+        run = play(playbook, "--limit", "immich", **nowhere)
+        assert run.returncode == 0, run.stdout[-3000:]
+        assert word in last_word(run, word.partition(" ")[0])

@@ -37,26 +37,23 @@ def refused(server: DatabaseServer, to: str = "latest") -> str:
     return message
 
 
-@pytest.mark.parametrize(
-    ("part", "change", "words"),
-    [
-        ("spec", {"Standby": True}, "it is a standby volume"),
-        ("spec", {"migrationNodeID": "another-node"}, "it is migrating to another node"),
-        ("spec", {"accessMode": "rwx"}, "it is RWX and in use, perhaps by more than its server"),
-        ("spec", {"size": str(128 << 20)}, f"has {64 << 20} bytes, the volume {128 << 20}"),
-        ("status", {"restoreRequired": True}, "it is being restored"),
-    ],
-)
-def test_a_volume_in_another_state_than_a_revert_needs_is_refused(
-    snapshotted: DatabaseServer, fake: Fake, part: str, change: dict[str, Any], words: str
-) -> None:
+def test_a_volume_in_another_state_than_a_revert_needs_is_refused(snapshotted: DatabaseServer, fake: Fake) -> None:
     path = f"{LONGHORN}/volumes/{snapshotted.volume}"
-    snapshotted.api.patch(path if part == "spec" else f"{path}/status", {part: change})
-
-    message = refused(snapshotted)
-
-    assert words in message
-    assert "playbooks/restore.yml" in message
+    for part, good, bad, words in (
+        ("spec", {"Standby": False}, {"Standby": True}, "it is a standby volume"),
+        ("spec", {"migrationNodeID": ""}, {"migrationNodeID": "another-node"}, "it is migrating to another node"),
+        ("spec", {"accessMode": "rwo"}, {"accessMode": "rwx"}, "it is RWX and in use, perhaps by more than its server"),
+        ("spec", {"size": str(64 << 20)}, {"size": str(128 << 20)}, f"has {64 << 20} bytes, the volume {128 << 20}"),
+        ("status", {"restoreRequired": False}, {"restoreRequired": True}, "it is being restored"),
+        ("status", {"robustness": "healthy"}, {"robustness": "faulted"}, "it is faulted"),
+    ):
+        where = path if part == "spec" else f"{path}/status"
+        snapshotted.api.patch(where, {part: bad})
+        message = refused(snapshotted)
+        assert words in message
+        assert message.count(";") == 0, "for that reason alone"
+        assert "playbooks/restore.yml" in message
+        snapshotted.api.patch(where, {part: good})
 
 
 @pytest.mark.parametrize(
@@ -125,19 +122,14 @@ def test_a_snapshot_that_is_removed_or_not_taken_is_refused_and_never_meant_by_l
     assert snapshotted.taken in plan[0]
 
 
-@pytest.mark.parametrize(
-    ("to", "words"),
-    [
+def test_a_point_in_time_of_which_there_is_no_snapshot_is_refused(snapshotted: DatabaseServer) -> None:
+    for to, words in (
         ("before-reverts", "'before-reverts' is no snapshot of it (did you mean 'before-revert'?)"),
         ("20200101T000000Z", "it has no snapshot of 20200101T000000Z or before that is ready"),
         ("20261345T000000Z", "20261345T000000Z is no time"),
         ("before-revert", "no revert has taken a snapshot of it"),
-    ],
-)
-def test_a_point_in_time_of_which_there_is_no_snapshot_is_refused(
-    snapshotted: DatabaseServer, to: str, words: str
-) -> None:
-    assert words in refused(snapshotted, to)
+    ):
+        assert words in refused(snapshotted, to)
 
 
 def test_while_no_node_of_longhorn_is_ready_nothing_is_stopped(snapshotted: DatabaseServer, fake: Fake) -> None:

@@ -110,28 +110,24 @@ def test_a_revert_goes_to_the_newest_snapshot_of_a_time_or_to_the_one_that_is_na
     assert fake.engine(server.volume).head == ["one", "two"]
 
 
-@pytest.mark.parametrize(
-    ("confirmed", "words"),
-    [
-        ([], f"the confirmation does not name {', '.join(APPS)}"),
-        (APPS[:3], "the confirmation does not name paperless"),
-        ([*APPS, "forgjo"], "it names forgjo, which is not on the server (did you mean 'forgejo'?)"),
-    ],
-)
 def test_without_every_app_in_the_confirmation_there_is_a_plan_that_names_them_and_nothing_is_done(
-    had_an_accident: DatabaseServer, gateway: Gateway, confirmed: list[str], words: str
+    had_an_accident: DatabaseServer, gateway: Gateway
 ) -> None:
     server = had_an_accident
     server.variables["longhorn_kubeconfig"] = str(gateway.kubeconfig)
+    for confirmed, words in (
+        ([], f"the confirmation does not name {', '.join(APPS)}"),
+        (APPS[:3], "the confirmation does not name paperless"),
+        ([*APPS, "forgjo"], "it names forgjo, which is not on the server (did you mean 'forgejo'?)"),
+    ):
+        refused = server.call("longhorn_revert", to="latest", confirm=confirmed)
 
-    refused = server.call("longhorn_revert", to="latest", confirm=confirmed)
-
-    assert words in refused["msg"]
-    assert "-e revert_confirm=forgejo,gitlab,nextcloud,paperless" in refused["msg"]
-    plan = "\n".join(refused["lines"])
-    assert f"every app on it goes back: {', '.join(APPS)}" in plan
-    assert "goes back to the snapshot by-hand-" in plan
-    assert "StatefulSet postgresql" in plan
+        assert words in refused["msg"]
+        assert "-e revert_confirm=forgejo,gitlab,nextcloud,paperless" in refused["msg"]
+        plan = "\n".join(refused["lines"])
+        assert f"every app on it goes back: {', '.join(APPS)}" in plan
+        assert "goes back to the snapshot by-hand-" in plan
+        assert "StatefulSet postgresql" in plan
     assert gateway.changes == []
 
 

@@ -23,7 +23,7 @@ from .engine import Engine, stamp
 from .rules import recurring
 from .world import NODE, PRIORITIES, World
 
-_LOOK = 0.2
+_LOOK = 0.1
 _JOB, _GROUP = "recurring-job.longhorn.io/", "recurring-job-group.longhorn.io/"
 _SOURCE = f"{_JOB}source"
 _WHILE_DETACHED = "allow-recurring-job-while-volume-detached"
