@@ -12,7 +12,7 @@ author:
 description:
   - Volumes belong to servers, and what touches a volume touches every app on its server. So the whole inventory is
     asked, not only what a limit leaves.
-  - A host without C(longhorn_server) is on none of them.
+  - A host without C(longhorn_server), or where it is null, is on none of them.
 positional: hosts
 options:
   _input:
@@ -79,7 +79,7 @@ def servers(hostvars: Mapping[str, Mapping[str, object]], hosts: Iterable[str]) 
 
 def _variables(host: Mapping[str, object]) -> dict[str, object]:
     given = {name: host[name] for name in host if name.startswith("longhorn_")}
-    if "longhorn_server" not in given:
+    if given.get("longhorn_server") is None:
         return {}
     instead = {ours: host[theirs] for ours, theirs in _INSTEAD.items() if theirs in host}
     return {**instead, **given}

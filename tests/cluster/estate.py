@@ -97,6 +97,7 @@ class Estate:
         images = self.access.cluster.images
         return {
             "app_name": self.owners[app].app,
+            "longhorn_server": None,  # no Longhorn runs here
             "app_kubeconfig": str(self.access.cluster.kubeconfig),
             "app_image": images.runner,
             "app_drill_image": images.postgresql,
