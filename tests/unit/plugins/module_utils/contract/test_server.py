@@ -71,6 +71,13 @@ def test_a_variable_that_cannot_work_is_refused_with_the_server_s_name(change: d
     assert str(refused.value).startswith("server ")
 
 
+def test_a_host_takes_itself_off_its_group_s_server_with_null() -> None:
+    servers = servers_in({"forgejo": SERVER, "gitlab": {**SERVER, "longhorn_server": None}})
+
+    assert servers.refused == {}
+    assert {name: server.apps for name, server in servers.found.items()} == {"shared_postgresql": ("forgejo",)}
+
+
 def test_the_apps_of_a_server_are_all_hosts_that_name_it() -> None:
     other = {"longhorn_server": "immich", "longhorn_volumes": {"namespace": "immich", "claims": ["data"]}}
 
