@@ -17,7 +17,7 @@ from .provision import KeyChange, KeySpec, RollOut, absent, ensure, flaw, inspec
 from .stores import Store
 from .views import shown_file, shown_key, shown_keys
 
-API_URL = "https://api.backblazeb2.com"
+API_URL = B2Destination.api_url
 Connect = Callable[[str], B2Client]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 from ..contract.errors import ConfigurationError, TryAgain
 from ..platforms.kubernetes.cluster import Cluster
@@ -41,8 +41,8 @@ def users_of(cluster: Cluster, volume: Volume) -> list[Manifest]:
     ]
 
 
-def _mounts(pod_spec: Mapping[str, object], claim: str) -> bool:
-    volumes: Iterable[Mapping[str, Mapping[str, str]]] = pod_spec.get("volumes") or ()  # type: ignore[assignment]
+def _mounts(pod_spec: Manifest, claim: str) -> bool:
+    volumes = pod_spec.get("volumes") or ()
     return any((each.get("persistentVolumeClaim") or {}).get("claimName") == claim for each in volumes)
 
 

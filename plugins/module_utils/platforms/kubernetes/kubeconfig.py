@@ -45,6 +45,7 @@ def _read(file: Path) -> Any:
     import yaml
 
     try:
+        # Both loaders are safe ones; the first is there where PyYAML was built with libyaml.
         return yaml.load(file.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     except yaml.YAMLError:
         return None
