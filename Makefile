@@ -15,7 +15,7 @@ help: ## this list
 demo: .venv/installed-sandbox $(COLLECTION) ## the whole story on this machine: back up, restore, compare, break things
 	$(BIN)/python -m tests.sandbox.demo
 
-test: lint types sanity test-unit test-end-to-end test-faults ## everything below that proves something, offline once set up
+test: lint types sanity test-unit test-end-to-end test-faults test-cluster molecule ## everything below that proves something, offline once set up
 
 lint: .venv/installed-dev $(COLLECTION) types ## style of Python, YAML and changelog
 	$(BIN)/ruff check

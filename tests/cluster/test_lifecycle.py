@@ -75,6 +75,8 @@ class Lab:
         """What the machine has of this cluster: processes, mounts, cgroups, interfaces, its folder."""
         found = [str(self.folder)] if self.folder.exists() else []
         found += [f"cgroup {path}" for path in Path("/sys/fs/cgroup").glob(f"**/fanout-test-{self.name}")]
+        links = json.loads(subprocess.run(("ip", "-json", "link"), capture_output=True, check=True, timeout=60).stdout)
+        found += [f"link {link['ifname']}" for link in links if link.get("ifalias") == f"fanout-test-{self.name}"]
         found += [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(self.folder) in line]
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -84,13 +86,13 @@ class Lab:
 
 
 def traces() -> set[str]:
-    """What a Kubernetes leaves elsewhere: links of ours, and state of its programs where they like to have it."""
+    """What a Kubernetes leaves elsewhere: state of its programs where they like to have it."""
     patterns = [
         f"{folder}/*{name}*"
         for folder in ("opt", "run", "usr/libexec", "var/lib", "var/log")
         for name in ("cni", "kube", "containerd", "netns", "etcd")
     ]
-    return {str(path) for pattern in ("sys/class/net/fanout*", *patterns) for path in Path("/").glob(pattern)}
+    return {str(path) for pattern in patterns for path in Path("/").glob(pattern)}
 
 
 @pytest.fixture
@@ -117,6 +119,7 @@ def test_up_status_down_and_each_of_them_twice(lab):
     assert errors == "cluster: the test cluster is not up. Remedy: make cluster-up\n"
 
     assert lab.call("up")[0] == 0
+    assert {each.split()[0] for each in lab.leavings()} >= {"cgroup", "link", "process"}, "what a leaving is gets found"
     before = lab.records()
     kubeconfig = lab.folder / "kubeconfig"
     assert kubeconfig.stat().st_mode & 0o777 == 0o600

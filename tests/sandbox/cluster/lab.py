@@ -122,7 +122,7 @@ def _make(folder: Path, binaries: build.Binaries, current: images.Images, pool: 
         (folder / name).mkdir()
     cgroups.make(_cgroup(folder))
     home = node.start(folder / _RECORDS, folder / "logs/node.log")
-    layout = Layout(folder, node.furnish(home), _cgroup(folder))
+    layout = Layout(folder, node.furnish(home, _cgroup(folder)), _cgroup(folder))
     commands = components.commands(layout, binaries, configuration.write(layout))
 
     def start(*names: str) -> None:

@@ -127,13 +127,15 @@ def _children(pid: int) -> list[int]:
         return []
 
 
-def furnish(node: Node) -> Network:
-    """Give a new node folders and a network of its own. Return the addresses: nothing else on this machine has them."""
+def furnish(node: Node, name: str) -> Network:
+    """Give a new node folders and a network of its own. Return the addresses: nothing else on this machine has them.
+
+    `name` is what `ip link` says of the machine's end of the link: whose it is."""
     for command in _OWN_FOLDERS:
         _run(node.inside(*command))
     network = _link(node)
     _run(("ip", "address", "add", f"{network.machine}/30", "dev", network.link))
-    _run(("ip", "link", "set", network.link, "up"))
+    _run(("ip", "link", "set", network.link, "alias", name, "up"))
     _run(("ip", "route", "add", network.all, "via", network.node))
     _run(node.inside("ip", "link", "set", "lo", "up"))
     _run(node.inside("ip", "address", "add", f"{network.node}/30", "dev", "machine"))
