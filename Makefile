@@ -15,7 +15,7 @@ help: ## this list
 demo: .venv/installed-sandbox $(COLLECTION) ## the whole story on this machine: back up, restore, compare, break things
 	$(BIN)/python -m tests.sandbox.demo
 
-test: lint types sanity test-unit test-end-to-end test-faults test-cluster molecule ## everything below that proves something, offline once set up
+test: lint types sanity test-unit test-end-to-end test-faults test-cluster molecule ## everything below that proves something, offline once set up and once the cluster has been built
 
 lint: .venv/installed-dev $(COLLECTION) types ## style of Python, YAML and changelog
 	$(BIN)/ruff check
@@ -73,7 +73,7 @@ build: .venv/installed-dev ## the collection and the wheel, in dist/
 	$(BIN)/ansible-galaxy collection build --force --output-path dist
 	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
-setup: .venv/primed-sanity $(COLLECTION) ## everything that needs the network, so that the rest does not
+setup: .venv/primed-sanity $(COLLECTION) ## everything that needs the network, so that the rest does not; the cluster apart, which its first start builds
 
 clean: ## remove what make created; stop the sandbox first
 	rm -rf .venv .collections .typing .cache .ansible .mypy_cache .pytest_cache .ruff_cache build dist ./*.egg-info

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.kubernetes import trouble
 from tests.end_to_end.key_owner import BUCKET, Account
 from tests.sandbox.b2.client import running
 from tests.sandbox.cluster import needs, state
@@ -37,6 +38,13 @@ def namespace(access: Access) -> Iterator[str]:
     """A new namespace that enforces the level `restricted`."""
     with access.namespace() as name:
         yield name
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait seconds for pods that do not start: users wait minutes, and to sit through them proves nothing more."""
+    for limit in ("_WAITING", "_IMAGE"):
+        monkeypatch.setattr(trouble, limit, trouble._HOPELESS)
 
 
 @pytest.fixture(scope="module")

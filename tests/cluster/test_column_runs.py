@@ -15,6 +15,7 @@ from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.cluster.places import folder as cluster_folder
 
 from .columns import PASSWORD, SUPERUSER_PASSWORD, Database, Owner
+from .runs import missed_a_run, scheduled
 
 
 @pytest.fixture(scope="module")
@@ -92,15 +93,11 @@ def test_cron_jobs_back_up_and_drill_without_ansible(owner: Owner) -> None:
     owner.have_namespace()
     nas = owner.bring_nas()
     owner.good("column")
-    for name in (f"{owner.app}-nas", f"{owner.app}-nas-drill"):
-        soon = {"spec": {"schedule": "* * * * *"}}
-        owner.access.batch.patch_namespaced_cron_job(name, owner.namespace, soon)
 
-        def succeeded(name: str = name) -> bool:
-            cron = owner.access.batch.read_namespaced_cron_job(name, owner.namespace)
-            return cron.status.last_successful_time is not None
-
-        until(f"the CronJob {name} has succeeded", succeeded)
+    for job in ("nas", "nas-drill"):
+        missed_a_run(owner, job)
+        (run, *_others) = until(f"{job} was started", lambda job=job: scheduled(owner, job) or None)
+        run.succeeds()
 
     (verdict,) = list((nas / owner.app / "drills").iterdir())[:1]
     assert json.loads(verdict.read_text())["result"] == "pass"

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kubernetes import trouble
 from tests.sandbox.cluster.access import Access
 
 from .columns import Owner
@@ -20,12 +19,7 @@ from .columns import Owner
 # It leaves when it is told to, as the command does: the first process of a container hears nothing by itself.
 _LEAVES = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(75));"
 
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Users' waits are minutes, and a test that sits through them proves nothing more."""
-    for limit in ("_WAITING", "_IMAGE"):
-        monkeypatch.setattr(trouble, limit, trouble._HOPELESS)
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 @pytest.fixture

@@ -109,6 +109,7 @@ def owner(access: Access, database: Database, login: Login) -> Iterator[Owner]:
         owner.clean()
 
 
+@pytest.mark.usefixtures("impatient")
 def test_the_rights_of_the_page_are_enough_for_everything_and_none_of_them_is_idle(
     owner: Owner, login: Login, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

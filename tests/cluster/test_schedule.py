@@ -8,8 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 import pytest
 
@@ -18,9 +17,7 @@ from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.cluster.places import folder as cluster_folder
 
 from .columns import Database, Owner
-from .runs import Run, scheduled
-
-EVERY_MINUTE = "* * * * *"
+from .runs import Run, change, missed_a_run, scheduled, starts_every_minute
 
 
 @pytest.fixture(scope="module")
@@ -44,24 +41,6 @@ def owner(access: Access, database: Database, b2_for_pods: Account) -> Iterator[
     finally:
         b2_for_pods.control.reset()
         owner.clean()
-
-
-def change(owner: Owner, destination: str, **spec: Any) -> None:
-    name = f"{owner.app}-{destination}"
-    owner.access.batch.patch_namespaced_cron_job(name, owner.namespace, {"spec": spec})
-
-
-def starts_every_minute(owner: Owner, destination: str) -> None:
-    change(owner, destination, schedule=EVERY_MINUTE, suspend=False)
-
-
-def missed_a_run(owner: Owner, destination: str) -> None:
-    """Let a CronJob find that a run was missed, as after a night without power: it makes up for it at once."""
-    starts_every_minute(owner, destination)
-    earlier = datetime.now(UTC) - timedelta(minutes=3)
-    name = f"{owner.app}-{destination}"
-    status = {"status": {"lastScheduleTime": earlier.strftime("%Y-%m-%dT%H:%M:%SZ")}}
-    owner.access.batch.patch_namespaced_cron_job_status(name, owner.namespace, status)
 
 
 def first_run(owner: Owner, destination: str) -> Run:
