@@ -26,7 +26,9 @@ def the_fake(access: Access) -> Iterator[Fake | None]:
         yield None
         return
     if not access.cluster.machine:
-        pytest.skip("not tested: a cluster that is not ours cannot call a fake. Remedy: set FANOUT_TEST_LONGHORN=1")
+        pytest.skip(
+            "not tested: the cluster cannot call a fake here. Remedy: FANOUT_TEST_LONGHORN=1, if it has Longhorn"
+        )
     with running(access.core.api_client, access.cluster.machine) as fake:
         yield fake
 

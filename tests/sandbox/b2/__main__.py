@@ -70,12 +70,12 @@ def _arguments() -> argparse.Namespace:
 def _machine() -> str:
     """The address at which pods of the test cluster reach this machine, and nobody else does.
 
-    Raise SandboxError if no cluster of ours is up. No address is taken from outside: a wrong one would be open to all.
-    """
+    Raise SandboxError if no cluster is up, or if its pods do not reach us."""
     address = cluster.load().machine
     if not address:
         raise SandboxError(
-            "the stand-in cannot be reached from a cluster that is not ours", remedy="unset FANOUT_TEST_KUBECONFIG"
+            "pods of a cluster that is not ours do not reach the stand-in",
+            remedy="set FANOUT_TEST_MACHINE, or unset FANOUT_TEST_KUBECONFIG: see CONTRIBUTING.md",
         )
     return address
 

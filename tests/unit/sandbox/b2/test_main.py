@@ -58,7 +58,8 @@ def test_without_a_cluster_of_ours_it_serves_no_pods(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert done.stderr == (
-        "b2: the stand-in cannot be reached from a cluster that is not ours. Remedy: unset FANOUT_TEST_KUBECONFIG\n"
+        "b2: pods of a cluster that is not ours do not reach the stand-in."
+        " Remedy: set FANOUT_TEST_MACHINE, or unset FANOUT_TEST_KUBECONFIG: see CONTRIBUTING.md\n"
     )
 
 
