@@ -4,7 +4,7 @@
     python -m tools.variables [--check]
 
 Both come from contract/variables.py, where names, types, defaults and meanings stand once, and from the few variables
-below that the contract does not know because they are not the app's: they steer one run, or a playbook.
+of tools/given.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import textwrap
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union
 
@@ -25,6 +24,8 @@ import yaml
 
 from fanout.contract.record import encode
 from fanout.contract.variables import LonghornVariables, Secrets, Variables
+
+from .given import ENTRY_POINTS, LONGHORN_ENTRY_POINTS, OF_PLAYBOOKS, Given
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SPECS = CHECKOUT / "roles/app/meta/argument_specs.yml"
@@ -38,129 +39,6 @@ _PLAIN = {
     float: ("float", "number"),
     bool: ("bool", "true, false"),
 }
-
-
-@dataclass(frozen=True)
-class Given:
-    """A variable that the contract does not know. `type` as in an argument spec."""
-
-    name: str
-    type: str
-    meaning: str
-
-
-_ONLY = Given(
-    "app_only_destinations", "list", "Only these destinations; of a drill, instead of C(app_drill_destinations)."
-)
-
-# What the role's entry points may be told. Nothing of it belongs into an inventory.
-ENTRY_POINTS: Mapping[str, tuple[str, tuple[Given, ...]]] = {
-    "main": ("Give an app its keys and its column, or take them", ()),
-    "backup": (
-        "Back up an app to all of its destinations now",
-        (_ONLY, Given("app_accept_shrink", "bool", "Take a much smaller database as the new normal.")),
-    ),
-    "drill": (
-        "Restore an app's backups into scratch and compare",
-        (_ONLY, Given("app_drill_at", "str", "Newest backup of that UTC time or before, as 20261125T093000Z.")),
-    ),
-    "probe": (
-        "Prove what an app's keys and its login reach, and what they do not",
-        (
-            _ONLY,
-            Given("app_probe_tamper", "bool", "Also prove that the keys cannot delete history."),
-            Given(
-                "app_probe_neighbours", "list", "Prefixes of other apps that must be out of reach. Set by playbooks."
-            ),
-        ),
-    ),
-    "info": (
-        "Look at an app's copies and their proofs",
-        (
-            Given(
-                "app_claimed", "list", "Names of all apps, to find columns that none of them claims. Set by playbooks."
-            ),
-        ),
-    ),
-    "restore": (
-        "Restore an app's backup into a new database beside the live one",
-        (
-            Given("app_restore_to", "str", "Name of the new database. Set by playbooks."),
-            Given("app_restore_at", "str", "Newest backup of that UTC time or before. Set by playbooks."),
-            Given("app_restore_tables", "list", "Only these tables, as schema.table. Set by playbooks."),
-            Given(
-                "app_restore_from",
-                "str",
-                "Destination of the backup. Default: the first that is drilled. Set by playbooks.",
-            ),
-        ),
-    ),
-    "ask": ("Ask an app's live database its drill queries", (_ONLY,)),
-    "recovery_check": (
-        "Let the owner prove that an offline recovery identity still decrypts",
-        (Given("app_recovery_answer", "str", "The decrypted text of a challenge. Set by playbooks."),),
-    ),
-}
-
-_SERVERS = Given("longhorn_servers", "dict", "All servers of the inventory and their apps. Set by playbooks.")
-
-# The same for the role of servers.
-LONGHORN_ENTRY_POINTS: Mapping[str, tuple[str, tuple[Given, ...]]] = {
-    "main": ("Give a server's volumes their snapshots, or take them", (_SERVERS,)),
-    "info": ("Look at the snapshots of a server", (_SERVERS,)),
-    "revert": (
-        "Revert a server's volume, or give up a revert",
-        (
-            _SERVERS,
-            Given("longhorn_revert_to", "str", "What to revert to. Set by playbooks."),
-            Given("longhorn_revert_confirm", "list", "All apps on the server. Set by playbooks."),
-            Given("longhorn_revert_action", "str", "C(revert) or C(release). Set by playbooks."),
-        ),
-    ),
-    "clone": (
-        "Make a new volume from a snapshot of a server's",
-        (
-            _SERVERS,
-            Given("longhorn_clone_to", "str", "Name of the new claim. Set by playbooks."),
-            Given("longhorn_clone_from", "str", "The snapshot. Set by playbooks."),
-            Given("longhorn_clone_claim", "str", "Which of the server's claims. Set by playbooks."),
-        ),
-    ),
-}
-
-# What playbooks read beside the roles' variables.
-OF_PLAYBOOKS = (
-    Given(
-        "b2_account_key_id", "str", "Id of the B2 account's key. Default: C(B2_APPLICATION_KEY_ID) of the environment."
-    ),
-    Given("b2_account_key", "str", "The B2 account's key. Default: C(B2_APPLICATION_KEY) of the environment."),
-    Given("b2_purge_days", "int", "Days from retiring a backup to its deletion in buckets of B2. Default: 14."),
-    Given(
-        "b2_object_lock_days",
-        "int",
-        "Days for which nothing can delete a new backup. Default: Object Lock stays as it is.",
-    ),
-    Given("gate_fresh", "str", "C(now) makes playbooks/gate.yml back up and drill before it judges."),
-    Given("restore_to", "str", "Name of the new database that playbooks/restore.yml makes."),
-    Given("restore_at", "str", "It restores the newest backup of that UTC time or before, as 20261125T093000Z."),
-    Given("restore_tables", "list", "It restores these tables only, as schema.table; a string separates by commas."),
-    Given("restore_from", "str", "It restores from this destination. Default: the first that is drilled."),
-    Given("recovery_answer", "str", "What a challenge of playbooks/recovery_check.yml says when it is decrypted."),
-    Given("revert_server", "str", "The server whose volume playbooks/revert.yml reverts, with every app on it."),
-    Given(
-        "revert_to",
-        "str",
-        "C(latest), a UTC time as 20261125T093000Z, the name of a snapshot, or C(before-revert) to undo the last one.",
-    ),
-    Given(
-        "revert_confirm", "list", "Every app on that server; a string separates by commas. Without it, only the plan."
-    ),
-    Given("revert_action", "str", "C(release) gives up a revert that was not finished. Default: C(revert)."),
-    Given("clone_server", "str", "The server of whose volume playbooks/clone.yml makes a copy."),
-    Given("clone_to", "str", "Name of the new claim, beside the server's own."),
-    Given("clone_from", "str", "The snapshot, as in C(revert_to). Default: C(latest)."),
-    Given("clone_claim", "str", "Which of the server's claims. It has to be given if there is more than one."),
-)
 
 
 def main(arguments: Sequence[str]) -> int:
