@@ -40,9 +40,9 @@ class Api:
             headers={"Content-Type": content_type} if body is not None else {},
             timeout=30,
         )
-        found: Object = json.loads(answer.data) if answer.data else {}
         if not 200 <= answer.status < 300:
-            raise ApiError(answer.status, found)
+            raise ApiError(answer.status, _error(answer.data))
+        found: Object = json.loads(answer.data) if answer.data else {}
         return found
 
     def get(self, path: str) -> Object:
@@ -85,3 +85,12 @@ class Api:
         except ApiError as error:
             if error.status != 404:
                 raise
+
+
+def _error(data: bytes) -> Mapping[str, Any]:
+    """What the API server says of an error, which is plain text for a kind that it does not serve."""
+    try:
+        found: Mapping[str, Any] = json.loads(data)
+    except ValueError:
+        return {"message": data.decode(errors="replace").strip()}
+    return found

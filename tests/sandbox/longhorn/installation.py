@@ -34,9 +34,10 @@ _SETTINGS = {
 
 def install(api: Api, webhook_url: str, authority: Path) -> None:
     """Have kinds, namespace, settings, node, StorageClass and webhooks."""
-    for kind in (*_kinds_of_longhorn(), *snapshot_kinds()):
+    kinds = (*_kinds_of_longhorn(), *_kinds_of_snapshots())
+    for kind in kinds:
         api.apply(f"{_KINDS}/{kind['metadata']['name']}", kind)
-    until("Longhorn's kinds are served", lambda: _all_established(api))
+    until("Longhorn's kinds are served", lambda: all(_is_served(api, kind) for kind in kinds))
     api.apply(f"/api/v1/namespaces/{NAMESPACE}", _named("v1", "Namespace", NAMESPACE))
     api.apply(
         "/apis/storage.k8s.io/v1/storageclasses/longhorn",
@@ -65,18 +66,16 @@ def _kinds_of_longhorn() -> Iterator[Object]:
         yield yaml.safe_load(file.read_text())
 
 
-def snapshot_kinds() -> Iterator[Object]:
+def _kinds_of_snapshots() -> Iterator[Object]:
     """What a snapshot controller brings, as much of it as a clone uses."""
     yield from yaml.safe_load_all((Path(__file__).parent / "crds/snapshots-of-csi.yaml").read_text())
 
 
-def _all_established(api: Api) -> bool:
-    found = [one for one in api.items(_KINDS) if one["spec"]["group"] in ("longhorn.io", _SNAPSHOTS)]
-    return all(
-        any(each["type"] == "Established" and each["status"] == "True" for each in one.get("status", {})["conditions"])
-        for one in found
-        if one.get("status")
-    )
+def _is_served(api: Api, kind: Object) -> bool:
+    """Whether the API server answers for a kind, which it does some time after it has taken its definition."""
+    spec = kind["spec"]
+    (version,) = (version["name"] for version in spec["versions"] if version["storage"])
+    return api.find(f"/apis/{spec['group']}/{version}/{spec['names']['plural']}") is not None
 
 
 def set_setting(api: Api, name: str, value: str) -> None:
