@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .access import Access
+from .access import Access, until
 
 _UNPRIVILEGED = {
     "allowPrivilegeEscalation": False,
@@ -73,4 +73,8 @@ def serve_postgresql(access: Access, namespace: str, password: str, name: str = 
         namespace, {"metadata": {"name": name}, "spec": {"selector": labels, "ports": [{"port": 5432}]}}
     )
     access.ready_pod(namespace, {"metadata": {"name": name, "labels": labels}, "spec": spec})
-    return f"{name}.{namespace}.svc.cluster.local"
+    host = f"{name}.{namespace}.svc.cluster.local"
+    # The node learns what is behind a Service some time after the server has become ready.
+    ask = ("pg_isready", f"--host={host}", "--timeout=5")
+    until(f"{host} answers", lambda: access.execute(namespace, name, *ask).exit_code == 0)
+    return host
