@@ -115,8 +115,14 @@ def scheduled(owner: Owner, destination: str) -> list[Run]:
     return [Run(owner, job.metadata.name) for job in mine]
 
 
+def first_run(owner: Owner, job: str) -> Run:
+    """Wait until the CronJob of a thread (`b2`) or of a drill (`b2-drill`) has started a run, and return the first."""
+    (run, *_others) = until(f"a run of {job} was started", lambda: scheduled(owner, job) or None)
+    return run
+
+
 def change(owner: Owner, job: str, **spec: Any) -> None:
-    """Change the CronJob of a thread (`b2`) or of a drill (`b2-drill`) behind the back of the column."""
+    """Change such a CronJob behind the back of the column."""
     owner.access.batch.patch_namespaced_cron_job(f"{owner.app}-{job}", owner.namespace, {"spec": spec})
 
 

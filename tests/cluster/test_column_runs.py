@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.sandbox.cluster.access import Access, until
+from tests.sandbox.cluster.access import Access
 from tests.sandbox.cluster.places import folder as cluster_folder
 
 from .columns import PASSWORD, SUPERUSER_PASSWORD, Database, Owner
-from .runs import missed_a_run, scheduled
+from .runs import first_run, missed_a_run
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +96,7 @@ def test_cron_jobs_back_up_and_drill_without_ansible(owner: Owner) -> None:
 
     for job in ("nas", "nas-drill"):
         missed_a_run(owner, job)
-        (run, *_others) = until(f"{job} was started", lambda job=job: scheduled(owner, job) or None)
-        run.succeeds()
+        first_run(owner, job).succeeds()
 
     (verdict,) = list((nas / owner.app / "drills").iterdir())[:1]
     assert json.loads(verdict.read_text())["result"] == "pass"

@@ -17,7 +17,7 @@ from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.cluster.places import folder as cluster_folder
 
 from .columns import Database, Owner
-from .runs import Run, change, missed_a_run, scheduled, starts_every_minute
+from .runs import Run, change, first_run, missed_a_run, scheduled, starts_every_minute
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +41,6 @@ def owner(access: Access, database: Database, b2_for_pods: Account) -> Iterator[
     finally:
         b2_for_pods.control.reset()
         owner.clean()
-
-
-def first_run(owner: Owner, destination: str) -> Run:
-    (run, *_others) = until(f"a run of {destination} was started", lambda: scheduled(owner, destination) or None)
-    return run
 
 
 def upload_hangs(account: Account, owner: Owner, *, count: int) -> None:

@@ -104,7 +104,7 @@ def _renew_images(folder: Path, current: images.Images) -> None:
 
 def _end(folder: Path) -> None:
     node.end(folder / _RECORDS)
-    cgroups.remove(_cgroup(folder))
+    cgroups.remove(_name(folder))
 
 
 def _clear(folder: Path) -> None:
@@ -113,16 +113,17 @@ def _clear(folder: Path) -> None:
         remove(path) if path.is_dir() else path.unlink()
 
 
-def _cgroup(folder: Path) -> str:
+def _name(folder: Path) -> str:
+    """What the machine calls what it has of the cluster: its cgroups, and its end of the link."""
     return f"fanout-test-{folder.name}"
 
 
 def _make(folder: Path, binaries: build.Binaries, current: images.Images, pool: Executor) -> state.Cluster:
     for name in (_RECORDS, "logs"):
         (folder / name).mkdir()
-    cgroups.make(_cgroup(folder))
+    cgroups.make(_name(folder))
     home = node.start(folder / _RECORDS, folder / "logs/node.log")
-    layout = Layout(folder, node.furnish(home, _cgroup(folder)), _cgroup(folder))
+    layout = Layout(folder, node.furnish(home, _name(folder)), _name(folder))
     commands = components.commands(layout, binaries, configuration.write(layout))
 
     def start(*names: str) -> None:
