@@ -45,19 +45,20 @@ from collections.abc import Callable, Iterable, Mapping
 
 from ansible.errors import AnsibleError
 
-from ansible_collections.fanout.backup.plugins.module_utils.contract.places import CLAIM
-from ansible_collections.fanout.backup.plugins.module_utils.contract.places import collisions as found_collisions
-
 
 def collisions(hostvars: Mapping[str, Mapping[str, object]], hosts: Iterable[str]) -> dict[str, str]:
     """Return one line for each host that collides with another."""
-    return found_collisions({host: _claim(host, hostvars[host]) for host in hosts})
+    # Only here: to find one filter, Ansible imports all of a collection, anew in each worker process.
+    from ansible_collections.fanout.backup.plugins.module_utils.contract.places import CLAIM
+    from ansible_collections.fanout.backup.plugins.module_utils.contract.places import collisions as found_collisions
+
+    return found_collisions({host: _claim(host, hostvars[host], CLAIM) for host in hosts})
 
 
-def _claim(host: str, variables: Mapping[str, object]) -> dict[str, object]:
+def _claim(host: str, variables: Mapping[str, object], names: Iterable[str]) -> dict[str, object]:
     try:
         # The name's default stands in the role.
-        return {"app_name": host} | {name: variables[name] for name in CLAIM if name in variables}
+        return {"app_name": host} | {name: variables[name] for name in names if name in variables}
     except AnsibleError:  # a template that does not resolve is this app's trouble, and no other's
         return {}
 

@@ -35,17 +35,19 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(found) has, by name, each server's C(variables), C(apps), C(hosts) and recurring C(jobs). C(refused) has one
-      line for each host whose variables cannot be used.
+    - C(found) has, by name, each server's C(variables), C(apps), C(hosts) and recurring C(jobs). C(server_of) has the
+      server's name for each of those hosts, C(refused) one line for each host whose variables cannot be used.
   type: dict
-  sample: {found: {}, refused: {}}
+  sample: {found: {}, server_of: {}, refused: {}}
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from ansible.errors import AnsibleError
 
-from ansible_collections.fanout.backup.plugins.module_utils.contract.server import Server, servers_in
+if TYPE_CHECKING:
+    from ansible_collections.fanout.backup.plugins.module_utils.contract.server import Server
 
 # Where a server's apps are columns of the cluster that the volumes are in, it need not be named twice.
 _INSTEAD = {"longhorn_kubeconfig": "app_kubeconfig", "longhorn_kube_context": "app_kube_context"}
@@ -53,6 +55,9 @@ _INSTEAD = {"longhorn_kubeconfig": "app_kubeconfig", "longhorn_kube_context": "a
 
 def servers(hostvars: Mapping[str, Mapping[str, object]], hosts: Iterable[str]) -> dict[str, dict[str, object]]:
     """Return the servers of all hosts."""
+    # Only here: to find one filter, Ansible imports all of a collection, anew in each worker process.
+    from ansible_collections.fanout.backup.plugins.module_utils.contract.server import servers_in
+
     members: dict[str, str] = {}
     given: dict[str, dict[str, object]] = {}
     broken: dict[str, str] = {}
@@ -73,6 +78,7 @@ def servers(hostvars: Mapping[str, Mapping[str, object]], hosts: Iterable[str]) 
     }
     return {
         "found": {name: _shown(server, given, members) for name, server in found.found.items()},
+        "server_of": {members[app]: name for name, server in found.found.items() for app in server.apps},
         "refused": {**refused, **broken},
     }
 

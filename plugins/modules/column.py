@@ -96,15 +96,15 @@ failure:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import platform_of
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import roll_out_of
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.column import column_of, column_options
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
 
 
 def ensure(module: AnsibleModule) -> Outcome:
     column = column_of(module)
-    platform = platform_of(column)
-    change = (platform.present if column.present else platform.absent)(column, module.check_mode)
+    roll_out = roll_out_of(column)
+    change = (roll_out.present if column.present else roll_out.absent)(column, module.check_mode)
     for warning in change.warnings:
         module.warn(warning)
     where = {"namespace": column.namespace} if column.platform == "kubernetes" else {"folder": str(column.folder)}

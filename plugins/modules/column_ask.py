@@ -61,7 +61,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fanout.backup.plugins.module_utils.answers import asked
 from ansible_collections.fanout.backup.plugins.module_utils.contract.app import Column
 from ansible_collections.fanout.backup.plugins.module_utils.contract.errors import DataRefused
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import platform_of
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import acts_of
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.threads import on_threads, thread_options
 
@@ -69,7 +69,7 @@ from ansible_collections.fanout.backup.plugins.module_utils.wiring.threads impor
 def ask(module: AnsibleModule) -> Outcome:
     def act(column: Column, destinations: Sequence[str]) -> Outcome:
         queries = column.variables.app_drill_queries
-        live = platform_of(column).ask(column, destinations) if queries else {}
+        live = acts_of(column).ask(column, destinations) if queries else {}
         lines, wrong = asked(queries, live)
         failure = DataRefused(
             "; ".join(wrong), remedy="look at the app and its database", subject=column.app, doing="asking its database"

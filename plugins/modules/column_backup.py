@@ -100,7 +100,7 @@ from collections.abc import Sequence
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fanout.backup.plugins.module_utils.contract.app import Column
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import platform_of
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import acts_of
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.threads import on_threads, outcome_of, thread_options
@@ -110,7 +110,7 @@ BACKUP_OPTIONS = ArgumentSpec({"accept_shrink": {"type": "bool", "default": Fals
 
 def back_up(module: AnsibleModule) -> Outcome:
     def act(column: Column, destinations: Sequence[str]) -> Outcome:
-        threads = platform_of(column).backup(column, destinations, module.params["accept_shrink"])
+        threads = acts_of(column).backup(column, destinations, module.params["accept_shrink"])
         made = {thread.thread: thread.result["artifact"] for thread in threads if "artifact" in thread.result}
         return outcome_of(threads, Outcome(before={}, after=made))
 

@@ -118,7 +118,7 @@ from collections.abc import Sequence
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fanout.backup.plugins.module_utils.contract.app import Column
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import platform_of
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import acts_of
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.threads import on_threads, outcome_of, thread_options
@@ -128,7 +128,7 @@ DRILL_OPTIONS = ArgumentSpec({"at": {"type": "str"}})
 
 def drill(module: AnsibleModule) -> Outcome:
     def act(column: Column, destinations: Sequence[str]) -> Outcome:
-        threads = platform_of(column).drill(column, destinations, module.params["at"])
+        threads = acts_of(column).drill(column, destinations, module.params["at"])
         values = {
             "verdicts": {thread.thread: thread.result.get("result", "inconclusive") for thread in threads},
             "lines": [line for thread in threads for line in thread.lines],

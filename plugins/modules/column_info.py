@@ -96,7 +96,7 @@ from datetime import UTC, datetime
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fanout.backup.plugins.module_utils import recovery
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import platform_of
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import acts_of
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.column import column_of, column_options
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
@@ -107,8 +107,8 @@ INFO_OPTIONS = ArgumentSpec({"claimed": {"type": "list", "elements": "str"}})
 
 def describe(module: AnsibleModule) -> Outcome:
     column, claimed = column_of(module), module.params["claimed"]
-    platform = platform_of(column)
-    threads = [status_of(thread) for thread in platform.info(column)] if column.present else []
+    acts = acts_of(column)
+    threads = [status_of(thread) for thread in acts.info(column)] if column.present else []
     if column.present:
         for warning in recovery.warnings_of(column, datetime.now(UTC)):
             module.warn(warning)
@@ -116,7 +116,7 @@ def describe(module: AnsibleModule) -> Outcome:
         values={
             "threads": threads,
             "problems": [f"{thread['thread']}: {problem}" for thread in threads for problem in thread["problems"]],
-            "unclaimed": [] if claimed is None else [name for name in platform.columns(column) if name not in claimed],
+            "unclaimed": [] if claimed is None else [name for name in acts.columns(column) if name not in claimed],
         }
     )
 

@@ -101,7 +101,7 @@ from collections.abc import Sequence
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fanout.backup.plugins.module_utils.contract.app import Column
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import platform_of
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import acts_of
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.threads import on_threads, outcome_of, thread_options
@@ -117,7 +117,7 @@ PROBE_OPTIONS = ArgumentSpec(
 def probe(module: AnsibleModule) -> Outcome:
     def act(column: Column, destinations: Sequence[str]) -> Outcome:
         options = module.params
-        threads = platform_of(column).probe(column, destinations, options["neighbours"], options["tamper"])
+        threads = acts_of(column).probe(column, destinations, options["neighbours"], options["tamper"])
         return outcome_of(threads, Outcome(values={"lines": [line for thread in threads for line in thread.lines]}))
 
     return on_threads(module, act)

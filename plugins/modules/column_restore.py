@@ -135,7 +135,7 @@ failure:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fanout.backup.plugins.module_utils.contract.errors import ConfigurationError
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import platform_of
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import acts_of
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.column import column_of, column_options
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
@@ -167,7 +167,7 @@ def restore(module: AnsibleModule) -> Outcome:
         )
     if module.check_mode:
         return skipped(f"{column.app}/{destination}: nothing is done in check mode")
-    thread = platform_of(column).restore(column, destination, wanted["to"], wanted["at"], wanted["tables"] or ())
+    thread = acts_of(column).restore(column, destination, wanted["to"], wanted["at"], wanted["tables"] or ())
     result = thread.result.get("result", "")
     values = {"result": result, "steps": thread.result.get("steps", []), "lines": thread.lines}
     after = {"database": wanted["to"]} if result else {}

@@ -17,7 +17,7 @@ from fanout.b2.client import B2Client
 from fanout.b2.keys import Scope, create_key
 from fanout.contract import keys
 from fanout.contract.thread import B2Destination, Limits, PostgresqlSource, Recipients, Thread, render
-from fanout.encryption import new_identity, recipient_of
+from fanout.identities import new_identity, recipient_of
 from tests.sandbox.b2.client import running
 from tests.sandbox.postgresql import PostgresServer, throwaway
 

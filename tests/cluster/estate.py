@@ -25,7 +25,7 @@ import psycopg
 import yaml
 
 from fanout.b2.buckets import find_bucket
-from fanout.encryption import new_identity, recipient_of
+from fanout.identities import new_identity, recipient_of
 from tests.end_to_end.key_owner import Account
 from tests.end_to_end.playing import CHECKOUT, Run
 from tests.sandbox import apps

@@ -19,7 +19,7 @@ from fanout.contract.thread import (
     Thread,
 )
 from fanout.destinations.marker import read_marker, write_marker
-from fanout.encryption import new_identity, recipient_of
+from fanout.identities import new_identity, recipient_of
 from tests.sandbox.postgresql import PostgresServer, throwaway
 
 PASSWORD = "pw-of-the-owner-in-tests"

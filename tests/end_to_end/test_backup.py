@@ -25,8 +25,9 @@ from fanout.contract.errors import (
 from fanout.contract.thread import Query, Thread
 from fanout.destinations.kinds import open_destination
 from fanout.drill import drill
-from fanout.encryption import decrypt_bytes, new_identity, recipient_of
+from fanout.encryption import decrypt_bytes
 from fanout.freshness import freshness
+from fanout.identities import new_identity, recipient_of
 from fanout.sources.kinds import kind_of
 
 from .everything import Everything, everything, with_program

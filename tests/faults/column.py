@@ -32,7 +32,7 @@ from fanout.contract.thread import render as render_thread
 from fanout.destinations.base import Destination
 from fanout.destinations.kinds import open_destination
 from fanout.destinations.marker import write_marker
-from fanout.encryption import new_identity, recipient_of
+from fanout.identities import new_identity, recipient_of
 
 from .lab import BUCKET, OWNER, PASSWORD, Lab
 from .waiting import until

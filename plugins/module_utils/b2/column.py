@@ -10,7 +10,7 @@ from ..contract.app import Column
 from ..contract.errors import ConfigurationError, about
 from ..contract.keys import KeyFile
 from ..contract.thread import B2Destination
-from ..platforms.kinds import platform_of
+from ..platforms.kinds import keys_of
 from .buckets import find_bucket
 from .client import B2Client
 from .provision import KeyChange, KeySpec, RollOut, absent, ensure, flaw, inspect, key_base, unborn
@@ -93,11 +93,11 @@ class _Thread:
 
 
 def _wanted(column: Column) -> list[_Thread]:
-    platform = platform_of(column)
+    keys = keys_of(column)
     return [
         _Thread(
             name,
-            platform.key_store(column, name),
+            keys.key_store(column, name),
             where.api_url,
             key_base(column.app, name),
             where.bucket,
@@ -111,7 +111,7 @@ def _wanted(column: Column) -> list[_Thread]:
 def _dropped(column: Column) -> list[_Thread]:
     """Find keys whose destination left the inventory: without their files nobody would know that they exist."""
     found = []
-    for name, store in platform_of(column).key_stores(column).items():
+    for name, store in keys_of(column).key_stores(column).items():
         if isinstance(column.destinations.get(name), B2Destination):
             continue
         with about(f"{column.app}/{name}", "looking for keys of former destinations"):

@@ -117,6 +117,10 @@ def collisions(apps: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
 
 
 def _claimed(variables: Mapping[str, object]) -> dict[str, Place]:
+    return {name: place(where, prefix) for name, (where, prefix) in _destinations(variables).items()}
+
+
+def _destinations(variables: Mapping[str, object]) -> dict[str, tuple[Destination, str]]:
     try:
         claim = decode(_Claim, variables, "")
         if claim.app_state == "absent":
@@ -124,4 +128,27 @@ def _claimed(variables: Mapping[str, object]) -> dict[str, Place]:
         prefix = prefix_of(claim.app_name, claim.app_prefix)
     except BackupError:
         return {}
-    return {name: place(where, prefix) for name, where in claim.app_destinations.items()}
+    return {name: (where, prefix) for name, where in claim.app_destinations.items()}
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket of Backblaze B2, and the inventory hosts that need it and have the same account key."""
+
+    name: str
+    api_url: str
+    hosts: tuple[str, ...]
+
+
+def buckets(apps: Mapping[str, Mapping[str, object]], account_keys: Mapping[str, object]) -> list[Bucket]:
+    """Given, by inventory host, the variables of `CLAIM` and the id of the account's key, return each bucket once for
+    each of those keys, so that an app with a wrong one takes the bucket from no other.
+
+    An app whose variables cannot be read needs nothing here, because its own roll-out refuses it.
+    """
+    found: dict[tuple[object, str, str], dict[str, None]] = {}
+    for host, variables in apps.items():
+        for where, _prefix in _destinations(variables).values():
+            if isinstance(where, B2Destination):
+                found.setdefault((account_keys.get(host), where.api_url, where.bucket), {})[host] = None
+    return [Bucket(name, api_url, tuple(hosts)) for (_key, api_url, name), hosts in found.items()]

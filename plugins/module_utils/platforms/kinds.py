@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of platforms. A new platform is a new module with these functions, and one line in this table."""
+"""The tables of platforms. A new platform is a package with these modules, `roll_out`, `acts` and `keys`, and one line
+in each table. A module of Ansible compiles what it imports, anew at each call: it gets one platform's part and no more.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,18 @@ from ..contract.app import Column
 from .base import Change, ThreadResult
 
 
-class Platform(Protocol):
-    """The functions of one platform's module. `destinations` are names of the column's own destinations."""
+class RollOut(Protocol):
+    """What one platform's module `roll_out` does."""
 
     def present(self, column: Column, check_mode: bool) -> Change:
         """Roll the column out. One thread that cannot be rolled out keeps no other from it."""
 
     def absent(self, column: Column, check_mode: bool) -> Change:
         """Stop the column and remove it. Backups, and the identity that decrypts them, stay."""
+
+
+class Acts(Protocol):
+    """What one platform's module `acts` does. `destinations` are names of the column's own destinations."""
 
     def backup(self, column: Column, destinations: Sequence[str], accept_shrink: bool) -> list[ThreadResult]:
         """Make a backup in each thread now, all at once, and wait for the end of each."""
@@ -45,6 +51,10 @@ class Platform(Protocol):
     def columns(self, column: Column) -> list[str]:
         """Return the names of all apps that are rolled out where this column is, or would be."""
 
+
+class Keys(Protocol):
+    """What one platform's module `keys` does."""
+
     def key_store(self, column: Column, destination: str) -> Store:
         """Return where the minted key of a thread is kept."""
 
@@ -52,13 +62,34 @@ class Platform(Protocol):
         """Return, by destination, every place in which a key is kept, also of destinations that left the inventory."""
 
 
-def platform_of(column: Column) -> Platform:
-    """Return the module of a column's platform."""
-    # One of them only: a module of Ansible compiles what it imports, anew at each call.
+def roll_out_of(column: Column) -> RollOut:
+    """Return the module that rolls a column out on its platform."""
     if column.platform == "host":
-        from .host import platform as host
+        from .host import roll_out as host
 
-        return cast(Platform, host)
-    from .kubernetes import platform as kubernetes
+        return cast(RollOut, host)
+    from .kubernetes import roll_out as kubernetes
 
-    return cast(Platform, kubernetes)
+    return cast(RollOut, kubernetes)
+
+
+def acts_of(column: Column) -> Acts:
+    """Return the module by which a column acts on its platform."""
+    if column.platform == "host":
+        from .host import acts as host
+
+        return cast(Acts, host)
+    from .kubernetes import acts as kubernetes
+
+    return cast(Acts, kubernetes)
+
+
+def keys_of(column: Column) -> Keys:
+    """Return the module that knows where a column's keys are kept on its platform."""
+    if column.platform == "host":
+        from .host import keys as host
+
+        return cast(Keys, host)
+    from .kubernetes import keys as kubernetes
+
+    return cast(Keys, kubernetes)

@@ -20,10 +20,10 @@ from fanout.b2.client import B2Client
 from fanout.b2.column import ensure_keys
 from fanout.b2.provision import RollOut
 from fanout.contract.app import parse
-from fanout.encryption import new_identity, recipient_of
-from fanout.platforms.kubernetes import platform
+from fanout.identities import new_identity, recipient_of
 from fanout.platforms.kubernetes.cluster import Cluster
 from fanout.platforms.kubernetes.connection import open_connection
+from fanout.platforms.kubernetes.roll_out import present
 from tests.sandbox.b2.client import running
 from tests.sandbox.cluster import state
 
@@ -107,7 +107,7 @@ def _roll_out(app: dict[str, Any], account: dict[str, str]) -> None:
     column = parse(app, _SECRETS)
     credentials = (account["account_key_id"], account["account_key"])
     ensure_keys(column, lambda url: B2Client(*credentials, url), RollOut(int(time.time()), column.limits.deadline))
-    change = platform.present(column, False)
+    change = present(column, False)
     if change.failure:
         raise change.failure
 

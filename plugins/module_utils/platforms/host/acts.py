@@ -24,13 +24,13 @@ _ASK = 90.0
 
 
 def backup(column: Column, destinations: Sequence[str], accept_shrink: bool) -> list[ThreadResult]:
-    """See Platform.backup."""
+    """See Acts.backup."""
     arguments = ("--accept-shrink",) if accept_shrink else ()
     return [marked(ended) for ended in _run(column, "backup", destinations, arguments)]
 
 
 def drill(column: Column, destinations: Sequence[str], at: str | None) -> list[ThreadResult]:
-    """See Platform.drill. The live database is asked beforehand, once: a drill holds no login."""
+    """See Acts.drill. The live database is asked beforehand, once: a drill holds no login."""
     with _live_answers(column, destinations) as file:
         arguments = ("--live", str(file)) if file else ()
         return _run(column, "drill", destinations, (*arguments, *(("--at", at) if at else ())))
@@ -48,7 +48,7 @@ def _live_answers(column: Column, destinations: Sequence[str]) -> Iterator[Path 
 
 
 def ask(column: Column, destinations: Sequence[str]) -> Mapping[str, str]:
-    """See Platform.ask."""
+    """See Acts.ask."""
     for destination in destinations:  # the files of any thread will do
         (ended,) = _run(column, "status", [destination], ("--ask",), _ASK)
         if "live" in ended.result:
@@ -76,7 +76,7 @@ def _file_for(column: Column, command: str, text: str) -> Iterator[Path]:
 
 
 def restore(column: Column, destination: str, to: str, at: str | None, tables: Sequence[str]) -> ThreadResult:
-    """See Platform.restore."""
+    """See Acts.restore."""
     # With an equals sign: a name may begin with a hyphen.
     arguments = [f"--to={to}", *((f"--at={at}",) if at else ()), *(f"--table={table}" for table in tables)]
     with _restore_login(column) as file:
@@ -97,19 +97,19 @@ def _restore_login(column: Column) -> Iterator[Path | None]:
 
 
 def probe(column: Column, destinations: Sequence[str], neighbours: Sequence[str], tamper: bool) -> list[ThreadResult]:
-    """See Platform.probe."""
+    """See Acts.probe."""
     arguments = [part for neighbour in neighbours for part in ("--neighbour", neighbour)]
     ended = _run(column, "probe", destinations, (*arguments, *(("--tamper",) if tamper else ())))
     return [judged(each) for each in ended]
 
 
 def info(column: Column) -> list[ThreadResult]:
-    """See Platform.info."""
+    """See Acts.info."""
     return _run(column, "status", list(column.destinations), (), _LOOK)
 
 
 def columns(column: Column) -> list[str]:
-    """See Platform.columns."""
+    """See Acts.columns."""
     folder = Path(column.folder).parent
     try:
         return sorted(path.name for path in folder.iterdir() if (path / COLUMN_FILE).exists())

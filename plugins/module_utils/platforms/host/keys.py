@@ -11,11 +11,11 @@ from ...contract.thread import KEY_FILE
 
 
 def key_store(column: Column, destination: str) -> FileStore:
-    """See Platform.key_store."""
+    """See Keys.key_store."""
     return FileStore(Path(column.thread_folder(destination)) / KEY_FILE)
 
 
 def key_stores(column: Column) -> dict[str, FileStore]:
-    """See Platform.key_stores."""
+    """See Keys.key_stores."""
     paths = sorted(Path(column.folder).glob(f"*/{KEY_FILE}"))
     return {path.parent.name: FileStore(path) for path in paths}

@@ -22,7 +22,7 @@ from ...contract.thread import (
     Thread,
 )
 from ...destinations.marker import NAME as MARKER
-from ...encryption import new_identity, recipient_of
+from ...identities import new_identity, recipient_of
 from .files import COLUMN_FILE, THREAD_FILE, UNITS, File, Files
 from .markers import UNBORN, Onboarding, onboard
 from .siblings import check_apart, places_of_others

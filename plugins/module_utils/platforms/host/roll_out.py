@@ -10,8 +10,8 @@ from pathlib import Path
 from ...contract.app import Column
 from ...contract.errors import BackupError, about
 from ...contract.thread import IDENTITY_FILE
-from ...encryption import recipient
 from ...files import locked_folder, make_private_folder
+from ...identities import recipient
 from ..base import Change, joined
 from . import systemd
 from .command import executable
@@ -24,7 +24,7 @@ _SESSION = "the timers of columns stop when this user logs out. Remedy: loginctl
 
 
 def present(column: Column, check_mode: bool) -> Change:
-    """See Platform.present."""
+    """See RollOut.present."""
     with about(column.app, "rolling out"):
         for text in column.variables.app_recovery_recipients:
             recipient(text)
@@ -47,7 +47,7 @@ def present(column: Column, check_mode: bool) -> Change:
 
 
 def absent(column: Column, check_mode: bool) -> Change:
-    """See Platform.absent."""
+    """See RollOut.absent."""
     with about(column.app, "removing its column"):
         if not Path(column.folder).is_dir():
             return Change({}, {})

@@ -21,8 +21,9 @@ from .cluster import Cluster, connect
 from .jobs import Order, run
 from .kinds import Manifest, shown_name
 from .login import drift
-from .objects import BACKUP, COLUMN, job_spec, labels
+from .objects import BACKUP, COLUMN, labels
 from .pods import FOLDER, LIVE, backup_pod, drill_pod, restore_pod
+from .threads import job_spec
 
 # What starting a pod may take on top of the run itself: an image that has to be fetched, a node that is busy.
 _START = 600
@@ -32,7 +33,7 @@ Call = Callable[[Cluster, str], ThreadResult]
 
 
 def backup(column: Column, destinations: Sequence[str], accept_shrink: bool) -> list[ThreadResult]:
-    """See Platform.backup."""
+    """See Acts.backup."""
 
     def one(cluster: Cluster, destination: str) -> ThreadResult:
         cron = _cron_job(cluster, column, destination, BACKUP)
@@ -45,7 +46,7 @@ def backup(column: Column, destinations: Sequence[str], accept_shrink: bool) -> 
 
 
 def drill(column: Column, destinations: Sequence[str], at: str | None) -> list[ThreadResult]:
-    """See Platform.drill. The live database is asked beforehand, once: a drill holds no login."""
+    """See Acts.drill. The live database is asked beforehand, once: a drill holds no login."""
     options = ("--at", at) if at else ()
     answers: list[str] = []
 
@@ -69,7 +70,7 @@ def drill(column: Column, destinations: Sequence[str], at: str | None) -> list[T
 
 
 def ask(column: Column, destinations: Sequence[str]) -> Mapping[str, str]:
-    """See Platform.ask."""
+    """See Acts.ask."""
     with about(column.app, "asking the live database"):
         cluster = connect(column)
         for destination in destinations:  # the files of any thread will do
@@ -81,7 +82,7 @@ def ask(column: Column, destinations: Sequence[str]) -> Mapping[str, str]:
 
 
 def restore(column: Column, destination: str, to: str, at: str | None, tables: Sequence[str]) -> ThreadResult:
-    """See Platform.restore."""
+    """See Acts.restore."""
     # With an equals sign: a name may begin with a hyphen.
     options = [f"--to={to}", *((f"--at={at}",) if at else ()), *(f"--table={table}" for table in tables)]
 
@@ -122,7 +123,7 @@ def _restore_login(cluster: Cluster, column: Column) -> str | None:
 
 
 def probe(column: Column, destinations: Sequence[str], neighbours: Sequence[str], tamper: bool) -> list[ThreadResult]:
-    """See Platform.probe."""
+    """See Acts.probe."""
     options = [part for neighbour in neighbours for part in ("--neighbour", neighbour)]
     command = ("probe", *options, *(("--tamper",) if tamper else ()))
 
@@ -134,7 +135,7 @@ def probe(column: Column, destinations: Sequence[str], neighbours: Sequence[str]
 
 
 def info(column: Column) -> list[ThreadResult]:
-    """See Platform.info."""
+    """See Acts.info."""
 
     def one(cluster: Cluster, destination: str) -> ThreadResult:
         _cron_job(cluster, column, destination, BACKUP)
@@ -157,7 +158,7 @@ def _with_problems(ended: ThreadResult, problems: Sequence[str]) -> ThreadResult
 
 
 def columns(column: Column) -> list[str]:
-    """See Platform.columns."""
+    """See Acts.columns."""
     with about(column.app, "looking for other columns"):
         # A column that was taken away leaves its namespace and the identity in it, but no CronJob.
         found = connect(column).list("CronJob", "", labels=COLUMN)

@@ -84,12 +84,12 @@ class SecretStore:
 
 
 def key_store(column: Column, destination: str) -> SecretStore:
-    """See Platform.key_store."""
+    """See Keys.key_store."""
     return SecretStore(connect(column), column, destination)
 
 
 def key_stores(column: Column) -> dict[str, SecretStore]:
-    """See Platform.key_stores."""
+    """See Keys.key_stores."""
     cluster = connect(column)
     found = cluster.list("Secret", column.namespace, labels=f"{KEY_OF}={column.app}")
     names = (label(secret, DESTINATION) for secret in found)

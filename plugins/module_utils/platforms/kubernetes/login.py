@@ -11,7 +11,7 @@ from ...contract.errors import ConfigurationError
 from .cluster import Cluster
 from .found import Found
 from .kinds import Manifest, shown_name
-from .objects import secret_text
+from .objects import labels, opaque_secret, secret_text
 from .pods import password_file
 
 
@@ -34,6 +34,12 @@ def login(cluster: Cluster, column: Column, found: Found) -> Login:
     if any(copy is not None and drifted(column, copy, text) for copy in copies):
         return Login(text, (f"{column.app}: {_source(column)} has another password than at the last roll-out",))
     return Login(text)
+
+
+def login_secret(column: Column, destination: str, password: str) -> Manifest:
+    """Return the Secret with the login that one thread uses."""
+    texts = {file: password + "\n" for source in column.sources if (file := password_file(source))}
+    return opaque_secret(column, object_name(column.app, destination), labels(column, destination), texts)
 
 
 def drift(cluster: Cluster, column: Column) -> list[str]:

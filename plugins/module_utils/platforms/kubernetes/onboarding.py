@@ -13,10 +13,10 @@ from ...contract.thread import DirectoryDestination
 from .apply import applied
 from .cluster import Cluster
 from .found import Found, at_once, id_of
-from .jobs import Order, run
-from .objects import BACKUP, job_spec, namespace, thread_objects
+from .objects import BACKUP, namespace
 from .plan import UNBORN, recorded_marker
 from .pods import onboarding_pod
+from .threads import job_spec, thread_objects
 
 # Mounting a NAS that has to wake up, on a node that has to fetch the image first.
 _PATIENCE = 600
@@ -50,6 +50,9 @@ def onboarded(cluster: Cluster, column: Column, found: Found, stuck: Container[s
 
 
 def _onboard(cluster: Cluster, column: Column, found: Found, new: Sequence[str], markers: Markers) -> None:
+    # Only here: following a Job takes what most roll-outs need not compile.
+    from .jobs import Order, run
+
     force = column.variables.app_force_conflicts
 
     def ask(name: str) -> str | BackupError:

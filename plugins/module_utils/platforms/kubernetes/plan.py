@@ -13,19 +13,13 @@ from ...contract.errors import BackupError, ConfigurationError, about
 from ...contract.keys import KeyFile
 from ...contract.record import decode_json
 from ...contract.thread import IDENTITY_FILE, DirectoryDestination, S3Destination, Thread
-from ...encryption import new_identity, recipient_of
+from ...identities import new_identity, recipient_of
 from .found import Found, Id, id_of
 from .kinds import Manifest, shown_name
+from .login import login_secret
 from .network import policies
-from .objects import (
-    THREAD_FILE,
-    identity_secret,
-    key_secret,
-    login_secret,
-    namespace,
-    secret_text,
-    thread_objects,
-)
+from .objects import identity_secret, key_secret, namespace, secret_text
+from .threads import THREAD_FILE, thread_objects
 
 # What a diff shows before a roll-out has made it.
 UNBORN = "<made at roll-out>"

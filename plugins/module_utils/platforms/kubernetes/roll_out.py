@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ...contract.app import Column
 from ...contract.cluster import DRILL_IDENTITY
 from ...contract.errors import BackupError, about
-from ...encryption import recipient
+from ...identities import recipient
 from ..base import Change, joined
 from .apply import applied, shown
 from .cluster import Cluster, connect
@@ -23,7 +23,7 @@ from .plan import Plan, plan
 
 
 def present(column: Column, check_mode: bool) -> Change:
-    """See Platform.present."""
+    """See RollOut.present."""
     with about(column.app, "rolling out"):
         for text in column.variables.app_recovery_recipients:
             recipient(text)
@@ -44,7 +44,7 @@ def present(column: Column, check_mode: bool) -> Change:
 
 
 def absent(column: Column, check_mode: bool) -> Change:
-    """See Platform.absent."""
+    """See RollOut.absent."""
     with about(column.app, "removing its column"):
         cluster = connect(column)
         found = read(cluster, column)

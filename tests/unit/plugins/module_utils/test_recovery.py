@@ -13,7 +13,8 @@ import pytest
 from fanout import recovery
 from fanout.contract.app import Column, parse
 from fanout.contract.errors import ConfigurationError, DataRefused
-from fanout.encryption import decrypt_bytes, new_identity, recipient_of
+from fanout.encryption import decrypt_bytes
+from fanout.identities import new_identity, recipient_of
 from fanout.recovery import FORMAT, Record
 
 NOW = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from fanout.encryption import decrypt_bytes, new_identity, recipient_of
+from fanout.encryption import decrypt_bytes
+from fanout.identities import new_identity, recipient_of
 
 from .calling import call
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fanout.contract.places import collisions, place
+from fanout.contract.places import Bucket, buckets, collisions, place
 from fanout.contract.thread import B2Destination, Destination, DirectoryDestination, S3Destination
 
 NAS = {"nas": {"kind": "directory", "path": "/mnt/nas"}}
@@ -69,6 +69,42 @@ def test_an_app_that_is_absent_or_cannot_be_read_collides_with_nothing(broken: d
     found["other"] |= broken
 
     assert collisions(found) == {}
+
+
+def test_apps_of_one_account_share_a_bucket_and_an_account_of_its_own_has_it_once_more() -> None:
+    found = buckets(apps(one=None, two=None, three=None), {"one": "key", "two": "other", "three": "key"})
+
+    here = "https://api.backblazeb2.com"
+    assert found == [Bucket("backups", here, ("one", "three")), Bucket("backups", here, ("two",))]
+
+
+def test_an_app_with_two_destinations_in_a_bucket_needs_it_once_and_another_server_s_bucket_is_another() -> None:
+    there = {"kind": "b2", "bucket": "backups", "api_url": "http://127.0.0.1:9000"}
+    found = {"one": {"app_name": "one", "app_destinations": B2 | {"again": B2["b2"], "there": there}}}
+
+    assert [(bucket.api_url, bucket.hosts) for bucket in buckets(found, {})] == [
+        ("https://api.backblazeb2.com", ("one",)),
+        ("http://127.0.0.1:9000", ("one",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"app_state": "absent"},
+        {"app_destinations": NAS},
+        {"app_destinations": {"b2": {"kind": "b2", "bucket": None}}},
+        {"app_destinations": {"b2": {"kind": "s3", "bucket": "backups", "endpoint": "https://s3.us.backblazeb2.com"}}},
+    ],
+    ids=str,
+)
+def test_an_app_without_a_b2_destination_that_can_be_read_takes_the_bucket_from_no_other(
+    changed: dict[str, Any],
+) -> None:
+    found = apps(one=None, other=None)
+    found["other"] |= changed
+
+    assert [bucket.hosts for bucket in buckets(found, {})] == [("one",)]
 
 
 def test_the_same_bucket_name_at_two_servers_is_two_places() -> None:

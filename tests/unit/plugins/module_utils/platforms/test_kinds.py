@@ -2,27 +2,30 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
 
+from fanout.contract.app import Column
 from fanout.contract.variables import Variables
-from fanout.platforms.kinds import Platform, platform_of
+from fanout.platforms.kinds import Acts, Keys, RollOut, acts_of, keys_of, roll_out_of
 
 from .host.columns import column, directory
 
-FUNCTIONS = [name for name, value in vars(Platform).items() if inspect.isfunction(value) and not name.startswith("_")]
 
-
+@pytest.mark.parametrize(("protocol", "part_of"), [(RollOut, roll_out_of), (Acts, acts_of), (Keys, keys_of)])
 @pytest.mark.parametrize("name", get_args(get_type_hints(Variables)["app_platform"]))
 def test_every_platform_that_an_inventory_may_name_has_every_function_with_the_same_arguments(
-    name: str, tmp_path: Path
+    name: str, protocol: type, part_of: Callable[[Column], object], tmp_path: Path
 ) -> None:
     destinations = {"nas": {**directory(tmp_path / "nas"), "claim": "nas"}}
     images = {"app_image": "fanout:1", "app_drill_image": "postgres:17", "app_database_host": "192.0.2.1"}
-    platform = platform_of(column(tmp_path, destinations, app_platform=name, **images))
+    part = part_of(column(tmp_path, destinations, app_platform=name, **images))
+    functions = [key for key, value in vars(protocol).items() if inspect.isfunction(value) and not key.startswith("_")]
 
-    for function in FUNCTIONS:
-        wanted = list(inspect.signature(getattr(Platform, function)).parameters)[1:]
-        assert list(inspect.signature(getattr(platform, function)).parameters) == wanted
+    assert functions
+    for function in functions:
+        wanted = list(inspect.signature(getattr(protocol, function)).parameters)[1:]
+        assert list(inspect.signature(getattr(part, function)).parameters) == wanted

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fanout.contract.app import Column, parse
-from fanout.encryption import new_identity, recipient_of
+from fanout.identities import new_identity, recipient_of
 
 RECOVERY = recipient_of(new_identity(), "a recovery identity")
 PASSWORD = "a-long-secret-password"

@@ -16,8 +16,9 @@ from fanout.contract.errors import ConfigurationError, TryAgain, Unavailable
 from fanout.contract.keys import KeyFile, Minted, StoredKey
 from fanout.contract.thread import load
 from fanout.destinations.marker import NAME, read_marker, write_marker
-from fanout.encryption import decrypt_bytes, encrypt_bytes, new_identity
+from fanout.encryption import decrypt_bytes, encrypt_bytes
 from fanout.files import locked_folder
+from fanout.identities import new_identity
 from fanout.platforms.base import Change
 from fanout.platforms.host.markers import UNBORN
 from fanout.platforms.host.roll_out import absent, present

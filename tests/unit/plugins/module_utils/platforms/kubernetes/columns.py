@@ -8,7 +8,7 @@ from typing import Any
 from fanout.contract.app import Column, parse
 from fanout.platforms.kubernetes.kinds import Manifest
 from fanout.platforms.kubernetes.network import policies
-from fanout.platforms.kubernetes.objects import thread_objects
+from fanout.platforms.kubernetes.threads import thread_objects
 
 RECIPIENT = "age1" + "q" * 58
 PASSWORD = "a-long-password-of-the-test"

@@ -9,7 +9,8 @@ import pytest
 from fanout.contract.record import decode_json
 from fanout.contract.thread import Thread
 from fanout.platforms.kubernetes.kinds import Manifest
-from fanout.platforms.kubernetes.objects import identity_secret, login_secret, namespace, secret_text
+from fanout.platforms.kubernetes.login import login_secret
+from fanout.platforms.kubernetes.objects import identity_secret, namespace, secret_text
 
 from .columns import PASSWORD, column, objects, pod_of
 

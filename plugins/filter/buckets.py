@@ -1,0 +1,77 @@
+# Copyright: (c) fanout.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: buckets
+short_description: Find the buckets of Backblaze B2 that apps of the inventory need
+version_added: 1.0.0
+author:
+  - fanout.backup contributors (@fanout-backup)
+description:
+  - Reads C(app_destinations) of all given hosts, and returns each bucket once for each C(b2_account_key_id), so that an
+    app with a wrong account key takes the bucket from no other.
+  - A host with C(app_state) V(absent) needs none. Nor does one whose variables cannot be read, because its own roll-out
+    says what is wrong with them.
+positional: hosts
+options:
+  _input:
+    description: C(hostvars).
+    type: dict
+    required: true
+  hosts:
+    description: Names of the hosts to ask.
+    type: list
+    elements: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Have each bucket
+  fanout.backup.b2_bucket:
+    name: "{{ item.name }}"
+    api_url: "{{ item.api_url }}"
+  loop: "{{ hostvars | fanout.backup.buckets(groups['apps']) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Each bucket's C(name) and C(api_url), and C(hosts), the names of the given hosts that need it.
+  type: list
+  elements: dict
+  sample: [{name: example-backups, api_url: "https://api.backblazeb2.com", hosts: [forgejo, nextcloud]}]
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from ansible.errors import AnsibleError
+
+
+def buckets(hostvars: Mapping[str, Mapping[str, object]], hosts: Iterable[str]) -> list[dict[str, object]]:
+    """Return the buckets that the hosts need."""
+    # Only here: to find one filter, Ansible imports all of a collection, anew in each worker process.
+    from ansible_collections.fanout.backup.plugins.module_utils.contract.places import CLAIM
+    from ansible_collections.fanout.backup.plugins.module_utils.contract.places import buckets as found_buckets
+
+    claims: dict[str, Mapping[str, object]] = {}
+    keys: dict[str, object] = {}
+    for host in hosts:
+        try:
+            # The name's default stands in the role.
+            claims[host] = {"app_name": host} | {name: hostvars[host][name] for name in CLAIM if name in hostvars[host]}
+            keys[host] = hostvars[host].get("b2_account_key_id")
+        except AnsibleError:  # a template that does not resolve is this app's trouble, and no other's
+            claims.pop(host, None)
+    return [
+        {"name": bucket.name, "api_url": bucket.api_url, "hosts": list(bucket.hosts)}
+        for bucket in found_buckets(claims, keys)
+    ]
+
+
+class FilterModule:
+    """The table that Ansible reads."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """Return the filters by name."""
+        return {"buckets": buckets}

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The objects of one thread, above all the CronJobs that start its backups and drills: pure functions of the
+inventory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...contract.app import Column
+from ...contract.cluster import DRILL
+from ...contract.schedule import Schedule
+from ...contract.thread import Thread, render
+from .kinds import Manifest
+from .objects import BACKUP, named, pod_labels, volumes
+from .pods import PASSWD, backup_pod, drill_pod
+
+THREAD_FILE = "thread.json"
+
+# "Do not retry": usage, data refused, no permission, configuration.
+_FINAL = [64, 65, 77, 78]
+_HALF_A_DAY = 43200
+
+
+def thread_objects(column: Column, thread: Thread) -> list[Manifest]:
+    """Return everything that one thread's backups and drills need, but for Secrets and NetworkPolicies."""
+    destination = thread.name
+    found = [
+        named(column, "ServiceAccount", destination) | {"automountServiceAccountToken": False},
+        named(column, "ConfigMap", destination) | {"data": {THREAD_FILE: render(thread), "passwd": PASSWD}},
+        *volumes(column, destination),
+        cron_job(column, destination, BACKUP),
+    ]
+    return [*found, cron_job(column, destination, DRILL)] if destination in column.drill_destinations else found
+
+
+def cron_job(column: Column, destination: str, suffix: str) -> Manifest:
+    """Return the CronJob of a thread's backups, or with the suffix DRILL of its drills."""
+    drills = suffix == DRILL
+    schedule = column.drill_schedule(destination) if drills else column.schedule_of(destination)
+    period = column.drill_period if drills else column.period
+    pod = drill_pod(column, destination) if drills else backup_pod(column, destination, ("backup",))
+    cron = named(column, "CronJob", destination, suffix)
+    cron["spec"] = {
+        **_starts(schedule, period),
+        "concurrencyPolicy": "Forbid",
+        "successfulJobsHistoryLimit": 2,
+        "failedJobsHistoryLimit": 3,
+        "jobTemplate": {
+            "metadata": {"labels": pod_labels(column, destination, suffix)},
+            "spec": job_spec(column, destination, suffix, pod),
+        },
+    }
+    return cron
+
+
+def _starts(schedule: Schedule, period: int) -> dict[str, Any]:
+    # A home cluster is off at night: a run that was missed is made up for while it is still worth it.
+    late = min(max(300, period // 2), _HALF_A_DAY)
+    return {"schedule": schedule.cron(), "timeZone": "Etc/UTC", "startingDeadlineSeconds": late}
+
+
+def job_spec(column: Column, destination: str, suffix: str, pod: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the spec of a Job that runs `pod`."""
+    main = pod["containers"][0]["name"]
+    metadata = {
+        "labels": pod_labels(column, destination, suffix),
+        "annotations": {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"},
+    }
+    final = {"containerName": main, "operator": "In", "values": _FINAL}
+    return {
+        "backoffLimit": 2,
+        # With Forbid, a Job without an end would keep every later one from starting.
+        "activeDeadlineSeconds": column.limits.end,
+        "podReplacementPolicy": "Failed",
+        "podFailurePolicy": {
+            "rules": [
+                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                {"action": "FailJob", "onExitCodes": final},
+            ]
+        },
+        "template": {"metadata": metadata, "spec": dict(pod)},
+    }

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a playbook notes of each thing that it did with an app, for the judge to read at the end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+# Of these also the answers to the app's questions; the steps of a probe would fill pages.
+_IN_FULL = ("ask", "clone", "drill", "recovery_check", "restore", "revert")
+
+Result = Mapping[str, Any]
+
+
+def noted(
+    outcome: Mapping[str, Sequence[str]],
+    result: Result,
+    act: str,
+    app: str,
+    *,
+    server: str | None = None,
+    strict: bool = False,
+) -> dict[str, list[str]]:
+    """Return an app's `outcome` ({} before the first act) with what came of one more act in it.
+
+    It has `acts`, `threads`, `lines` for the table, `failures`, and `unclaimed` columns, each a list of texts. `result`
+    is a module's as Ansible returns it; `act` is an entry point of the role app, or with `server` of the role longhorn.
+    With `strict`, problems are failures.
+    """
+    # What is known of a server is shown beside the threads of each app on it.
+    whose = "" if server is None else f"{app}: "
+    problems = [f"{whose}{problem}" for problem in result.get("problems") or ()]
+    warnings = [f"{whose}warning: {text}" for text in result.get("warnings") or ()] if act == "info" else []
+    threads: Sequence[Result] = result.get("threads") or ()
+    more = {
+        "acts": [act if server is None else f"longhorn_{act}"],
+        "threads": [thread["thread"] for thread in threads],
+        "lines": [*_lines(result, act, app, server), *problems, *warnings],
+        "failures": [*_failure(result, app), *(problems if strict else ())],
+        "unclaimed": list(result.get("unclaimed") or ()),
+    }
+    return {name: [*outcome.get(name, ()), *texts] for name, texts in more.items()}
+
+
+def _lines(result: Result, act: str, app: str, server: str | None) -> Iterable[str]:
+    if result.get("skipped") and "msg" in result:
+        return [result["msg"]]
+    if act == "main" and not result.get("failed"):
+        what = f"{app}: column" if server is None else f"server {server}: snapshots"
+        return [f"{what} {'changed' if result.get('changed') else 'unchanged'}"]
+    if "lines" in result and server is not None and act == "info":
+        return [f"{app}: {line}" for line in result["lines"]]
+    if "lines" in result and act in _IN_FULL:
+        return list(result["lines"])
+    return [thread["line"] for thread in result.get("threads") or () if thread["line"]]
+
+
+def _failure(result: Result, app: str) -> list[str]:
+    """Errors of modules are one line and begin with the app's name. Ansible's own, about a variable that is not set,
+    may not."""
+    if not result.get("failed"):
+        return []
+    error = re.sub(r"\s+", " ", str(result.get("msg", "no message")))
+    return [error if error.startswith((f"{app}:", f"{app}/")) else f"{app}: {error}"]
