@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -15,6 +16,13 @@ from fanout.progress import Report
 
 # Seconds after the deadline in which a run may tidy up: less than systemd waits before it kills.
 GRACE = 45.0
+
+# Seconds until an end that went unheard is said again.
+_AGAIN = 0.05
+
+
+class _Ended(TryAgain):
+    """Raised by a signal."""
 
 
 class _Watched:
@@ -39,21 +47,31 @@ def bounded(thread: Thread, report: Report, last_words: Callable[[BackupError], 
     """
     watched = _Watched(report)
     deadline = thread.limits.deadline
+    why = {
+        signal.SIGTERM: "it was told to stop",
+        signal.SIGINT: "it was told to stop",
+        signal.SIGALRM: f"its deadline of {deadline} s passed",
+    }
+    problems: list[str] = []
 
-    def stop(problem: str) -> Callable[[int, object], None]:
-        def handler(_number: int, _frame: object) -> None:
-            raise TryAgain(problem, remedy="none: the next run starts anew", subject=thread.id)
+    def end(number: int, _frame: object) -> None:
+        problems.append(why[signal.Signals(number)])
+        raise _Ended(problems[0], remedy="none: the next run starts anew", subject=thread.id)
 
-        return handler
+    def unheard(ignored: sys.UnraisableHookArgs) -> None:
+        """Inside of a finalizer or a callback Python ignores what is raised: raise it once more outside."""
+        if isinstance(ignored.exc_value, _Ended):
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+        else:
+            hook_before(ignored)
 
     def give_up() -> None:
         problem = f"it is stuck, {GRACE:.0f} s after its deadline of {deadline} s"
         remedy = "check the disk, the mount or the network that this phase works on"
         os._exit(last_words(Unavailable(problem, remedy=remedy, doing=watched.phase, subject=thread.id)))
 
-    told, late = stop("it was told to stop"), stop(f"its deadline of {deadline} s passed")
-    handlers = {signal.SIGTERM: told, signal.SIGINT: told, signal.SIGALRM: late}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    before = {number: signal.signal(number, end) for number in why}
+    hook_before, sys.unraisablehook = sys.unraisablehook, unheard
     signal.setitimer(signal.ITIMER_REAL, deadline)
     stuck = threading.Timer(deadline + GRACE, give_up)
     stuck.daemon = True
@@ -65,6 +83,7 @@ def bounded(thread: Thread, report: Report, last_words: Callable[[BackupError], 
         raise
     finally:
         stuck.cancel()
+        sys.unraisablehook = hook_before
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -55,12 +55,12 @@ def buckets(hostvars: Mapping[str, Mapping[str, object]], hosts: Iterable[str]) 
     from ansible_collections.fanout.backup.plugins.module_utils.contract.places import buckets as found_buckets
 
     claims: dict[str, Mapping[str, object]] = {}
-    keys: dict[str, object] = {}
+    keys: dict[str, str] = {}
     for host in hosts:
         try:
             # The name's default stands in the role.
             claims[host] = {"app_name": host} | {name: hostvars[host][name] for name in CLAIM if name in hostvars[host]}
-            keys[host] = hostvars[host].get("b2_account_key_id")
+            keys[host] = str(hostvars[host].get("b2_account_key_id", ""))
         except AnsibleError:  # a template that does not resolve is this app's trouble, and no other's
             claims.pop(host, None)
     return [

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 
 from . import lab, places, state
+from .ending import unwind_when_told
 from .errors import SandboxError
 
 
@@ -21,8 +21,7 @@ def main() -> int:
     )
     parser.add_argument("command", choices=["up", "down", "status"])
     command = parser.parse_args().command
-    # A terminated `up` cleans up like a failed one.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("sandbox: terminated"))
+    unwind_when_told("sandbox")
     try:
         return {"up": _up, "down": _down, "status": _status}[command]()
     except SandboxError as error:

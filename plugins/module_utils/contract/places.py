@@ -140,13 +140,13 @@ class Bucket:
     hosts: tuple[str, ...]
 
 
-def buckets(apps: Mapping[str, Mapping[str, object]], account_keys: Mapping[str, object]) -> list[Bucket]:
+def buckets(apps: Mapping[str, Mapping[str, object]], account_keys: Mapping[str, str]) -> list[Bucket]:
     """Given, by inventory host, the variables of `CLAIM` and the id of the account's key, return each bucket once for
     each of those keys, so that an app with a wrong one takes the bucket from no other.
 
     An app whose variables cannot be read needs nothing here, because its own roll-out refuses it.
     """
-    found: dict[tuple[object, str, str], dict[str, None]] = {}
+    found: dict[tuple[str | None, str, str], dict[str, None]] = {}
     for host, variables in apps.items():
         for where, _prefix in _destinations(variables).values():
             if isinstance(where, B2Destination):

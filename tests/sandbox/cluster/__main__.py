@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 
+from ..ending import unwind_when_told
 from ..errors import SandboxError
 from ..places import CHECKOUT
 from . import build, images, lab, needs, places, state
@@ -41,8 +41,7 @@ def main() -> int:
     for name, text in _ACTS.items():
         commands.add_parser(name, help=text, description=text)
     command = parser.parse_args().command
-    # A terminated `up` cleans up like a failed one.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("cluster: terminated"))
+    unwind_when_told("cluster")
     try:
         return {"up": _up, "down": _down, "status": _status, "images": _images, "test": _test}[command]()
     except SandboxError as error:
