@@ -15,7 +15,7 @@ import yaml
 from kubernetes import client
 
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.base import ThreadResult
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kubernetes import onboarding
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.kubernetes import jobs
 from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.cluster.pods import restricted
 
@@ -254,7 +254,7 @@ def test_an_nfs_server_becomes_a_volume_that_is_kept_and_follows_its_folder(
 ) -> None:
     """The node has no NFS, so that the Job of an onboarding, and it alone, is replaced by its answer."""
     answer = ThreadResult("", 0, (), {"marker": "a-marker"})
-    monkeypatch.setattr(onboarding, "run", lambda *_: answer)
+    monkeypatch.setattr(jobs, "run", lambda *_: answer)
     nfs = {"server": "nas.home.arpa", "path": "/volume1/backups"}
     owner.destinations = {"nas": {"kind": "directory", "path": "/mnt/nas", "nfs": nfs}}
     del owner.secrets["app_s3_keys"]

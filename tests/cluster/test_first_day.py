@@ -15,7 +15,7 @@ import yaml
 from kubernetes import client
 
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.base import ThreadResult
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kubernetes import onboarding
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.kubernetes import jobs
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.kubernetes.connection import Connection
 from tests.end_to_end.key_owner import BUCKET, Account
 from tests.sandbox.b2.client import running
@@ -136,7 +136,7 @@ def test_the_rights_of_the_page_are_enough_for_everything_and_none_of_them_is_id
         owner.good("column_info", claimed=[])
         owner.good("b2_application_key", **credentials)
         # The node has no NFS, so that the Job of an onboarding is replaced by its answer.
-        monkeypatch.setattr(onboarding, "run", lambda *_: ThreadResult("", 0, (), {"marker": "a-marker"}))
+        monkeypatch.setattr(jobs, "run", lambda *_: ThreadResult("", 0, (), {"marker": "a-marker"}))
         for path in ("/volume1", "/volume2"):
             nfs = {"server": "nas.home.arpa", "path": path}
             owner.destinations = {"nas": {"kind": "directory", "path": "/mnt/nas", "nfs": nfs}}
