@@ -27,7 +27,7 @@ import yaml
 from fanout.b2.buckets import find_bucket
 from fanout.identities import new_identity, recipient_of
 from tests.end_to_end.key_owner import Account
-from tests.end_to_end.playing import CHECKOUT, Run
+from tests.end_to_end.playing import CHECKOUT, TELL_ALL, Run
 from tests.sandbox import apps
 from tests.sandbox.cluster.access import Access
 from tests.sandbox.cluster.places import folder as cluster_folder
@@ -118,6 +118,7 @@ class Estate:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         environment |= {
             "ANSIBLE_NOCOLOR": "1",
+            **TELL_ALL,
             "B2_APPLICATION_KEY_ID": self.account.state["application_key_id"],
             "B2_APPLICATION_KEY": self.account.state["application_key"],
         }

@@ -20,6 +20,9 @@ CHECKOUT = Path(__file__).parents[2]
 Run = subprocess.CompletedProcess[str]
 Play = Callable[..., Run]
 
+# Since ansible-core 2.21, -vvv shows only with this what modules are called with: where a secret would show first.
+TELL_ALL = {"ANSIBLE_INJECT_INVOCATION": "1"}
+
 
 def folder_of(sandbox: Sandbox) -> Path:
     """The sandbox's folder."""
@@ -45,7 +48,7 @@ def player(sandbox: Sandbox) -> Play:
         for inventory in inventories:
             command += ["--inventory", inventory]
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("B2_", "ANSIBLE_"))}
-        environment |= {"FANOUT_SANDBOX_DIRECTORY": str(folder_of(sandbox)), "ANSIBLE_NOCOLOR": "1", **more}
+        environment |= {"FANOUT_SANDBOX_DIRECTORY": str(folder_of(sandbox)), "ANSIBLE_NOCOLOR": "1", **TELL_ALL, **more}
         return subprocess.run(
             command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=300, check=False
         )

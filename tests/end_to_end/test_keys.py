@@ -24,6 +24,7 @@ from tests.sandbox.b2.client import CHECKOUT, running
 from tests.unit.plugins.modules.calling import call
 
 from .key_owner import BUCKET, Account, App
+from .playing import TELL_ALL
 
 
 @pytest.fixture(scope="module")
@@ -337,6 +338,7 @@ def test_no_output_of_ansible_ever_shows_a_secret(app: App, account: Account, tm
     secrets = {"correct-horse", account.state["application_key"], app.key().secret}
     environment = {
         **os.environ,
+        **TELL_ALL,
         "B2_APPLICATION_KEY_ID": account.state["application_key_id"],
         "B2_APPLICATION_KEY": account.state["application_key"],
     }

@@ -28,7 +28,7 @@ from tests.sandbox.b2.account import Account
 from tests.sandbox.state import Sandbox, Server
 
 from .eavesdropper import Eavesdropper, Found, Heard, search
-from .playing import CHECKOUT
+from .playing import CHECKOUT, TELL_ALL
 
 PLANTED = 'Tr0ub4dor4nd3"and\\3:very %long/words+'
 APPS = ("diary", "ledger")
@@ -261,6 +261,7 @@ def _play(
         "HOME": str(folder / "home"),
         "TMPDIR": str(folder / "temporary"),
         "LC_ALL": "C.UTF-8",
+        **TELL_ALL,
         "ANSIBLE_LOG_PATH": str(folder / "ansible.log"),
         "ANSIBLE_REMOTE_TEMP": str(folder / "home/modules"),
         "B2_APPLICATION_KEY_ID": sandbox.b2.application_key_id,
