@@ -15,16 +15,8 @@ description:
   - A host with C(app_state) V(absent) needs none. Nor does one whose variables cannot be read, because its own roll-out
     says what is wrong with them.
 positional: hosts
-options:
-  _input:
-    description: C(hostvars).
-    type: dict
-    required: true
-  hosts:
-    description: Names of the hosts to ask.
-    type: list
-    elements: str
-    required: true
+extends_documentation_fragment:
+  - fanout.backup.hosts
 """
 
 EXAMPLES = r"""
@@ -45,7 +37,9 @@ _value:
 
 from collections.abc import Callable, Iterable, Mapping
 
-from ansible.errors import AnsibleError
+from ansible_collections.fanout.backup.plugins.plugin_utils.hosts import claims
+
+_ACCOUNT_KEY = "b2_account_key_id"
 
 
 def buckets(hostvars: Mapping[str, Mapping[str, object]], hosts: Iterable[str]) -> list[dict[str, object]]:
@@ -54,18 +48,11 @@ def buckets(hostvars: Mapping[str, Mapping[str, object]], hosts: Iterable[str]) 
     from ansible_collections.fanout.backup.plugins.module_utils.contract.places import CLAIM
     from ansible_collections.fanout.backup.plugins.module_utils.contract.places import buckets as found_buckets
 
-    claims: dict[str, Mapping[str, object]] = {}
-    keys: dict[str, str] = {}
-    for host in hosts:
-        try:
-            # The name's default stands in the role.
-            claims[host] = {"app_name": host} | {name: hostvars[host][name] for name in CLAIM if name in hostvars[host]}
-            keys[host] = str(hostvars[host].get("b2_account_key_id", ""))
-        except AnsibleError:  # a template that does not resolve is this app's trouble, and no other's
-            claims.pop(host, None)
+    apps = claims(hostvars, hosts, (*CLAIM, _ACCOUNT_KEY))
+    keys = {host: str(variables.pop(_ACCOUNT_KEY, "")) for host, variables in apps.items()}
     return [
         {"name": bucket.name, "api_url": bucket.api_url, "hosts": list(bucket.hosts)}
-        for bucket in found_buckets(claims, keys)
+        for bucket in found_buckets(apps, keys)
     ]
 
 

@@ -16,16 +16,8 @@ description:
     so that no module could see the other.
   - A host whose variables cannot be read collides with nothing here. Its own roll-out says what is wrong with them.
 positional: hosts
-options:
-  _input:
-    description: C(hostvars).
-    type: dict
-    required: true
-  hosts:
-    description: Names of the hosts to compare.
-    type: list
-    elements: str
-    required: true
+extends_documentation_fragment:
+  - fanout.backup.hosts
 """
 
 EXAMPLES = r"""
@@ -43,7 +35,7 @@ _value:
 
 from collections.abc import Callable, Iterable, Mapping
 
-from ansible.errors import AnsibleError
+from ansible_collections.fanout.backup.plugins.plugin_utils.hosts import claims
 
 
 def collisions(hostvars: Mapping[str, Mapping[str, object]], hosts: Iterable[str]) -> dict[str, str]:
@@ -52,15 +44,7 @@ def collisions(hostvars: Mapping[str, Mapping[str, object]], hosts: Iterable[str
     from ansible_collections.fanout.backup.plugins.module_utils.contract.places import CLAIM
     from ansible_collections.fanout.backup.plugins.module_utils.contract.places import collisions as found_collisions
 
-    return found_collisions({host: _claim(host, hostvars[host], CLAIM) for host in hosts})
-
-
-def _claim(host: str, variables: Mapping[str, object], names: Iterable[str]) -> dict[str, object]:
-    try:
-        # The name's default stands in the role.
-        return {"app_name": host} | {name: variables[name] for name in names if name in variables}
-    except AnsibleError:  # a template that does not resolve is this app's trouble, and no other's
-        return {}
+    return found_collisions(claims(hostvars, hosts, CLAIM))
 
 
 class FilterModule:

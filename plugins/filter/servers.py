@@ -14,16 +14,8 @@ description:
     asked, not only what a limit leaves.
   - A host without C(longhorn_server), or where it is null, is on none of them.
 positional: hosts
-options:
-  _input:
-    description: C(hostvars).
-    type: dict
-    required: true
-  hosts:
-    description: Names of the hosts to ask.
-    type: list
-    elements: str
-    required: true
+extends_documentation_fragment:
+  - fanout.backup.hosts
 """
 
 EXAMPLES = r"""

@@ -2,53 +2,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-import pytest
-
-from fanout.contract.record import decode_json
-from fanout.contract.thread import Thread
-from fanout.platforms.kubernetes.kinds import Manifest
 from fanout.platforms.kubernetes.login import login_secret
 from fanout.platforms.kubernetes.objects import identity_secret, namespace, secret_text
 
-from .columns import PASSWORD, column, objects, pod_of
-
-CRON_JOBS = [
-    ("nas", "CronJob forgejo-nas"),
-    ("nas", "CronJob forgejo-nas-drill"),
-    ("b2", "CronJob forgejo-b2"),
-    ("b2", "CronJob forgejo-b2-drill"),
-    ("minio", "CronJob forgejo-minio"),
-]
-
-
-@pytest.fixture(params=CRON_JOBS, ids=lambda case: case[1])
-def cron(request: pytest.FixtureRequest) -> Manifest:
-    destination, name = request.param
-    return objects(column(), destination)[name]
-
-
-def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
-    return [*pod["containers"], *pod.get("initContainers", ())]
-
-
-def test_a_thread_has_exactly_these_objects() -> None:
-    both = ["ConfigMap forgejo-nas", "CronJob forgejo-nas", "CronJob forgejo-nas-drill", "NetworkPolicy forgejo-nas"]
-    assert sorted(objects(column(), "nas")) == [
-        *both,
-        "NetworkPolicy forgejo-nas-drill",
-        "PersistentVolume backup-forgejo-forgejo-nas",
-        "PersistentVolumeClaim forgejo-nas",
-        "ServiceAccount forgejo-nas",
-    ]
-    assert sorted(objects(column(), "minio")) == [
-        "ConfigMap forgejo-minio",
-        "CronJob forgejo-minio",
-        "NetworkPolicy forgejo-minio",
-        "NetworkPolicy forgejo-minio-drill",
-        "ServiceAccount forgejo-minio",
-    ], "it has no drills by itself, but one may be asked for"
+from .columns import PASSWORD, column
 
 
 def test_only_restricted_pods_run_in_the_namespace() -> None:
@@ -56,114 +14,8 @@ def test_only_restricted_pods_run_in_the_namespace() -> None:
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-def test_no_run_overlaps_another_and_none_lasts_for_ever(cron: Manifest) -> None:
-    spec = cron["spec"]
-    job = spec["jobTemplate"]["spec"]
-    assert spec["concurrencyPolicy"] == "Forbid"
-    assert job["activeDeadlineSeconds"] == 6 * 3600 + 60
-    assert spec["timeZone"] == "Etc/UTC"
-    assert spec["startingDeadlineSeconds"] >= 300
-    assert spec["failedJobsHistoryLimit"] == 3
-    assert not spec["schedule"].startswith("0 ")
-    assert "ttlSecondsAfterFinished" not in job
-
-
-def test_a_drain_costs_no_attempt_and_what_will_not_get_better_is_not_tried_again(cron: Manifest) -> None:
-    job = cron["spec"]["jobTemplate"]["spec"]
-    ignore, fail = job["podFailurePolicy"]["rules"]
-    assert ignore["action"] == "Ignore"
-    assert ignore["onPodConditions"][0]["type"] == "DisruptionTarget"
-    assert fail["action"] == "FailJob"
-    assert fail["onExitCodes"]["values"] == [64, 65, 77, 78]
-    assert fail["onExitCodes"]["containerName"] == pod_of(cron)["containers"][0]["name"]
-    assert job["podReplacementPolicy"] == "Failed"
-    assert pod_of(cron)["restartPolicy"] == "Never"
-
-
-def test_pods_have_no_token_no_root_and_no_right_that_they_do_not_need(cron: Manifest) -> None:
-    pod = pod_of(cron)
-    assert pod["automountServiceAccountToken"] is False
-    assert pod["enableServiceLinks"] is False
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    for container in containers(pod):
-        assert container["securityContext"] == {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
-        assert "cpu" not in container["resources"]["limits"]
-        assert container["resources"]["limits"]["memory"]
-        assert not any("valueFrom" in each for each in container.get("env", ())), "secrets are files"
-    for volume in pod["volumes"]:
-        assert set(volume) - {"name"} <= {"projected", "configMap", "emptyDir", "persistentVolumeClaim"}
-        assert "sizeLimit" in volume.get("emptyDir", {"sizeLimit": ""})
-
-
-def test_every_mount_has_its_volume_and_every_volume_is_mounted(cron: Manifest) -> None:
-    pod = pod_of(cron)
-    mounted = {mount["name"] for container in containers(pod) for mount in container["volumeMounts"]}
-    assert mounted == {volume["name"] for volume in pod["volumes"]}
-
-
-def sources(pod: dict[str, Any]) -> list[str]:
-    (column_volume,) = (volume for volume in pod["volumes"] if volume["name"] == "column")
-    return [source.get("secret", source.get("configMap"))["name"] for source in column_volume["projected"]["sources"]]
-
-
-def test_backups_hold_no_identity_and_drills_no_login() -> None:
-    found = objects(column(), "b2")
-    assert sources(pod_of(found["CronJob forgejo-b2"])) == ["forgejo-b2", "forgejo-b2-key", "forgejo-b2"]
-    assert sources(pod_of(found["CronJob forgejo-b2-drill"])) == ["forgejo-b2", "forgejo-b2-key", "drill-identity"]
-
-
-def test_a_scratch_server_bypasses_its_entry_point_and_shares_only_a_socket_with_the_drill() -> None:
-    pod = pod_of(objects(column(), "b2")["CronJob forgejo-b2-drill"])
-    (server,) = pod["initContainers"]
-    assert server["restartPolicy"] == "Always", "a native sidecar"
-    assert server["image"] == "docker.io/library/postgres:17"
-    assert server["command"][:2] == ["sh", "-c"]
-    assert "listen_addresses=" in server["command"][2]
-    mounts = {mount["mountPath"]: mount for mount in server["volumeMounts"]}
-    assert {"/dev/shm", "/etc/passwd", "/tmp"} <= set(mounts)
-    (drill,) = pod["containers"]
-    shared = {mount["name"] for mount in server["volumeMounts"]} & {mount["name"] for mount in drill["volumeMounts"]}
-    assert shared == {"sockets", "tmp"}
-
-
-def test_thread_json_lies_in_a_config_map_without_a_secret_and_can_be_read_back() -> None:
-    found = objects(column(), "b2")["ConfigMap forgejo-b2"]["data"]
-    thread = decode_json(Thread, found["thread.json"], "thread.json")
-    assert thread.id == "forgejo/b2"
-    assert thread.sources[0].scratch_server == "/run/fanout/scratch-server"
-    assert PASSWORD not in json.dumps(found)
-    assert "postgres:x:10001:10001:" in found["passwd"]
-
-
 def test_secrets_are_base64_and_never_string_data() -> None:
     for secret in (login_secret(column(), "b2", PASSWORD), identity_secret(column(), "AGE-SECRET-KEY-1")):
         assert "stringData" not in secret
         assert PASSWORD not in json.dumps(secret)
     assert secret_text(login_secret(column(), "b2", PASSWORD), "database.password") == f"{PASSWORD}\n"
-
-
-def test_no_pod_is_matched_by_a_service_of_an_app(cron: Manifest) -> None:
-    labels = cron["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"]
-    assert labels["app.kubernetes.io/name"] == "fanout-backup"
-    assert labels["app.kubernetes.io/component"] in ("backup", "drill")
-    assert all(len(value) <= 63 for value in labels.values())
-
-
-def test_the_destinations_of_an_app_take_turns() -> None:
-    given = column()
-    schedules = [objects(given, name)[f"CronJob forgejo-{name}"]["spec"]["schedule"] for name in given.destinations]
-    assert len(set(schedules)) == 3
-
-
-def test_longest_names_stay_below_the_limit_and_apart() -> None:
-    long = "a" * 40
-    destinations = {f"{'b' * 38}{n}": {"kind": "b2", "bucket": f"bucket-{n}"} for n in range(2)}
-    given = column(app_name=long, app_destinations=destinations, app_drill_destinations=None)
-    found = [name for destination in destinations for name in objects(given, destination)]
-    assert len(found) == len(set(found))
-    assert all(len(name.split()[1]) <= 52 for name in found)
