@@ -200,6 +200,7 @@ def _column(given: Variables, secrets: Secrets) -> Column:
         password_file=f"../{SOURCE}.password" if _has_password(given, secrets) else None,
         binaries=given.app_database_binaries,
         scratch_server=SCRATCH_SERVER if given.app_platform == "kubernetes" else None,
+        preload=given.app_drill_preload,
     )
     return Column(
         app=given.app_name,

@@ -5,7 +5,7 @@ roles."""
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from .thread import Query
@@ -40,7 +40,16 @@ class PostgresqlEvidence:
 
     `tables` are exact rows of each table whose data the archive carries, `excluded` those that it does not, with the
     reason. `special_large_objects` are owner, grants and comment, by object id, of those that are not simply the
-    database owner's, `search_path` the schemas in which the queries found names without a schema."""
+    database owner's, `search_path` the schemas in which the queries found names without a schema.
+
+    What a server needs that restores: `preload` are libraries that it loads at its start, as names without path and
+    ending; `settings` those of the source's server that change how values are read or written; `extension_schemas` where
+    each extension lies; `files` what objects name outside of the database ("tsearch_data/own.stop", "$libdir/own").
+
+    `configuration` are rows of extensions' own tables that the archive carries by the extension's filter, `excluded_rows`
+    rows of those that it does not carry. `invalid_indexes` were not whole at the source already. `left_out` is what the
+    login of backups could not see, in words, `login` that login, `collations` {object: "version, now version"} where the
+    library that sorts has changed under the data."""
 
     name: str
     server_version: str
@@ -57,6 +66,15 @@ class PostgresqlEvidence:
     roles: tuple[str, ...]
     answers: tuple[QueryAnswer, ...]
     search_path: tuple[str, ...] = ()
+    settings: dict[str, str] = field(default_factory=dict)
+    extension_schemas: dict[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    configuration: dict[str, int] = field(default_factory=dict)
+    excluded_rows: dict[str, int] = field(default_factory=dict)
+    invalid_indexes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    login: str = ""
+    collations: dict[str, str] = field(default_factory=dict)
 
     @property
     def major(self) -> int:

@@ -45,7 +45,8 @@ class SourceRecord:
 @dataclass(frozen=True)
 class Manifest:
     """An artifact's commit record. Times are UTC in ISO 8601, `seconds` per phase, `marks` say what is wrong with a run
-    that was kept all the same."""
+    that was kept all the same, `notices` what its owner should know of the source, without names; they hold nothing
+    back."""
 
     format: int
     app: str
@@ -59,6 +60,7 @@ class Manifest:
     sources: tuple[SourceRecord, ...]
     seconds: dict[str, float]
     marks: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
     @property
     def name(self) -> ArtifactName:

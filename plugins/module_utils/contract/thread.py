@@ -92,7 +92,8 @@ class PostgresqlSource:
     """One PostgreSQL database and how to log in. `binaries` are folders searched for the client programs, in order.
 
     `scratch_server` is the folder in which a scratch server for drills waits to be told to start (see
-    sources/postgresql/sidecar.py); None: a drill starts one of its own."""
+    sources/postgresql/sidecar.py); None: a drill starts one of its own. `ca_file` holds the certificates that vouch for
+    the server's, in PEM. `preload` are libraries that scratch servers load beside those that the evidence names."""
 
     kind: Literal["postgresql"]
     name: str
@@ -104,6 +105,8 @@ class PostgresqlSource:
     password_file: str | None = None
     binaries: tuple[str, ...] = ()
     scratch_server: str | None = None
+    ca_file: str | None = None
+    preload: tuple[str, ...] = ()
 
 
 Source: TypeAlias = PostgresqlSource

@@ -73,6 +73,11 @@ class Variables:
     app_database_sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = _variable(
         "libpq's sslmode.", default="prefer"
     )
+    app_database_ca: str | None = _variable(
+        "File on the control node with the certificates (PEM) that vouch for the server's, for C(verify-ca) and"
+        " C(verify-full). Default: libpq's own, ~/.postgresql/root.crt, which pods do not have.",
+        default=None,
+    )
     app_database_network: Network | None = _variable(
         "Where the database server is for a NetworkPolicy. Platform C(kubernetes) needs it unless C(app_database_host)"
         " is an address.",
@@ -92,6 +97,10 @@ class Variables:
     app_fresh_within: str | None = _variable("Age at which a copy is stale. Default: two periods.", default=None)
     app_drill_destinations: tuple[str, ...] | None = _variable(
         "Destinations whose copies are drilled. Default: those that are off-site, or all if none is.", default=None
+    )
+    app_drill_preload: tuple[str, ...] = _variable(
+        "Libraries that scratch servers load at their start, beside those that the source loads for its extensions.",
+        default=(),
     )
     app_drill_period: str = _variable("Time between two drills.", default="1d")
     app_drill_queries: tuple[Query, ...] = _variable(

@@ -13,16 +13,23 @@ MAXIMUM_SIZE = 4 << 20
 Result = Literal["pass", "fail", "inconclusive"]
 
 
+# The check of findings that are no fault of the copy: the source's own schema cannot be restored as it is.
+SOURCE = "source"
+
+
 @dataclass(frozen=True)
 class Finding:
-    """One difference. `check` is the kind of check, `subject` the object's name, `difference` what is wrong with it."""
+    """One difference. `check` is the kind of check, `subject` the object's name, `difference` what is wrong with it,
+    `remedy` what to do about it, if there is more to do than to use another copy."""
 
     check: str
     subject: str
     difference: str
+    remedy: str = ""
 
     def __str__(self) -> str:
-        return f"{self.check}: {self.subject}: {self.difference}"
+        remedy = f". Remedy: {self.remedy}" if self.remedy else ""
+        return f"{self.check}: {self.subject}: {self.difference}{remedy}"
 
 
 @dataclass(frozen=True)

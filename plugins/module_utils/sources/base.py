@@ -20,11 +20,16 @@ from ..progress import Phases
 
 @dataclass(frozen=True)
 class Taken:
-    """What a session leaves: files by name in the scratch folder, their records, and the evidence."""
+    """What a session leaves: files by name in the scratch folder, their records, and the evidence.
+
+    `warnings` are told to whoever runs the backup, and may name objects; `notices` go into the manifest, in clear, and
+    name none."""
 
     evidence: PostgresqlEvidence
     record: SourceRecord
     files: dict[str, FileRecord]
+    warnings: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 class Session(Protocol):
