@@ -22,7 +22,7 @@ from .contract.manifest import Manifest, moment, timestamp
 from .contract.names import MANIFEST, verdict_key
 from .contract.record import encode_json
 from .contract.thread import Thread
-from .contract.verdict import Finding, Result, Verdict
+from .contract.verdict import Finding, Result, Verdict, summary
 from .contract.version import VERSION
 from .destinations.base import Destination
 from .destinations.kinds import open_destination
@@ -92,7 +92,7 @@ def _drill(thread: Thread, at: datetime | None, live: Mapping[str, str] | None, 
     else:
         if state.findings:
             result, code = "fail", Exit.DATA_REFUSED
-            reason = f"{len(state.findings)} differences, the first: {state.findings[0]}"
+            reason = summary(state.findings)
     verdict = _verdict(thread, state, result, reason, started, phases)
     warning = _store(destination, verdict, started)
     return DrillResult(verdict, tuple(state.findings), tuple(state.notes), tuple(state.comparisons), code, warning)

@@ -19,7 +19,7 @@ from .contract.errors import Exit, about
 from .contract.login import Login
 from .contract.manifest import Manifest
 from .contract.thread import Source, Thread
-from .contract.verdict import Finding, Result
+from .contract.verdict import Finding, Result, summary
 from .destinations.kinds import open_destination
 from .files import write_private
 from .progress import Phases, Report, silent
@@ -88,7 +88,7 @@ def _restore(thread: Thread, order: RestoreOrder, phases: Phases) -> RestoreResu
             _restore_source(copy, database, folder, phases, result)
     if result.findings:
         result.result, result.exit_code = "fail", Exit.DATA_REFUSED
-        result.reason = f"{len(result.findings)} differences, the first: {result.findings[0]}"
+        result.reason = summary(result.findings)
     return result
 
 

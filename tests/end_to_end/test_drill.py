@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,16 +47,16 @@ def backed_up(lab: Everything) -> Thread:
 
 def damaged(monkeypatch: pytest.MonkeyPatch, sql: str) -> None:
     """Let the damage happen in the scratch database between its restore and its comparison."""
-    original = restore.pg_restore
+    original = restore.load
 
-    def and_then(target: Target, archive: Path, folder: Path) -> str:
-        said = original(target, archive, folder)
+    def and_then(target: Target, *copy: Any) -> restore.Loaded:
+        loaded = original(target, *copy)
         with contextlib.closing(connect(target.source, "damage")) as connection:
             for statement in sql.split(";;"):
                 connection.execute(statement.encode())
-        return said
+        return loaded
 
-    monkeypatch.setattr(restore, "pg_restore", and_then)
+    monkeypatch.setattr(restore, "load", and_then)
 
 
 def found(result: DrillResult) -> set[tuple[str, str]]:

@@ -43,13 +43,14 @@ class PostgresqlEvidence:
     database owner's, `search_path` the schemas in which the queries found names without a schema.
 
     What a server needs that restores: `preload` are libraries that it loads at its start, as names without path and
-    ending; `settings` those of the source's server that change how values are read or written; `extension_schemas` where
-    each extension lies; `files` what objects name outside of the database ("tsearch_data/own.stop", "$libdir/own").
+    ending; `settings` those of the source's server that change how values are read or written; `extension_schemas`
+    where each extension lies; `files` what objects name outside of the database ("tsearch_data/own.stop",
+    "$libdir/own").
 
-    `configuration` are rows of extensions' own tables that the archive carries by the extension's filter, `excluded_rows`
-    rows of those that it does not carry. `invalid_indexes` were not whole at the source already. `left_out` is what the
-    login of backups could not see, in words, `login` that login, `collations` {object: "version, now version"} where the
-    library that sorts has changed under the data."""
+    `configuration` are rows of extensions' own tables that the archive carries by the extension's filter,
+    `excluded_rows` rows of those that it does not carry. `invalid_indexes` were not whole at the source already.
+    `left_out` is what the login of backups could not see, in words, `login` that login, `collations` {object: "version,
+    now version"} where the library that sorts has changed under the data."""
 
     name: str
     server_version: str

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,6 +31,18 @@ class Finding:
     def __str__(self) -> str:
         remedy = f". Remedy: {self.remedy}" if self.remedy else ""
         return f"{self.check}: {self.subject}: {self.difference}{remedy}"
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """Return what a list of findings, which is not empty, says of a copy.
+
+    A copy that is whole, and whose source's own schema nobody can restore as it is, is no bad copy: that has its own
+    words, because the owner has to do something else."""
+    if all(finding.check == SOURCE for finding in findings):
+        more = f", and {len(findings) - 1} more objects" if len(findings) > 1 else ""
+        first = f"{findings[0].subject}: {findings[0].difference}{more}. Remedy: {findings[0].remedy}"
+        return f"the copy is whole, but the source's own schema cannot be restored as it is: {first}"
+    return f"{len(findings)} differences, the first: {next(each for each in findings if each.check != SOURCE)}"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from ...contract.thread import PostgresqlSource
 from ...contract.verdict import Finding
 from ...progress import Phases
 from ..base import Decrypted, NewDatabase, Restored, RestoredBeside
-from . import catalog, client, compare, properties, restore, switch
+from . import catalog, client, compare, failures, properties, restore, switch
 from .archive_toc import TocEntry
 from .ask import ask
 from .connection import check_direct, connect, translated
@@ -47,6 +47,7 @@ class _Made:
     databases: frozenset[str] = frozenset()
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    told: set[tuple[str, str]] = field(default_factory=set)  # findings that would say again what is missing
 
 
 def check_beside(new: NewDatabase) -> None:
@@ -69,7 +70,7 @@ def check_beside(new: NewDatabase) -> None:
         if not may:
             raise NoPermission(
                 f"{new.login.user} may not create databases on {target.label}",
-                remedy=f"ALTER ROLE {quoted(new.login.user)} CREATEDB, or {restore.ADMINISTRATOR}",
+                remedy=f"ALTER ROLE {quoted(new.login.user)} CREATEDB, or {failures.ADMINISTRATOR}",
             )
 
 
@@ -81,19 +82,23 @@ def _check_name(name: str) -> None:
 
 
 def restore_beside(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phases) -> RestoredBeside:
-    """Restore the copy into the new database and compare it.
+    """Restore the copy into the new database, as far as the server takes it, and compare it.
 
-    Raise BackupError if it could not be restored: the database is dropped again then. Once it is restored it stays,
-    whatever the comparison finds.
+    Raise BackupError if the restore broke off: the database is dropped again then. Once it came to its end the database
+    stays, whatever is missing and whatever the comparison finds.
     """
     made = _Made()
     with phases.phase("restore"):
         entries = compare.read_toc(copy.archive)
         selection = select(entries, new.tables) if new.tables else None
+        chosen = selection.entries if selection else entries
         with _taken_back_on_failure(new, made):
             target = _make(copy, new, entries, made)
-            chosen = _write_list(selection, folder)
-            made.findings += restore.complaints(restore.pg_restore(target, copy.archive, folder, chosen))
+            loaded = restore.load(target, copy.archive, chosen, copy.evidence, folder)
+            refused, notes = failures.judge(loaded.failures, loaded.missing, target, copy.evidence)
+        made.findings += [*loaded.complaints, *refused]
+        made.notes += notes
+        made.told = failures.consequences(entries, loaded.missing)
     if selection:
         copy = replace(copy, evidence=selection.evidence(copy.evidence))
         if selection.left_out:
@@ -129,10 +134,11 @@ def _server(new: NewDatabase) -> Iterator[tuple[psycopg.Connection[Any], Target]
 
 def _connected(login: PostgresqlSource) -> tuple[PostgresqlSource, psycopg.Connection[Any]]:
     """Return a session on a database that is there anyhow: the live one may be what was lost."""
-    maintenance = replace(login, database="postgres")
     try:
-        with contextlib.suppress(ConfigurationError, NoPermission):
-            return maintenance, connect(maintenance, _NAME)
+        for name in ("postgres", "template1"):
+            with contextlib.suppress(ConfigurationError, NoPermission):
+                maintenance = replace(login, database=name)
+                return maintenance, connect(maintenance, _NAME)
         return login, connect(login, _NAME)
     except NoPermission as error:
         raise NoPermission(
@@ -154,7 +160,9 @@ def _make(copy: Decrypted, new: NewDatabase, entries: Sequence[TocEntry], made: 
         restore.create_database(connection, target, copy.evidence.owner, copy.evidence.locale)
         made.created = True
         _comment(connection, new, literal(_INCOMPLETE))
-        made.findings += properties.apply(connection, properties.grants(entries, new.name))
+        # Settings before rows: types and labels may need the libraries that they name.
+        before = [*properties.grants(entries, new.name), *properties.settings(entries, new.name)]
+        made.findings += properties.apply(connection, before)
         made.notes += [f"the role {role} was missing and has no password: set one if it logs in" for role in made.roles]
     return target
 
@@ -179,10 +187,10 @@ def _comment(connection: psycopg.Connection[Any], new: NewDatabase, text: str) -
 
 
 def _complete(new: NewDatabase, entries: Sequence[TocEntry], made: _Made) -> None:
-    """Give the restored database the settings and the comment of the original."""
+    """Give the restored database the limits and the comment of the original."""
     with _server(new) as (connection, _target):
         _comment(connection, new, "NULL")
-        made.findings += properties.apply(connection, properties.settings(entries, new.name))
+        made.findings += properties.apply(connection, properties.limits(entries, new.name))
 
 
 @contextlib.contextmanager
@@ -214,19 +222,11 @@ def _take_back(new: NewDatabase, made: _Made) -> str:
 # The comparison
 
 
-def _write_list(selection: Selection | None, folder: Path) -> Path | None:
-    if selection is None:
-        return None
-    file = folder / "chosen.list"
-    file.write_text(selection.list_for_pg_restore(), encoding="utf-8")
-    return file
-
-
 def _compare(
     copy: Decrypted, target: Target, selection: Selection | None, made: _Made, folder: Path, phases: Phases
 ) -> tuple[QueryAnswer, ...]:
     found, noted = verify(target, copy, made.available, folder, phases, selection)
-    made.findings += found
+    made.findings += [finding for finding in found if (finding.check, finding.subject) not in made.told]
     made.notes += noted
     answers = _ask(copy, target, made)
     found, noted = verify_indexes(target)

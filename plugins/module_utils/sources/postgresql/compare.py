@@ -62,6 +62,15 @@ def read_toc(archive: Path) -> tuple[TocEntry, ...]:
     return reader.toc if reader.toc is not None else reader.finish().entries
 
 
+def read_whole(archive: Path) -> None:
+    """Read the decrypted archive to its end. Raise DataRefused when it is damaged."""
+    reader = ArchiveReader()
+    with archive.open("rb") as stream:
+        while data := stream.read(CHUNK):
+            reader.feed(data)
+    reader.finish()
+
+
 def restored_schema(target: Target, folder: Path) -> tuple[TocEntry, ...]:
     """Return the table of contents of a schema-only dump of the restored database. Raise NoPermission if the login may
     not dump it."""

@@ -74,6 +74,22 @@ def first_line(error: Exception) -> str:
     return re.sub(r"^.*connection to server (at|on socket) .*? failed: ", "", lines[0]) if lines else "no reason given"
 
 
+# Classes of SQLSTATE whose message can only name identifiers, files and settings. Others may quote a row.
+_NAMING = ("08", "0A", "28", "3D", "3F", "42", "53", "55", "57", "58", "F0")
+
+
+def reason(error: psycopg.Error) -> str:
+    """Return why the server refused, in one line that holds no row: its own words where these can only name
+    identifiers, else the SQLSTATE with its name, and the objects that the server names."""
+    diagnostic = error.diag
+    state = error.sqlstate or ""
+    if diagnostic.message_primary and state.startswith(_NAMING) and diagnostic.source_function != "exec_stmt_raise":
+        return " ".join(diagnostic.message_primary.split())
+    words = [state, re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()]
+    named = (diagnostic.schema_name, diagnostic.table_name, diagnostic.column_name, diagnostic.constraint_name)
+    return " ".join(filter(None, (*words, *named)))
+
+
 def _pooler(where: str) -> ConfigurationError:
     return ConfigurationError(
         f"{where} is a connection pooler or moves between servers, where a snapshot cannot be shared",

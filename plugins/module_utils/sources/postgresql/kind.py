@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 
+from ...contract.evidence import PostgresqlEvidence
 from ...contract.probe import ProbeStep
 from ...contract.thread import PostgresqlSource
 from ...progress import Phases
 from ..base import Decrypted, Restored
-from . import catalog, restore
+from . import catalog, compare, failures, restore, server_settings
 from .ask import ask
 from .beside import check_beside, restore_beside
 from .connection import check_direct, connect, translated
 from .globals import read_globals
+from .selection import database_of, without_remote
 from .server import scratch_server, waiting_server
 from .session import session
 from .target import Target
@@ -35,28 +38,44 @@ def restore_and_compare(copy: Decrypted, folder: Path, phases: Phases) -> Restor
     Raise DataRefused when the copy cannot be restored; every other BackupError means that the drill could not run.
     """
     evidence = copy.evidence
+    entries = compare.read_toc(copy.archive)
     with contextlib.ExitStack() as stack:
         with phases.phase("scratch server"):
-            target = stack.enter_context(_scratch(copy, folder))
+            target = stack.enter_context(
+                _scratch(replace(copy.source, database=database_of(entries)), evidence, folder)
+            )
         with phases.phase("restore"):
             with target.on("template1").opened() as connection:
                 available = restore.check_extensions(connection, target, evidence)
+                restore.check_needs(connection, target, evidence)
                 restore.create_roles(connection, read_globals(copy.globals_sql))
-                restore.create_database(connection, target, evidence.owner, evidence.locale)
-            findings = restore.complaints(restore.pg_restore(target, copy.archive, folder))
+            findings = restore.create_as_archived(target, copy.archive, entries, folder)
+            if "amcheck" not in evidence.extensions:
+                with target.opened() as connection:
+                    restore.make_tools(connection)
+            drilled, remote = without_remote(entries)
+            loaded = restore.load(target, copy.archive, drilled, evidence, folder)
+            refused, notes = failures.judge(loaded.failures, loaded.missing, target, evidence)
         with phases.phase("verify", total=copy.archive.stat().st_size):
-            found, notes = verify(target, copy, available, folder, phases)
+            found, noted = verify(target, copy, available, folder, phases)
             with target.opened() as connection:
                 answers = catalog.answers_again(connection, evidence)
-            unindexed, noted = verify_indexes(target)
-    return Restored([*findings, *found, *unindexed], answers, [*notes, *noted])
+            unindexed, unchecked = verify_indexes(target)
+    told = failures.consequences(entries, {*loaded.missing, *(entry.dump_id for entry in remote)})
+    found = [finding for finding in found if (finding.check, finding.subject) not in told]
+    notes += [f"{failures.subject(entry)} was not filled: it reads from another server" for entry in remote]
+    return Restored(
+        [*findings, *loaded.complaints, *refused, *found, *unindexed], answers, [*notes, *noted, *unchecked]
+    )
 
 
-def _scratch(copy: Decrypted, folder: Path) -> contextlib.AbstractContextManager[Target]:
-    source, evidence = copy.source, copy.evidence
+def _scratch(
+    source: PostgresqlSource, evidence: PostgresqlEvidence, folder: Path
+) -> contextlib.AbstractContextManager[Target]:
+    configuration = server_settings.configuration(source, evidence)
     if source.scratch_server is None:
-        return scratch_server(evidence.major, source.binaries, folder, evidence.preload)
-    return waiting_server(Path(source.scratch_server), evidence.major, source.binaries, evidence.preload)
+        return scratch_server(source, evidence.major, folder, configuration)
+    return waiting_server(source, evidence.major, Path(source.scratch_server), configuration)
 
 
 def probe(source: PostgresqlSource, thread: str) -> tuple[ProbeStep, ...]:

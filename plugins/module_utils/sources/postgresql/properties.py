@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 # Quoted names, strings, ends of statements, blanks, and words. pg_dump doubles the quotes inside, whatever
 # standard_conforming_strings is.
 _TOKEN = re.compile(r"""("(?:[^"]|"")*"|'(?:[^']|'')*'|;|\s+|[^\s;"']+)""")
+# ALTER DATABASE ... SET, ALTER ROLE ... IN DATABASE ... SET
+_SETTING = re.compile(
+    r"""ALTER (DATABASE|ROLE) ("(?:[^"]|"")*"|[^\s"]+) (IN DATABASE ("(?:[^"]|"")*"|[^\s"]+) )?SET """
+)
 _SESSION = ("SET SESSION AUTHORIZATION ", "RESET SESSION AUTHORIZATION")
 
 
@@ -28,9 +32,23 @@ def grants(entries: Sequence[TocEntry], name: str) -> list[str]:
 
 
 def settings(entries: Sequence[TocEntry], name: str) -> list[str]:
-    """Return the archive's statements that give its database settings, limits, comment and labels, for the database
+    """Return the archive's statements that give its database settings, and roles settings in it, for the database
     `name`."""
-    return _statements(entries, ("DATABASE PROPERTIES", "COMMENT", "SECURITY LABEL"), name)
+    return [
+        statement for statement in _statements(entries, ("DATABASE PROPERTIES",), name) if _SETTING.match(statement)
+    ]
+
+
+def limits(entries: Sequence[TocEntry], name: str) -> list[str]:
+    """Return the archive's statements that give its database a limit of connections, a comment and labels, for the
+    database `name`: what would be in the way of a restore, or is about a whole one."""
+    found = _statements(entries, ("DATABASE PROPERTIES", "COMMENT", "SECURITY LABEL"), name)
+    return [statement for statement in found if not _SETTING.match(statement)]
+
+
+def all_of(entries: Sequence[TocEntry], name: str) -> list[str]:
+    """Return all of the archive's statements about its database but the one that makes it, for the database `name`."""
+    return [*grants(entries, name), *settings(entries, name), *limits(entries, name)]
 
 
 def _statements(entries: Sequence[TocEntry], kinds: tuple[str, ...], name: str) -> list[str]:

@@ -1,43 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restore an archive into a server: roles, an empty database with the right locale, then pg_restore."""
+"""Restore an archive into a server, as docs/recovery.md tells people to: roles, the database with its own properties,
+then what is in it, in the archive's order and by one job, going on behind whatever the server refuses."""
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...contract.errors import BackupError, ConfigurationError, DataRefused, Full, NoPermission, TryAgain
+from ...contract.errors import ConfigurationError, DataRefused, NoPermission
 from ...contract.evidence import Locale, PostgresqlEvidence
 from ...contract.verdict import Finding
-from . import client
-from .connection import first_line
+from . import failures, properties, steps
+from .archive_toc import TocEntry
+from .connection import reason
+from .failures import ADMINISTRATOR, Failure
 from .globals import RoleStatement
 from .names import literal, quoted
+from .pg_restore import content, pg_restore
+from .server_settings import SCHEMA
 from .target import Target
 
 if TYPE_CHECKING:
     import psycopg
-
-# Rows: only with --jobs does pg_restore load a table in the transaction that made it empty, where the server fills page
-# after page; otherwise short rows go back into gaps, and the order of rows, which the digests need, is lost. Indexes:
-# two jobs that attach partitions of one index at the same time can leave it invalid, a false alarm.
-_SECTIONS = (("--section=pre-data", "--section=data", "--jobs=2"), ("--section=post-data",))
-
-# What to do when the login that restores may not do it all.
-ADMINISTRATOR = "set app_restore_user and app_restore_password to a login that may, such as a superuser"
-
-_FORBIDDEN = ("permission denied", "must be owner of", "must be superuser", "must be member of", "must be able to SET")
-# The server went away: that says nothing about the archive.
-_LOST = (
-    "server closed the connection unexpectedly",
-    "terminating connection because of crash",
-    "terminating connection due to",
-    "no connection to the server",
-)
-_MISSING = ("could not open extension control file", "is not available", "shared_preload_libraries")
 
 
 def create_roles(connection: psycopg.Connection[Any], statements: Sequence[RoleStatement]) -> None:
@@ -49,12 +36,12 @@ def create_roles(connection: psycopg.Connection[Any], statements: Sequence[RoleS
             connection.execute(statement.sql.encode())
         except psycopg.errors.InsufficientPrivilege as error:
             raise NoPermission(
-                f"the role {statement.role} cannot be made ({first_line(error)})",
+                f"the role {statement.role} cannot be made ({reason(error)})",
                 remedy=f"make it yourself, or {ADMINISTRATOR}",
             ) from None
         except psycopg.ProgrammingError as error:
             raise DataRefused(
-                f"the role {statement.role} cannot be restored ({first_line(error)})", remedy="use another artifact"
+                f"the role {statement.role} cannot be restored ({reason(error)})", remedy="use another artifact"
             ) from None
 
 
@@ -81,13 +68,12 @@ def create_database(connection: psycopg.Connection[Any], target: Target, owner: 
         raise exists(target) from None
     except psycopg.errors.InsufficientPrivilege as error:
         raise NoPermission(
-            f"{target.source.user} may not make a database for {owner} ({first_line(error)})",
+            f"{target.source.user} may not make a database for {owner} ({reason(error)})",
             remedy=f"{ADMINISTRATOR}, or grant {owner} to this one",
         ) from None
     except (psycopg.ProgrammingError, psycopg.DataError, psycopg.NotSupportedError) as error:
         raise ConfigurationError(
-            f"{target.label} cannot make a database with locale {locale.locale or locale.collate}"
-            f" ({first_line(error)})",
+            f"{target.label} cannot make a database with locale {locale.locale or locale.collate} ({reason(error)})",
             remedy="install that locale on the server's machine",
         ) from None
 
@@ -98,6 +84,32 @@ def exists(target: Target) -> ConfigurationError:
         f"{target.label} has a database {target.source.database} already, and nothing is restored over it",
         remedy="choose another name, or drop that database yourself",
     )
+
+
+def create_as_archived(target: Target, archive: Path, entries: Sequence[TocEntry], folder: Path) -> list[Finding]:
+    """Make the target's empty database as the archive describes it, with its grants, settings and comment. Return
+    findings for what of these the server refuses. Raise ConfigurationError when it cannot make the database."""
+    import psycopg
+
+    with target.on("template1").opened() as connection:
+        if target.source.database == "postgres":
+            connection.execute("DROP DATABASE postgres")
+        part = steps.parts(entries)[steps.DATABASE]
+        options = ("--create", "--exit-on-error", "--no-tablespaces")
+        if not pg_restore(target.on("template1"), archive, folder, options, part).code:
+            return []
+        found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [target.source.database]).fetchone()
+        if found is None:
+            definition = next((entry.definition for entry in part if entry.description == "DATABASE"), "")
+            try:
+                connection.execute(definition.encode(errors="surrogateescape"))
+            except psycopg.Error as error:
+                raise ConfigurationError(
+                    f"{target.label} cannot make the database ({reason(error)})",
+                    remedy="install its locale on the machine that drills (on Kubernetes: in app_drill_image)",
+                ) from None
+        name = target.source.database
+        return list(properties.apply(connection, properties.all_of(part, name)))
 
 
 def check_extensions(
@@ -114,55 +126,110 @@ def check_extensions(
     return available
 
 
-def pg_restore(target: Target, archive: Path, folder: Path, only: Path | None = None) -> str:
-    """Restore the decrypted `archive`, or the entries that the list `only` names, into the target's empty database.
+def check_needs(connection: psycopg.Connection[Any], target: Target, evidence: PostgresqlEvidence) -> None:
+    """Raise ConfigurationError, naming all, if the server's machine lacks extensions or files that the copy needs."""
+    rows = connection.execute(steps.with_evidence(steps.NEEDS, evidence)).fetchall()
+    missing = [what for what, _wanted, here in rows if here == "MISSING"]
+    if missing:
+        raise ConfigurationError(
+            f"{target.label} lacks what the copy needs: {', '.join(missing)}",
+            remedy="install it for this major version of PostgreSQL on the machine that drills (on Kubernetes: in"
+            " app_drill_image)",
+        )
 
-    Return what pg_restore said on standard error. Raise NoPermission when the login may not do something,
-    ConfigurationError or Full when the reason is the server's, DataRefused when the archive cannot be restored.
+
+def make_tools(connection: psycopg.Connection[Any]) -> None:
+    """Make, in an empty database that is thrown away, what we check it with: before anything of the archive's could
+    stand between."""
+    import psycopg
+
+    connection.execute(f"CREATE SCHEMA {SCHEMA}")
+    with contextlib.suppress(psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile):
+        connection.execute(f"CREATE EXTENSION amcheck SCHEMA {SCHEMA}")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What became of the archive's content. `failures` are what pg_restore could not make at first, `missing` the dump
+    ids of entries that are not there at the end, `complaints` what it warned of."""
+
+    failures: tuple[Failure, ...] = ()
+    missing: frozenset[int] = frozenset()
+    complaints: list[Finding] = field(default_factory=list)
+
+
+def load(
+    target: Target, archive: Path, entries: Sequence[TocEntry], evidence: PostgresqlEvidence, folder: Path
+) -> Loaded:
+    """Restore `entries` of the archive, but for those about the database itself, into the target's empty database.
+
+    Whatever the server refuses is tried once more, when all else is there, with the search_path of the source. Nothing
+    that was restored is taken away. Raise BackupError when pg_restore itself could not go on.
     """
-    chosen = (f"--use-list={only}",) if only else ()
-    return "\n".join(
-        filter(None, (_restore_sections(target, archive, folder, (*sections, *chosen)) for sections in _SECTIONS))
+    found = steps.parts(entries)
+    complaints: list[Finding] = []
+    failed: set[int] = set()
+    for part in (steps.SCHEMAS, steps.CONTENT):
+        said = content(target, archive, folder, found[part])
+        failed |= said.failed
+        complaints += said.complaints
+        if part == steps.SCHEMAS:
+            _make_extensions(target, evidence)
+    reasons: tuple[Failure, ...] = ()
+    missing = frozenset[int]()
+    if failed:
+        reasons = failures.diagnose(target, archive, entries, failed)
+        with _search_path(target, evidence):
+            again = [entry for entry in entries if entry.dump_id in failed]
+            missing = frozenset(content(target, archive, folder, again).failed)
+    said = content(target, archive, folder, found[steps.EVENT_TRIGGERS])
+    if said.failed:
+        reasons += failures.diagnose(target, archive, entries, said.failed)
+    # What failed in part, such as the owner of a table that was made, is there: comparing says what is wrong with it.
+    there = {failure.entry.dump_id for failure in reasons if failure.exists}
+    return Loaded(
+        tuple(failure for failure in reasons if not failure.exists), (missing | said.failed) - there, complaints
     )
 
 
-def complaints(said: str) -> list[Finding]:
-    """Return a finding if pg_restore said something though it ended well."""
-    return [Finding("restore", "pg_restore", said.splitlines()[0])] if said else []
+def _make_extensions(target: Target, evidence: PostgresqlEvidence) -> None:
+    """Make the extensions that the server would make in another version than the source's. One that cannot be made so
+    is left to the archive, which takes the server's own version."""
+    import psycopg
+
+    if not evidence.extension_schemas:
+        return
+    with target.opened() as connection:
+        for (statement,) in connection.execute(steps.with_evidence(steps.EXTENSIONS, evidence)).fetchall():
+            with contextlib.suppress(psycopg.Error):
+                connection.execute(statement.encode())
 
 
-def _restore_sections(target: Target, archive: Path, folder: Path, options: tuple[str, ...]) -> str:
-    command = (
-        target.programs.path("pg_restore"), *options, "--exit-on-error", "--no-password", "--no-tablespaces",
-        f"--dbname={client.conninfo(target.source.database)}", str(archive),
-    )  # fmt: skip
-    with (
-        tempfile.TemporaryFile(dir=folder) as complaints,
-        client.environment(target.source, folder, target.application_name) as environment,
-        subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints
-        ) as process,
-    ):
-        try:
-            code = process.wait()
-        finally:
-            client.stop(process)
-        complaints.seek(0)
-        said = complaints.read(1 << 16).decode(errors="replace").strip()
-    if code != 0:
-        raise _failed(target, code, said)
-    return said
+@contextlib.contextmanager
+def _search_path(target: Target, evidence: PostgresqlEvidence) -> Iterator[None]:
+    """Give the database's functions the search_path of the source meanwhile."""
+    if not evidence.search_path:
+        yield
+        return
+    with target.opened() as connection:
+        back = _statements(connection, steps.SEARCH_PATH_RESET, evidence)
+        _run(connection, _statements(connection, steps.SEARCH_PATH_SET, evidence))
+    try:
+        yield
+    finally:
+        with target.opened() as connection:
+            _run(connection, back)
 
 
-def _failed(target: Target, code: int, said: str) -> BackupError:
-    problem = f"pg_restore {client.ended(code)} ({client.tail(said)})"
-    if "No space left on device" in said:
-        where = "app_scratch_directory, or set another one" if target.scratch else "the database server"
-        return Full(problem, remedy=f"free space in {where}")
-    if code < 0 or any(text in said for text in _LOST):
-        return TryAgain(problem, remedy=f"find out what ended it or {target.label}: memory, or somebody's signal")
-    if any(text in said for text in _FORBIDDEN):
-        return NoPermission(problem, remedy=ADMINISTRATOR)
-    if any(text in said for text in _MISSING):
-        return ConfigurationError(problem, remedy=f"install what {target.label} misses, and try again")
-    return DataRefused(problem, remedy="this copy cannot be restored: look at the source, and use another artifact")
+def _statements(connection: psycopg.Connection[Any], sql: str, evidence: PostgresqlEvidence) -> list[str]:
+    connection.execute("SET search_path = ''")
+    return [statement for (statement,) in connection.execute(steps.with_evidence(sql, evidence))]
+
+
+def _run(connection: psycopg.Connection[Any], statements: Iterable[str]) -> None:
+    """Run statements about functions. One that belongs to somebody else is passed over."""
+    import psycopg
+
+    for statement in statements:
+        with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement.encode())

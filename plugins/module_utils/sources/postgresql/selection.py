@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ...contract.errors import ConfigurationError
+from ...contract.errors import ConfigurationError, DataRefused
 from ...contract.evidence import PostgresqlEvidence
 from ...contract.record import nearest
 from .archive import Contents
@@ -75,6 +75,30 @@ def select(entries: Sequence[TocEntry], names: Sequence[str]) -> Selection:
         needed |= wanted
         own |= {entry.dump_id} | _of_kind(by_id, wanted, "SEQUENCE")
     return Selection(tuple(entry for entry in entries if entry.dump_id in needed), tuple(left_out))
+
+
+def database_of(entries: Sequence[TocEntry]) -> str:
+    """Return the name of the archive's database. Raise DataRefused if it names none."""
+    for entry in entries:
+        if entry.description == "DATABASE":
+            return entry.tag
+    raise DataRefused("the archive names no database", remedy="use another artifact")
+
+
+def without_remote(entries: Sequence[TocEntry]) -> tuple[list[TocEntry], list[TocEntry]]:
+    """Return the entries of an archive without the rows of materialised views that read from another server, and these:
+    a drill that asks a living neighbour proves less, and condemns good copies when that is away."""
+    by_id = {entry.dump_id: entry for entry in entries}
+    remote = {
+        entry.dump_id
+        for entry in entries
+        if entry.description == "MATERIALIZED VIEW DATA"
+        and _of_kind(by_id, _closure(by_id, entry.dump_id), "FOREIGN TABLE")
+    }
+    return (
+        [entry for entry in entries if entry.dump_id not in remote],
+        [entry for entry in entries if entry.dump_id in remote],
+    )
 
 
 def _table(entries: Sequence[TocEntry], name: str) -> TocEntry:

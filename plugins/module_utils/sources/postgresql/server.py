@@ -12,7 +12,7 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +22,22 @@ from ...scratch import socket_folder
 from ...streams import room
 from . import client, sidecar
 from .connection import connect
-from .server_settings import DATABASE, SETTINGS, SUPERUSER
+from .server_settings import SETTINGS, SUPERUSER
 from .target import Target
 
 _START_TIMEOUT = 60
 _STOP_TIMEOUT = 30
-# Loaded only if the evidence names them: they are part of the data's types, not of a server's monitoring.
-PRELOAD_ALLOWED = ("vchord", "vectors", "timescaledb", "pg_search", "citus", "age", "pgsodium")
 
 
 @contextlib.contextmanager
-def scratch_server(major: int, binaries: Sequence[str], folder: Path, preload: Sequence[str]) -> Iterator[Target]:
-    """Start a fresh server below the scratch folder `folder` and yield its database's login; stop it in every case. The
-    database itself is still to be made.
+def scratch_server(source: PostgresqlSource, major: int, folder: Path, configuration: str) -> Iterator[Target]:
+    """Start a fresh server below the scratch folder `folder` and yield the login to a database that is called like that
+    of `source`; stop the server in every case. The database itself is still to be made.
 
-    Raise ConfigurationError when the programs of `major` or a library that the data need are not installed.
+    `configuration` are lines for its postgresql.conf. Raise ConfigurationError when the programs of `major` or a
+    library that the data need are not installed.
     """
-    programs = client.find(major, binaries, needed="initdb")
-    needed = [name for name in preload if name in PRELOAD_ALLOWED]
+    programs = client.find(major, source.binaries, needed="initdb")
     data = folder / "server"
     with socket_folder(folder) as sockets:
         owner = _owner()
@@ -50,19 +48,19 @@ def scratch_server(major: int, binaries: Sequence[str], folder: Path, preload: S
         if owner:
             _hand_over(folder, owner, data, sockets, password_file)
         _initdb(programs, data, password_file, owner)
-        source = PostgresqlSource(
-            kind="postgresql",
-            name="scratch",
-            database=DATABASE,
-            host=str(sockets),
-            port=5432,
-            user=SUPERUSER,
-            sslmode="disable",
-            password_file=str(password_file),
-        )
-        target = Target(programs, source, "the scratch server", scratch=True)
-        with _running(data, sockets, needed, owner, target):
+        with (data / "postgresql.conf").open("a", encoding="utf-8") as stream:
+            stream.write(configuration)
+        target = _target(programs, source, sockets, str(password_file))
+        with _running(data, sockets, owner, target):
             yield target
+
+
+def _target(programs: client.Programs, source: PostgresqlSource, sockets: Path, password_file: str | None) -> Target:
+    login = PostgresqlSource(
+        kind="postgresql", name="scratch", database=source.database, host=str(sockets), port=5432, user=SUPERUSER,
+        sslmode="disable", password_file=password_file,
+    )  # fmt: skip
+    return Target(programs, login, "the scratch server", scratch=True)
 
 
 def _owner() -> pwd.struct_passwd | None:
@@ -110,14 +108,8 @@ def _initdb(programs: client.Programs, data: Path, password_file: Path, owner: p
 
 
 @contextlib.contextmanager
-def _running(
-    data: Path, sockets: Path, preload: Sequence[str], owner: pwd.struct_passwd | None, target: Target
-) -> Iterator[None]:
-    settings = {
-        **SETTINGS,
-        "unix_socket_directories": str(sockets),
-        "shared_preload_libraries": ",".join(preload),
-    }
+def _running(data: Path, sockets: Path, owner: pwd.struct_passwd | None, target: Target) -> Iterator[None]:
+    settings = {**SETTINGS, "unix_socket_directories": str(sockets)}
     log = data.parent / "server.log"
     command = [target.programs.path("postgres"), "-D", str(data)]
     for name, value in settings.items():
@@ -141,19 +133,17 @@ def _running(
 
 
 @contextlib.contextmanager
-def waiting_server(sockets: Path, major: int, binaries: Sequence[str], preload: Sequence[str]) -> Iterator[Target]:
-    """Tell the server that waits in the folder `sockets` (see sidecar.py) to start, and yield its login.
+def waiting_server(source: PostgresqlSource, major: int, sockets: Path, configuration: str) -> Iterator[Target]:
+    """Tell the server that waits in the folder `sockets` (see sidecar.py) to start, and yield the login to a database
+    that is called like that of `source`.
 
-    Raise ConfigurationError when it is of another major version, or lacks a library that the data need.
+    `configuration` are lines for its postgresql.conf. Raise ConfigurationError when it is of another major version, or
+    lacks a library that the data need.
     """
-    programs = client.find(major, binaries, needed="pg_restore")
-    source = PostgresqlSource(
-        kind="postgresql", name="scratch", database=DATABASE, host=str(sockets), port=5432, user=SUPERUSER,
-        sslmode="disable",
-    )  # fmt: skip
-    target = Target(programs, source, "the scratch server", scratch=True)
+    programs = client.find(major, source.binaries, needed="pg_restore")
+    target = _target(programs, source, sockets, None)
     with room(sockets / sidecar.START):
-        sidecar.tell(sockets, [name for name in preload if name in PRELOAD_ALLOWED])
+        sidecar.tell(sockets, configuration)
     ended = sockets / sidecar.ENDED
     _wait_for_login(target, lambda: sidecar.log_of(sockets) if ended.exists() else None)
     with target.on("template1").opened() as connection:
@@ -217,5 +207,6 @@ def _cause(complaints: str, what: str) -> Full | ConfigurationError:
         )
     return ConfigurationError(
         f"{what} ({client.tail(complaints)})",
-        remedy="install what it misses, or name the right programs in app_database_binaries",
+        remedy="install what it misses on the machine that drills (on Kubernetes: in app_drill_image), or name the"
+        " right programs in app_database_binaries and the right libraries in app_drill_preload",
     )

@@ -2,15 +2,14 @@
 """A scratch server in a container of its own, beside the drill: the app's own image has its very extensions.
 
 What the server has to load is known only when the copy is decrypted, so it waits in the folder of its socket until the
-drill writes the file START there. When the server has ended, for whatever reason, the file ENDED is there, and LOG
-holds its last words.
+drill writes the file START there: lines for its postgresql.conf. When the server has ended, for whatever reason, the
+file ENDED is there, and LOG holds its last words.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 from .server_settings import SETTINGS, SUPERUSER
@@ -39,9 +38,9 @@ programs=$(dirname "$initdb")
     mkdir "$data" &&
     "$programs/initdb" --pgdata="$data" --username={SUPERUSER} --auth=trust --encoding=UTF8 --locale=C \\
         --no-sync --no-instructions >/dev/null &&
+    cat "$sockets/{START}" >>"$data/postgresql.conf" &&
     {{
-        "$programs/postgres" -D "$data" {settings} -c unix_socket_directories="$sockets" \\
-            -c shared_preload_libraries="$(cat "$sockets/{START}")" &
+        "$programs/postgres" -D "$data" {settings} -c unix_socket_directories="$sockets" &
         server=$!
         wait "$server"
     }}
@@ -51,11 +50,11 @@ while :; do sleep 3600 & wait $!; done
 """
 
 
-def tell(sockets: Path, preload: Sequence[str]) -> None:
-    """Tell the server to start with these libraries. Whole at once: the script reads the file as soon as it is
-    there."""
+def tell(sockets: Path, configuration: str) -> None:
+    """Tell the server to start with these lines in its postgresql.conf. Whole at once: the script reads the file as
+    soon as it is there."""
     partial = sockets / f".{START}"
-    partial.write_text(",".join(preload), encoding="utf-8")
+    partial.write_text(configuration, encoding="utf-8")
     partial.replace(sockets / START)
 
 

@@ -39,6 +39,8 @@ class Target:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[psycopg.Connection[Any]]:
-        """Yield a session on the database, with psycopg's errors translated."""
+        """Yield a session on the database, which may be one that is read-only for others, with psycopg's errors
+        translated."""
         with translated(), contextlib.closing(connect(self.source, self.application_name)) as connection:
+            connection.execute("SET default_transaction_read_only = off")
             yield connection

@@ -56,17 +56,19 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-def test_the_server_starts_when_it_is_told_to_with_the_libraries_that_it_is_told(tmp_path: Path, sockets: Path) -> None:
+def test_the_server_starts_when_it_is_told_to_with_the_configuration_that_it_is_told(
+    tmp_path: Path, sockets: Path
+) -> None:
     program(tmp_path, "initdb", 'echo "$@" > "$(dirname "$0")/initdb.called"')
     program(tmp_path, "postgres", 'for word; do echo "$word"; done > "$(dirname "$0")/partial"\n'
             'mv "$(dirname "$0")/partial" "$(dirname "$0")/called"; exec sleep 600')  # fmt: skip
     called = tmp_path / "programs/called"
     with container(tmp_path, sockets) as process:
         assert not (tmp_path / "volume/data").exists()
-        sidecar.tell(sockets, ["vector", "pg_stat_statements"])
+        sidecar.tell(sockets, "shared_preload_libraries = 'vector'\n")
         until(called.exists)
         words = called.read_text().splitlines()
-        assert "shared_preload_libraries=vector,pg_stat_statements" in words
+        assert (tmp_path / "volume/data/postgresql.conf").read_text() == "shared_preload_libraries = 'vector'\n"
         assert f"unix_socket_directories={sockets}" in words
         assert {f"{name}={value}" for name, value in SETTINGS.items()} <= set(words)
         assert "listen_addresses=" in words, "no network"
@@ -85,7 +87,7 @@ def test_a_server_that_ends_says_so_with_its_last_words_and_the_container_stays(
     for name in ("initdb", "postgres"):
         program(tmp_path, name, "echo FATAL: no room left >&2; exit 1" if name == failing else "true")
     with container(tmp_path, sockets) as process:
-        sidecar.tell(sockets, [])
+        sidecar.tell(sockets, "")
         until((sockets / sidecar.ENDED).exists)
         assert sidecar.log_of(sockets).endswith("FATAL: no room left\n")
         assert process.poll() is None, "a sidecar that ends would be started again"
@@ -101,9 +103,9 @@ def test_a_container_that_was_never_told_to_start_ends_at_once_when_told_to_stop
 
 
 def test_the_order_to_start_appears_whole(sockets: Path) -> None:
-    sidecar.tell(sockets, ["vector"])
+    sidecar.tell(sockets, "jit = 'off'\n")
     assert [path.name for path in sockets.iterdir()] == [sidecar.START]
-    assert (sockets / sidecar.START).read_text() == "vector"
+    assert (sockets / sidecar.START).read_text() == "jit = 'off'\n"
 
 
 def test_a_long_log_is_told_from_its_end(sockets: Path) -> None:

@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What pg_restore could not make, and whose fault that is: the copy's, the source's own schema, or the server's.
+
+pg_restore tells which entries of the archive failed. Why is asked of the server itself, entry by entry, in a
+transaction that is never committed: its SQLSTATE decides, and no text that rows or an app could write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...contract.errors import ConfigurationError, Full, NoPermission, TryAgain
+from ...contract.evidence import PostgresqlEvidence
+from ...contract.verdict import SOURCE, Finding
+from ...streams import CHUNK
+from .archive import ArchiveReader
+from .archive_toc import TocEntry
+from .connection import reason
+from .names import shown
+from .target import Target
+
+if TYPE_CHECKING:
+    import psycopg
+
+# What to do when the login that restores may not do it all.
+ADMINISTRATOR = "set app_restore_user and app_restore_password to a login that may, such as a superuser"
+
+_MOST = 25  # entries that are looked at: a hundred indexes that fail for one reason need no hundred sentences
+_LONGEST = 500  # characters of a definition that is shown
+
+# How pg_restore reads an archive.
+_SESSION = (
+    "SET search_path = ''; SET check_function_bodies = off; SET xmloption = content; SET row_security = off;"
+    " SET client_min_messages = error"
+)
+
+# SQLSTATEs, or the classes that they begin with.
+_EXISTS = ("42P04", "42P06", "42P07", "42701", "42710", "42723", "42P16")  # pg_restore made it, its owner or so failed
+_ROOM = ("53100",)
+_PASSING = ("08", "40", "53", "55P03", "57")
+_FORBIDDEN = ("42501",)
+# Files, configuration files of text search, features that this build of the server lacks, and errors inside of it.
+_MACHINE = ("58", "F0", "0A", "XX")
+# What only a server's installation can make: nothing of it is in the archive but the name.
+_INSTALLED = {"EXTENSION", "COLLATION", "PROCEDURAL LANGUAGE", "SECURITY LABEL"}
+_UNFINDABLE = ("42883", "42P01", "42704", "3F000")  # a name without its schema
+# Definitions that may hold a secret, or are long.
+_UNSHOWN = {"USER MAPPING", "SERVER", "SUBSCRIPTION", "FOREIGN DATA WRAPPER", "FUNCTION", "PROCEDURE", "TABLE DATA"}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An entry that pg_restore could not make, though everything that it needs was made. `sqlstate` is "" if it can be
+    made now; `reason` is the server's word for it, without rows; `functions` are those that it uses and that have no
+    search_path of their own; `followers` counts the entries that failed for want of this one."""
+
+    entry: TocEntry
+    sqlstate: str
+    reason: str
+    functions: tuple[str, ...]
+    followers: int
+
+    @property
+    def subject(self) -> str:
+        """The object's kind and name, as findings name it."""
+        return subject(self.entry)
+
+    def of(self, states: Collection[str]) -> bool:
+        """Whether the SQLSTATE is one of, or begins with one of `states`."""
+        return self.sqlstate.startswith(tuple(states)) if self.sqlstate else False
+
+    @property
+    def exists(self) -> bool:
+        """It was made, and only something about it failed: comparing the schemas says what."""
+        return self.of(_EXISTS)
+
+    @property
+    def full(self) -> bool:
+        """The server has no room."""
+        return self.of(_ROOM)
+
+    @property
+    def passing(self) -> bool:
+        """The server had no time, memory or connection."""
+        return self.of(_PASSING) and not (self.full or self.installed or self.remote)
+
+    @property
+    def forbidden(self) -> bool:
+        """The login may not make it."""
+        return self.of(_FORBIDDEN)
+
+    @property
+    def installed(self) -> bool:
+        """The server's machine lacks what it is made of."""
+        library = self.entry.description in ("FUNCTION", "PROCEDURE") and "LANGUAGE c " in self.entry.definition
+        return self.entry.description in _INSTALLED or self.of(_MACHINE) or (library and self.of(("42883",)))
+
+    @property
+    def remote(self) -> bool:
+        """It reads from another server, which did not answer."""
+        return self.entry.description == "MATERIALIZED VIEW DATA" and self.of(("08", "HV"))
+
+
+def judge(
+    found: Sequence[Failure], missing: Collection[int], target: Target, evidence: PostgresqlEvidence
+) -> tuple[list[Finding], list[str]]:
+    """Return findings and notes for what pg_restore could not make. Of it the entries `missing`, given by dump id, are
+    not there in the end.
+
+    Raise Full, TryAgain or NoPermission where that says nothing about the copy. What the server's machine lacks raises
+    ConfigurationError on a scratch server; beside a live database, where the rest is worth having, it is a finding."""
+    for failure in found:
+        if failure.full:
+            where = "app_scratch_directory, or set another one" if target.scratch else "the database server"
+            raise Full(f"{failure.subject} found no room on {target.label}", remedy=f"free space in {where}")
+        if failure.passing:
+            raise TryAgain(
+                f"{target.label} did not make {failure.subject} ({failure.reason})",
+                remedy=f"try again when {target.label} has less to do, or more memory",
+            )
+        if failure.forbidden and not target.scratch:
+            raise NoPermission(
+                f"{target.source.user} may not make {failure.subject} ({failure.reason})", remedy=ADMINISTRATOR
+            )
+    lacking = [failure for failure in found if failure.installed]
+    if lacking and target.scratch:
+        raise ConfigurationError(
+            f"{target.label} cannot make {'; '.join(f'{each.subject} ({each.reason})' for each in lacking)}",
+            remedy=_installing(evidence),
+        )
+    findings, notes = [], []
+    for failure in found:
+        if failure.remote:
+            notes.append(f"{failure.subject} was not filled: the server that it reads from did not answer")
+        elif failure.installed:
+            difference = f"cannot be made on {target.label} ({failure.reason})"
+            findings.append(Finding("server", failure.subject, difference, _installing(evidence)))
+        else:
+            findings.append(finding(failure, evidence.search_path, made=failure.entry.dump_id not in missing))
+    return findings, notes
+
+
+def _installing(evidence: PostgresqlEvidence) -> str:
+    loads = f" (the source's server loads {', '.join(evidence.preload)})" if evidence.preload else ""
+    return (
+        "install what it misses for this major version of PostgreSQL on the server's machine (drills on Kubernetes: in"
+        f" app_drill_image); a library that has to be loaded at the start belongs into app_drill_preload{loads}"
+    )
+
+
+def consequences(entries: Iterable[TocEntry], missing: Collection[int]) -> set[tuple[str, str]]:
+    """Return check and subject of the findings that only say again that entries are missing."""
+    found = set()
+    for entry in entries:
+        if entry.dump_id in missing:
+            name = shown(entry.schema, entry.tag)
+            found |= {("schema", subject(entry)), ("extension", entry.tag), ("sequence", name), ("index", name)}
+            found |= {("rows", name), ("data", name), ("materialized view", name)}
+    return found
+
+
+def subject(entry: TocEntry) -> str:
+    """Return an entry's kind and name, as findings name objects."""
+    name = shown(entry.schema, entry.tag) if entry.schema else entry.tag
+    return f"{entry.description} {name}".encode("utf-8", "backslashreplace").decode()
+
+
+def finding(failure: Failure, search_path: Sequence[str], *, made: bool) -> Finding:
+    """Return what an owner reads of a failure that is the source's own. `made`: a second pass made it."""
+    why = f" ({failure.reason})" if failure.reason else ""
+    if made and failure.sqlstate:
+        difference = f"could only be made with the search_path of the source{why}"
+    elif made:
+        difference = "could only be made in a second pass: it reads what the archive holds behind it"
+    else:
+        difference = f"cannot be made from its own definition{why}"
+    if failure.followers:
+        difference += f", nor could {failure.followers} more that need it" if not made else ""
+    return Finding(SOURCE, failure.subject, difference, _remedy(failure, search_path))
+
+
+def _remedy(failure: Failure, search_path: Sequence[str]) -> str:
+    by_hand = f"; after a restore make it by hand: {definition(failure.entry)}" if definition(failure.entry) else ""
+    if failure.of(("23505", "23P01")):
+        return f"remove the rows that share a key at the source, then REINDEX there{by_hand}"
+    if failure.of(("23503",)):
+        return f"give the rows at the source that refer to nothing what they refer to, or remove them{by_hand}"
+    if failure.of(("23",)):
+        return f"mend the rows at the source that its own rules refuse{by_hand}"
+    if failure.of(_UNFINDABLE) or not failure.sqlstate:
+        path = ", ".join(search_path) or "public"
+        names = failure.functions or ("the functions that it uses",)
+        return "at the source, today: " + "; ".join(f"ALTER FUNCTION {name} SET search_path = {path}" for name in names)
+    return f"look at it at the source{by_hand}"
+
+
+def definition(entry: TocEntry) -> str:
+    """Return an entry's SQL in one line, or "" where it may hold a secret or is too long to be typed."""
+    text = " ".join(entry.definition.split())
+    if entry.description in _UNSHOWN or len(text) > _LONGEST:
+        return ""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def diagnose(
+    target: Target, archive: Path, entries: Sequence[TocEntry], failed: Collection[int]
+) -> tuple[Failure, ...]:
+    """Ask the server why it refuses the entries `failed`, given by dump id. Those that only lack another one of them
+    are counted with it. Nothing is changed. Raise BackupError when the server does not answer."""
+    by_id = {entry.dump_id: entry for entry in entries}
+    needed_by = {entry.dump_id: _needs(by_id, entry) & set(failed) for entry in entries if entry.dump_id in failed}
+    roots = [by_id[dump_id] for dump_id, needs in needed_by.items() if not needs][:_MOST]
+    with target.opened() as connection:
+        connection.execute(_SESSION)
+        said = {entry.dump_id: _refusal(connection, entry) for entry in roots if entry.description != "TABLE DATA"}
+        tables = {entry.dump_id for entry in roots if entry.description == "TABLE DATA"}
+        if tables:
+            said |= _refused_rows(connection, archive, tables)
+    return tuple(
+        Failure(
+            entry,
+            *said.get(entry.dump_id, ("", "")),
+            functions=_functions(by_id, entry),
+            followers=sum(entry.dump_id in needs for needs in needed_by.values()),
+        )
+        for entry in roots
+    )
+
+
+def _needs(by_id: Mapping[int, TocEntry], entry: TocEntry) -> set[int]:
+    """Return the dump ids of everything that an entry depends on, however far."""
+    found: set[int] = set()
+    waiting = list(entry.dependencies)
+    while waiting:
+        dump_id = waiting.pop()
+        if dump_id not in found:
+            found.add(dump_id)
+            waiting += by_id[dump_id].dependencies if dump_id in by_id else ()
+    return found
+
+
+def _functions(by_id: Mapping[int, TocEntry], entry: TocEntry) -> tuple[str, ...]:
+    used = (by_id[dump_id] for dump_id in sorted(_needs(by_id, entry)) if dump_id in by_id)
+    return tuple(
+        f"{shown(function.schema, function.tag.partition('(')[0])}({function.tag.partition('(')[2]}"
+        for function in used
+        if function.description == "FUNCTION" and "search_path" not in function.definition
+    )
+
+
+def _refusal(connection: psycopg.Connection[Any], entry: TocEntry) -> tuple[str, str]:
+    import psycopg
+
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute(entry.definition.encode(errors="surrogateescape"))
+    except psycopg.Error as error:
+        return error.sqlstate or "08000", reason(error)
+    return "", ""
+
+
+class _RowsAgain:
+    """Gives a table's rows to the server once more, as they pass in the archive, and takes them back."""
+
+    def __init__(self, connection: psycopg.Connection[Any], entry: TocEntry) -> None:
+        self.refusal = ("", "")
+        self._rows = self._copied(connection, entry)
+        next(self._rows)
+
+    def update(self, rows: bytes, /) -> None:
+        if not self.refusal[0]:
+            self._send(rows)
+
+    def end(self) -> None:
+        self._send(b"")
+
+    def _send(self, rows: bytes) -> None:
+        try:
+            self._rows.send(rows)
+        except StopIteration as ended:
+            self.refusal = ended.value or self.refusal
+
+    def _copied(self, connection: psycopg.Connection[Any], entry: TocEntry) -> Any:
+        import psycopg
+
+        statement = entry.copy_statement.encode(errors="surrogateescape")
+        try:
+            with (
+                connection.transaction(force_rollback=True),
+                connection.cursor() as cursor,
+                cursor.copy(statement) as copy,
+            ):
+                while rows := (yield):
+                    copy.write(rows)
+        except psycopg.Error as error:
+            return error.sqlstate or "08000", reason(error)
+        return "", ""
+
+
+def _refused_rows(
+    connection: psycopg.Connection[Any], archive: Path, tables: Collection[int]
+) -> dict[int, tuple[str, str]]:
+    tried: dict[int, _RowsAgain] = {}
+
+    def watch(entry: TocEntry) -> _RowsAgain | None:
+        end()
+        if entry.dump_id in tables:
+            tried[entry.dump_id] = _RowsAgain(connection, entry)
+        return tried.get(entry.dump_id)
+
+    def end() -> None:
+        for rows in list(tried.values())[-1:]:
+            rows.end()
+
+    reader = ArchiveReader(watch=watch)
+    with archive.open("rb") as stream:
+        while data := stream.read(CHUNK):
+            reader.feed(data)
+    end()
+    return {dump_id: rows.refusal for dump_id, rows in tried.items()}

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The program pg_restore: run for some entries of an archive, it goes on behind what the server refuses, and tells
+which entries those were."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from ...contract.errors import BackupError, TryAgain
+from ...contract.verdict import Finding
+from . import client, compare, steps
+from .archive_toc import TocEntry
+from .target import Target
+
+_FAILED_ENTRY = re.compile(rb"pg_restore: from TOC entry ([0-9]+); ")
+_ENDED = b"pg_restore: warning: errors ignored on restore: "  # the last line of one that went on to the end
+_WARNING = b"pg_restore: warning: "
+_LONGEST_LINE = 1 << 16  # bytes of a line that are looked at: a statement that failed may be longer by far
+
+
+@dataclass(frozen=True)
+class Said:
+    """How pg_restore ended: its exit code, the entries that it could not make, whether it went on to the end, and what
+    it warned of."""
+
+    code: int = 0
+    failed: frozenset[int] = frozenset()
+    ended: bool = True
+    complaints: list[Finding] = field(default_factory=list)
+
+
+def content(target: Target, archive: Path, folder: Path, entries: Sequence[TocEntry]) -> Said:
+    """Restore entries. Raise BackupError if pg_restore broke off."""
+    if not entries:
+        return Said()
+    said = pg_restore(target, archive, folder, ("--no-tablespaces",), entries)
+    if not said.ended:
+        raise _broken_off(target, archive, said.code)
+    return said
+
+
+def _broken_off(target: Target, archive: Path, code: int) -> BackupError:
+    """Find out why pg_restore could not go on: the server, the archive, or itself."""
+    with target.opened():
+        compare.read_whole(archive)
+    return TryAgain(
+        f"pg_restore {client.ended(code)} before its end",
+        remedy=f"find out what ended it or its session on {target.label}: memory, or somebody's signal",
+    )
+
+
+def pg_restore(
+    target: Target, archive: Path, folder: Path, options: tuple[str, ...], entries: Sequence[TocEntry]
+) -> Said:
+    """Run pg_restore for the `entries` of the archive, and read what it says about each."""
+    with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".list", encoding="utf-8") as chosen:
+        chosen.write(steps.list_of(entries))
+        chosen.flush()
+        command = (
+            target.programs.path("pg_restore"), *options, f"--use-list={chosen.name}", "--no-password",
+            f"--dbname={client.conninfo(target.source.database)}", str(archive),
+        )  # fmt: skip
+        with (
+            tempfile.TemporaryFile(dir=folder) as complaints,
+            client.environment(target.source, folder, target.application_name) as environment,
+            subprocess.Popen(
+                command, env={**environment, "PGOPTIONS": steps.OPTIONS}, stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=complaints,
+            ) as process,
+        ):  # fmt: skip
+            try:
+                code = process.wait()
+            finally:
+                client.stop(process)
+            complaints.seek(0)
+            return _read(code, complaints)
+
+
+def _read(code: int, complaints: IO[bytes]) -> Said:
+    """Only pg_restore's own lines count. What follows an error of the server (details, statements) may hold rows."""
+    failed: set[int] = set()
+    warnings: list[Finding] = []
+    ended = code == 0
+    while line := complaints.readline(_LONGEST_LINE):
+        if match := _FAILED_ENTRY.match(line):
+            failed.add(int(match[1]))
+        ended = code == 0 or line.startswith(_ENDED)
+        if line.startswith(_WARNING) and not line.startswith(_ENDED) and code == 0:
+            warnings.append(
+                Finding("restore", "pg_restore", line.removeprefix(_WARNING).decode(errors="replace").strip())
+            )
+    return Said(code, frozenset(failed), ended, warnings)
