@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A restored database against its archive and its evidence. Whatever differs has a name.
-
-Only reading checks come first: rows are compared before anything that could write.
-"""
+"""A restored database against its archive and its evidence, beside rows and schema. Whatever differs has a name."""
 
 from __future__ import annotations
 
@@ -18,14 +15,12 @@ from typing import TYPE_CHECKING, Any
 from ...contract.errors import NoPermission, TryAgain
 from ...contract.evidence import PostgresqlEvidence
 from ...contract.verdict import Finding
-from ...progress import Phases
 from ...streams import CHUNK
 from . import catalog, client
 from .archive import ArchiveReader, Contents
 from .archive_toc import TocEntry
 from .connection import first_line
 from .names import qualified, quoted, shown
-from .read_back import PsqlFailed, Reader, Text
 from .target import Target
 
 if TYPE_CHECKING:
@@ -97,102 +92,6 @@ def restored_schema(target: Target, folder: Path) -> tuple[TocEntry, ...]:
                 raise NoPermission(problem, remedy="use a login that may read the whole database")
             raise TryAgain(problem, remedy="try again")
     return reader.finish().entries
-
-
-class _Beside:
-    """A restored table beside the archive's rows, which are given to `update` as they pass.
-
-    `same` says, after `end`, whether they are the same bytes. `trouble` is why the table could not be read."""
-
-    def __init__(self, text: contextlib.AbstractContextManager[Text], stack: contextlib.ExitStack) -> None:
-        self.same = True
-        self.trouble: Exception | None = None
-        self._stack = stack
-        with self._noted():
-            self._text = stack.enter_context(text)
-
-    def update(self, rows: bytes, /) -> None:
-        with self._noted():
-            self.same = self.same and self._text.read(len(rows)) == rows
-
-    def end(self) -> None:
-        """Read what is left, which should be nothing, and close the text."""
-        with self._noted(), self._stack:
-            while self.trouble is None and self._text.read(CHUNK):
-                self.same = False
-
-    @contextlib.contextmanager
-    def _noted(self) -> Iterator[None]:
-        import psycopg
-
-        try:
-            yield
-        except (psycopg.Error, PsqlFailed) as error:
-            self.same, self.trouble = False, error
-
-
-class ArchiveBeside:
-    """Reads an archive and, table by table, what was restored of it: neither is held in memory."""
-
-    def __init__(self, reader: Reader, evidence: PostgresqlEvidence) -> None:
-        self._reader = reader
-        self._evidence = evidence
-        self._tables: dict[int, _Beside] = {}
-        self._present: _Beside | None = None
-        self._stack = contextlib.ExitStack()
-
-    def read(self, archive: Path, phases: Phases) -> Contents:
-        """Read the decrypted archive whole and return its contents. Raise DataRefused when it is damaged."""
-        reader = ArchiveReader(digests=True, watch=self._watch)
-        with self._stack, archive.open("rb") as stream:
-            while data := stream.read(CHUNK):
-                reader.feed(data)
-                phases.advance(len(data))
-            self._end()
-        return reader.finish()
-
-    def _watch(self, entry: TocEntry) -> _Beside | None:
-        self._end()
-        rows = self._evidence.tables.get(shown(entry.schema, entry.tag))
-        if rows is not None:
-            self._present = _Beside(self._reader.text(entry, rows), self._stack)
-            self._tables[entry.dump_id] = self._present
-        return self._present
-
-    def _end(self) -> None:
-        if self._present:
-            self._present.end()
-        self._present = None
-
-    def differences(self, contents: Contents) -> Iterator[Finding]:
-        """Compare each table's rows with the archive's, and their number with the evidence."""
-        evidence, carried = self._evidence, {}
-        for entry in contents.entries:
-            table = shown(entry.schema, entry.tag)
-            # Of an extension's own table only some rows are dumped; the extension brings the others.
-            if entry.dump_id not in contents.tables or table in evidence.excluded:
-                continue
-            carried[table] = contents.tables[entry.dump_id].rows
-            beside = self._tables.get(entry.dump_id)
-            if beside and not beside.same:
-                yield self._difference(entry, table, carried[table], beside.trouble)
-        for table in sorted(evidence.tables.keys() | carried.keys()):
-            if evidence.tables.get(table) != carried.get(table):
-                said = f"{evidence.tables.get(table)} rows in the evidence, {carried.get(table)} in the dump"
-                yield Finding("evidence", table, said)
-
-    def _difference(self, entry: TocEntry, table: str, wanted: int, trouble: Exception | None) -> Finding:
-        import psycopg
-
-        try:
-            rows = self._reader.rows(entry)
-        except psycopg.Error as error:
-            return Finding("data", table, f"cannot be read ({first_line(error)})")
-        if rows != wanted:
-            return Finding("rows", table, f"restored {rows}, in the dump {wanted}")
-        if trouble:
-            raise trouble  # it can be read after all: that says nothing about the copy
-        return Finding("data", table, f"its {rows} rows differ from those in the dump")
 
 
 def large_objects(

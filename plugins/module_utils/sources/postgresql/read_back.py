@@ -19,8 +19,10 @@ from .target import Target
 if TYPE_CHECKING:
     import psycopg
 
-# pg_dump sets these while it reads; reading back has to see the same text and, without the second, the same order.
+# pg_dump sets these while it reads, and reading back has to see the same text: a value of the type regclass names its
+# schema where the search path does not find it. Without the third, rows that lie in their order come in another.
 _SETTINGS = {
+    "search_path": "",
     "row_security": "off",
     "synchronize_seqscans": "off",
     "datestyle": "ISO",

@@ -11,6 +11,7 @@ from ...progress import Phases
 from ..base import Decrypted
 from . import catalog, compare, schema
 from .read_back import reader
+from .rows import ArchiveBeside
 from .selection import Selection
 from .target import Target
 
@@ -33,7 +34,7 @@ def verify(
     evidence = copy.evidence
     with target.opened() as connection:
         with reader(target, connection, catalog.text_encoding(evidence.locale), folder) as tables:
-            beside = compare.ArchiveBeside(tables, evidence)
+            beside = ArchiveBeside(tables, evidence)
             contents = beside.read(copy.archive, phases)
             if selection:
                 contents = selection.contents(contents)
