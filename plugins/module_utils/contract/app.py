@@ -172,6 +172,7 @@ def _check(given: Variables, secrets: Secrets) -> None:
             remedy="make an identity with age-keygen, keep it offline, and name its public key (age1...) there",
         )
     _check_paths(given)
+    _check_trust(given)
     if given.app_platform == "kubernetes":
         check_cluster(given, secrets, _drill_destinations(given))
     elif given.app_database_secret is not None:
@@ -199,6 +200,7 @@ def _column(given: Variables, secrets: Secrets) -> Column:
         sslmode=given.app_database_sslmode,
         password_file=f"../{SOURCE}.password" if _has_password(given, secrets) else None,
         binaries=given.app_database_binaries,
+        ca_file=f"../{SOURCE}.ca.pem" if given.app_database_ca else None,
         scratch_server=SCRATCH_SERVER if given.app_platform == "kubernetes" else None,
         preload=given.app_drill_preload,
     )
@@ -250,6 +252,19 @@ def _check_paths(given: Variables) -> None:
     for name, destination in given.app_destinations.items():
         if isinstance(destination, DirectoryDestination):
             _check_absolute(destination.path, f"app_destinations.{name}.path")
+
+
+def _check_trust(given: Variables) -> None:
+    """Refuse certificates that nobody would look at, which looks like trust and is none."""
+    if given.app_database_ca is None:
+        return
+    if not given.app_database_ca.startswith("~"):
+        _check_absolute(given.app_database_ca, "app_database_ca")
+    if given.app_database_sslmode in ("disable", "allow", "prefer"):
+        raise ConfigurationError(
+            f"app_database_ca vouches for nobody while app_database_sslmode is {given.app_database_sslmode}",
+            remedy="set app_database_sslmode to verify-full, or leave app_database_ca out",
+        )
 
 
 def _check_absolute(path: str, where: str) -> None:

@@ -100,6 +100,11 @@ def _check_database(given: Variables, secrets: Secrets) -> None:
             given.app_database_secret.name
         ):
             raise ConfigurationError("app_database_secret names no Secret", remedy="correct its namespace and name")
+    if given.app_database_ca is None and given.app_database_sslmode in ("verify-ca", "verify-full"):
+        raise ConfigurationError(
+            f"app_database_sslmode {given.app_database_sslmode} needs app_database_ca: a pod knows no certificates",
+            remedy="set app_database_ca to a file with the certificate that vouches for the server's",
+        )
     block = address_block(given.app_database_host)
     if given.app_database_host == "localhost" or (block and ipaddress.ip_network(block).is_loopback):
         raise ConfigurationError(

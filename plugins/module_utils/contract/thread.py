@@ -225,7 +225,11 @@ def load(path: str | os.PathLike[str]) -> Thread:
         return os.path.normpath(file.parent / name)
 
     sources = tuple(
-        dataclasses.replace(source, password_file=source.password_file and beside(source.password_file))
+        dataclasses.replace(
+            source,
+            password_file=source.password_file and beside(source.password_file),
+            ca_file=source.ca_file and beside(source.ca_file),
+        )
         for source in thread.sources
     )
     return dataclasses.replace(

@@ -5,6 +5,7 @@
     column.json                      marks the folder as a column
     drill-identity.txt               made once, never replaced
     <source>.password
+    <source>.ca.pem                  the certificates that vouch for its server's
     units/fanout-<app>.*             for systemd, which links to them
     <destination>/thread.json
     <destination>/key.json           of kind b2 it belongs to b2_application_key alone
@@ -27,7 +28,7 @@ THREAD_FILE = "thread.json"
 UNITS = "units"
 PRIVATE = 0o600
 _PATTERNS = (
-    COLUMN_FILE, IDENTITY_FILE, "*.password", f"*/{THREAD_FILE}", f"*/{KEY_FILE}",
+    COLUMN_FILE, IDENTITY_FILE, "*.password", "*.ca.pem", f"*/{THREAD_FILE}", f"*/{KEY_FILE}",
     f"{UNITS}/fanout-*.service", f"{UNITS}/fanout-*.timer",
 )  # fmt: skip
 _FOLDER_MODE = 0o700

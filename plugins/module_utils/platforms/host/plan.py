@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from ...certificates import certificates_of
 from ...contract import keys, thread
 from ...contract.app import Column
 from ...contract.errors import BackupError, ConfigurationError, about
@@ -63,6 +64,7 @@ def plan(column: Column, found: Files, fanout: Path, *, check_mode: bool) -> Pla
     recipient = _identity(column, found, planned, check_mode)
     if (password := column.secrets.app_database_password) is not None:
         planned.files.update({f"{source.name}.password": File(password + "\n") for source in column.sources})
+    planned.files.update({name: File(text) for name, text in certificates_of(column).items()})
     onboarded = _onboarded(column, found, planned, check_mode)
     markers = {name: onboarding.id for name, onboarding in onboarded.items()}
     others = places_of_others(column)

@@ -128,6 +128,7 @@ def environment(source: PostgresqlSource, scratch: Path, application_name: str) 
         "PGOPTIONS": SESSION_OPTIONS,
         "PGPASSFILE": str(passfile),
         "LC_ALL": "C",
+        **({"PGSSLROOTCERT": source.ca_file} if source.ca_file else {}),
     }
     password = password_of(source)
     try:

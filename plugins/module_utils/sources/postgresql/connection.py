@@ -11,11 +11,25 @@ from typing import TYPE_CHECKING, Any
 from ...contract.errors import BackupError, ConfigurationError, NoPermission, TryAgain, Unavailable
 from ...contract.thread import PostgresqlSource
 from .client import SESSION_OPTIONS, password_of
+from .refusals import MINIMUM_MAJOR, pooler, refused
+from .sqlstates import named, only_names
 
 if TYPE_CHECKING:
     import psycopg
 
-MINIMUM_MAJOR = 14
+_MIGRATION = "none: the next run tries again, when the app's migration is over"
+# SQLSTATE, or the class of one, that a statement of ours may end with -> what it means for a run, and what to do.
+_MEANINGS: dict[str, tuple[type[BackupError], str]] = {
+    "08": (Unavailable, "check the database server and its network"),
+    "40P01": (TryAgain, _MIGRATION),
+    "42501": (NoPermission, "make the login the database's owner, or grant it what it lacks (docs/login.md)"),
+    "42P01": (TryAgain, "none: a table went away meanwhile, the next run tries again"),
+    "53100": (TryAgain, "make room on the database server"),
+    "55P03": (TryAgain, _MIGRATION),
+    "57014": (TryAgain, _MIGRATION),
+    "57P": (Unavailable, "none: the next run tries again, when the database server is back"),
+}
+_OTHERWISE = (TryAgain, "look into the database server's log")
 
 
 def connect(source: PostgresqlSource, application_name: str) -> psycopg.Connection[Any]:
@@ -23,48 +37,51 @@ def connect(source: PostgresqlSource, application_name: str) -> psycopg.Connecti
     peer."""
     import psycopg
 
-    where = f"{source.host}:{source.port}"
+    login: dict[str, Any] = {
+        "host": source.host,
+        "port": source.port,
+        "dbname": source.database,
+        "user": source.user,
+        "password": password_of(source),
+        "sslmode": source.sslmode,
+        # Empty is libpq's own, also where PGSSLROOTCERT names another, which the programs would not see.
+        "sslrootcert": source.ca_file or "",
+        "application_name": application_name,
+        "options": SESSION_OPTIONS,
+        "client_encoding": "UTF8",
+        "connect_timeout": 10,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 60_000,
+    }
     try:
-        return psycopg.connect(
-            host=source.host,
-            port=source.port,
-            dbname=source.database,
-            user=source.user,
-            password=password_of(source),
-            sslmode=source.sslmode,
-            application_name=application_name,
-            options=SESSION_OPTIONS,
-            client_encoding="UTF8",
-            connect_timeout=10,
-            keepalives_idle=30,
-            keepalives_interval=10,
-            keepalives_count=3,
-            tcp_user_timeout=60_000,
-            autocommit=True,
-        )
+        return psycopg.connect(**login, autocommit=True)
+    except psycopg.errors.ConnectionTimeout:
+        raise Unavailable(
+            f"{source.host}:{source.port} does not answer within {login['connect_timeout']} s",
+            remedy="check that the database server runs and is reachable",
+        ) from None
     except psycopg.Error as error:
-        raise _connect_error(error, source, where) from None
+        raise refused(source, login, first_line(error)) from None
 
 
-def _connect_error(error: psycopg.Error, source: PostgresqlSource, where: str) -> BackupError:
-    text = first_line(error)
-    if "unsupported startup parameter" in text:
-        return _pooler(where)
-    if "password authentication failed" in text or "no password supplied" in text:
-        return NoPermission(
-            f"{where} refused the password of {source.user}", remedy="correct app_database_password and run site.yml"
-        )
-    if "does not exist" in text and f'"{source.database}"' in text:
-        return ConfigurationError(f"{where} has no database {source.database}", remedy="correct app_database")
-    if "does not exist" in text or "pg_hba.conf" in text or "permission denied" in text or "not permitted" in text:
-        return NoPermission(
-            f"{where} refused the login {source.user} ({text})", remedy="let this login in on the server"
-        )
-    if "too many" in text or "remaining connection slots" in text or "starting up" in text or "shutting down" in text:
-        return TryAgain(f"{where} takes no connection now ({text})", remedy="none: the next run tries again")
-    return Unavailable(
-        f"{where} does not answer ({text})", remedy="check that the database server runs and is reachable"
-    )
+def reason(error: psycopg.Error) -> str:
+    """Return what a server says about a failure in one line without a value of any row: its own message where that can
+    only name objects, else "22P02 invalid_text_representation", with the objects that it names apart.
+
+    Details, hints, contexts and statements are left out: they may quote rows."""
+    import psycopg
+
+    if error.sqlstate is None:
+        ours = isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
+        return first_line(error) if ours else f"{type(error).__name__} of the client's library"
+    diag = error.diag
+    if only_names(error.sqlstate, diag.source_function, diag.source_file):
+        return " ".join((diag.message_primary or named(error.sqlstate)).split())
+    table = ".".join(filter(None, (diag.schema_name, diag.table_name, diag.column_name)))
+    objects = ", ".join(filter(None, (table, diag.constraint_name, diag.datatype_name)))
+    return f"{named(error.sqlstate)}{f' ({objects})' if objects else ''}"
 
 
 def first_line(error: Exception) -> str:
@@ -72,29 +89,6 @@ def first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     # libpq names the address first ('connection to server at "127.0.0.1", port 5432 failed: '): we name it ourselves.
     return re.sub(r"^.*connection to server (at|on socket) .*? failed: ", "", lines[0]) if lines else "no reason given"
-
-
-# Classes of SQLSTATE whose message can only name identifiers, files and settings. Others may quote a row.
-_NAMING = ("08", "0A", "28", "3D", "3F", "42", "53", "55", "57", "58", "F0")
-
-
-def reason(error: psycopg.Error) -> str:
-    """Return why the server refused, in one line that holds no row: its own words where these can only name
-    identifiers, else the SQLSTATE with its name, and the objects that the server names."""
-    diagnostic = error.diag
-    state = error.sqlstate or ""
-    if diagnostic.message_primary and state.startswith(_NAMING) and diagnostic.source_function != "exec_stmt_raise":
-        return " ".join(diagnostic.message_primary.split())
-    words = [state, re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()]
-    named = (diagnostic.schema_name, diagnostic.table_name, diagnostic.column_name, diagnostic.constraint_name)
-    return " ".join(filter(None, (*words, *named)))
-
-
-def _pooler(where: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"{where} is a connection pooler or moves between servers, where a snapshot cannot be shared",
-        remedy="set app_database_host and app_database_port to the database server itself",
-    )
 
 
 def check_direct(first: psycopg.Connection[Any], source: PostgresqlSource, application_name: str) -> int:
@@ -111,11 +105,11 @@ def check_direct(first: psycopg.Connection[Any], source: PostgresqlSource, appli
     with translated("checking the server"):
         (pid, *identity) = first.execute(query).fetchone() or (None,)
         if pid != first.info.backend_pid:
-            raise _pooler(where)
+            raise pooler(where)
         with contextlib.closing(connect(source, application_name)) as second:
             (_pid, *other) = second.execute(query).fetchone() or (None,)
     if identity != other:
-        raise _pooler(where)
+        raise pooler(where)
     major = first.info.server_version // 10000
     if major < MINIMUM_MAJOR:
         raise ConfigurationError(
@@ -131,19 +125,16 @@ def translated(doing: str = "") -> Iterator[None]:
 
     try:
         yield
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise NoPermission(
-            first_line(error), doing=doing, remedy="make the login the database's owner, or grant it what it lacks"
-        ) from None
-    except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled, psycopg.errors.DeadlockDetected) as error:
-        raise TryAgain(
-            first_line(error), doing=doing, remedy="none: the next run tries again, when the app's migration is over"
-        ) from None
-    except psycopg.OperationalError as error:
-        raise Unavailable(
-            f"the connection broke ({first_line(error)})",
-            doing=doing,
-            remedy="check the database server and its network",
-        ) from None
     except psycopg.Error as error:
-        raise TryAgain(first_line(error), doing=doing, remedy="look into the database server's log") from None
+        raise _translated(error, doing) from None
+
+
+def _translated(error: psycopg.Error, doing: str) -> BackupError:
+    import psycopg
+
+    broken = isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
+    code = error.sqlstate or ("08" if broken else "")  # without a word of the server, the connection broke
+    known = (_MEANINGS[code[:length]] for length in (5, 3, 2) if code[:length] in _MEANINGS)
+    kind, remedy = next(known, _OTHERWISE)
+    problem = reason(error)
+    return kind(f"the connection broke ({problem})" if kind is Unavailable else problem, doing=doing, remedy=remedy)
