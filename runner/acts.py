@@ -148,7 +148,9 @@ def _probe(thread: Thread, options: argparse.Namespace, _report: Report) -> Outc
         code = NoPermission.exit_code
     else:
         code = Exit.UNAVAILABLE if bad else Exit.OK
-    lines.append(f"PROBE {'FAIL' if bad else 'PASS'} {thread.id}: {len(steps) - len(bad)} of {len(steps)} steps passed")
+    last = f"PROBE {'FAIL' if bad else 'PASS'} {thread.id}: {len(steps) - len(bad)} of {len(steps)} steps passed"
+    # In the last line, which is all that a roll-out shows of a probe that passed.
+    lines.append(f"{last}; {destination.lacks}" if destination.lacks else last)
     return Outcome(code, tuple(lines), {"steps": steps})
 
 
