@@ -35,6 +35,7 @@ class Outcome:
 
 def _backup(thread: Thread, options: argparse.Namespace, report: Report) -> Outcome:
     from fanout.backup import backup
+    from fanout.contract.marks import remedies, with_reason
 
     done = backup(thread, accept_shrink=options.accept_shrink, report=report)
     manifest = done.manifest
@@ -43,9 +44,10 @@ def _backup(thread: Thread, options: argparse.Namespace, report: Report) -> Outc
     word = "MARKED" if manifest.marks else "OK"
     what = f"{manifest.tables} tables, {manifest.rows} rows, {size / 1e6:.1f} MB in {took}; retired {len(done.retired)}"
     lines = [f"BACKUP {word} {thread.id}: {manifest.artifact}: {what}"]
-    lines += [f"{thread.id}: kept, but marked, so that nothing is retired: {mark}" for mark in manifest.marks]
-    if manifest.marks:
-        lines.append(f"{thread.id}: Remedy: look at the app; if it is right so, run once with --accept-shrink")
+    marks = [with_reason(mark, done.reasons) for mark in manifest.marks]
+    lines += [f"{thread.id}: kept, but marked, so that nothing is retired: {mark}" for mark in marks]
+    wanted = remedies(manifest.marks, accept="run once with --accept-shrink")
+    lines += [f"{thread.id}: Remedy: {remedy}" for remedy in wanted]
     lines += [f"{thread.id}: {warning}" for warning in done.warnings]
     result = {
         "artifact": manifest.artifact,
@@ -54,6 +56,7 @@ def _backup(thread: Thread, options: argparse.Namespace, report: Report) -> Outc
         "size": size,
         "seconds": manifest.seconds,
         "marks": manifest.marks,
+        "reasons": done.reasons,
         "retired": done.retired,
         "warnings": done.warnings,
     }
@@ -148,7 +151,9 @@ def _probe(thread: Thread, options: argparse.Namespace, _report: Report) -> Outc
         code = NoPermission.exit_code
     else:
         code = Exit.UNAVAILABLE if bad else Exit.OK
-    lines.append(f"PROBE {'FAIL' if bad else 'PASS'} {thread.id}: {len(steps) - len(bad)} of {len(steps)} steps passed")
+    last = f"PROBE {'FAIL' if bad else 'PASS'} {thread.id}: {len(steps) - len(bad)} of {len(steps)} steps passed"
+    # In the last line, which is all that a roll-out shows of a probe that passed.
+    lines.append(f"{last}; {destination.lacks}" if destination.lacks else last)
     return Outcome(code, tuple(lines), {"steps": steps})
 
 

@@ -44,12 +44,30 @@ def compared(
     for before, after in zip(dumped, restored, strict=True):
         shown = None if live is None else live.get(before.query.name, LIVE_UNKNOWN)
         result.comparisons.append(Comparison(before.query.name, after, before, shown))
-        if before.error is not None and after.error is not None:
-            # The query is at fault, not the copy: the backup is marked for it already.
-            result.notes.append(f"the query '{before.query.name}' was answered neither in the dump nor now")
+        note = _proves_nothing(before, after)
+        if note:
+            result.notes.append(note)
         else:
             result.findings.extend(judge(before, after))
     return result
+
+
+def _proves_nothing(before: QueryAnswer, after: QueryAnswer) -> str:
+    """Return why these answers say nothing about the copy, or "" if they do."""
+    name = before.query.name
+    if before.error is not None and after.error is not None:
+        # The query is at fault, not the copy: the backup is marked for it already.
+        reasons = " and ".join(dict.fromkeys((before.error, after.error)))
+        return (
+            f"the query '{name}' was answered neither in the dump nor now ({reasons}): correct it in app_drill_queries"
+        )
+    if before.query.compare != "snapshot" or after.error is not None:
+        return ""
+    if before.error is not None:
+        return f"the query '{name}' could not be answered in the dump ({before.error}): its answer now proves nothing"
+    if before.answer is None and after.answer is None:
+        return f"{name}: no rows: proves nothing (its answer is NULL)"
+    return ""
 
 
 def judge(before: QueryAnswer, after: QueryAnswer) -> list[Finding]:
@@ -58,14 +76,13 @@ def judge(before: QueryAnswer, after: QueryAnswer) -> list[Finding]:
     if after.error is not None:
         return [Finding("query", query.name, f"cannot be answered ({after.error})")]
     if query.compare == "snapshot":
-        if before.error is not None:
-            return [Finding("query", query.name, f"could not be answered in the dump ({before.error})")]
         good = after.answer == before.answer
         wanted: Answer = before.answer
     else:
         wanted = query.value
         good = after.answer == wanted if query.compare == "equals" else _at_least(after.answer, wanted)
-    return [] if good else [Finding("query", query.name, f"restored {after.answer}, {query.compare} {wanted}")]
+    restored = "no value (NULL, as of no rows)" if after.answer is None else after.answer
+    return [] if good else [Finding("query", query.name, f"restored {restored}, {query.compare} {wanted}")]
 
 
 def asked(queries: Sequence[Query], live: Mapping[str, str]) -> tuple[list[str], list[str]]:
@@ -92,4 +109,4 @@ def _at_least(answer: Answer, value: Answer) -> bool:
 
 
 def _shown(answer: QueryAnswer) -> str:
-    return "an error" if answer.error is not None else str(answer.answer)
+    return f"an error ({answer.error})" if answer.error is not None else str(answer.answer)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from .contract.errors import DataRefused
@@ -60,11 +60,10 @@ def manifest_of(destination: Destination, artifact: Artifact, app: str) -> Manif
     return read_manifest(destination.read(artifact.manifest, MAXIMUM_SIZE), app=app, artifact=artifact.name)
 
 
-def readable(
-    destination: Destination, artifacts: Sequence[Artifact], app: str, *, most: int
-) -> Iterator[tuple[Artifact, Manifest]]:
-    """Yield the first `most` artifacts with their manifests, passing over those whose manifest is refused."""
-    for artifact in artifacts[:most]:
+def readable(destination: Destination, artifacts: Iterable[Artifact], app: str) -> Iterator[tuple[Artifact, Manifest]]:
+    """Yield artifacts with their manifests, passing over those whose manifest is refused. Each is read when it is asked
+    for: stop asking at the first that will do."""
+    for artifact in artifacts:
         try:
             yield artifact, manifest_of(destination, artifact, app)
         except DataRefused:

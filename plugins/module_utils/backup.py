@@ -17,8 +17,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from . import artifacts
+from .artifacts import Artifact
 from .contract import evidence as evidence_record
 from .contract import manifest as manifest_record
+from .contract import marks as marking
 from .contract.durations import spoken
 from .contract.errors import BackupError, ConfigurationError, about
 from .contract.evidence import Evidence
@@ -37,25 +39,26 @@ from .sources.base import Taken
 from .sources.kinds import kind_of
 
 _FUTURE = timedelta(minutes=5)  # how far ahead an artifact's time may be before a clock must be wrong
-_NEWEST = 10  # manifests that are read to find the newest good one
 
 
 @dataclass(frozen=True)
 class BackupResult:
-    """What a backup left: its manifest, the artifacts it retired, and what a user should know."""
+    """What a backup left: its manifest, the artifacts it retired, and what a user should know. `reasons` are, by mark
+    of the manifest, what the server said about it: not for clear text at a destination."""
 
     thread: str
     manifest: Manifest
     retired: tuple[str, ...]
     warnings: tuple[str, ...]
+    reasons: dict[str, str]
 
 
 def backup(thread: Thread, *, accept_shrink: bool = False, report: Report = silent) -> BackupResult:
     """Make one backup of `thread` and return what was left at the destination.
 
     A run that shrank beyond the limit or could not answer a query is kept, marked, and retires nothing; `accept_shrink`
-    takes a shrunken run as the new normal. Every BackupError raised names the thread and the phase; no manifest exists
-    then.
+    takes a shrunken run as the new normal, and nothing else. Every BackupError raised names the thread and the phase;
+    no manifest exists then.
     """
     with about(thread.id):
         return _backup(thread, accept_shrink, Phases(report))
@@ -71,7 +74,8 @@ def _backup(thread: Thread, accept_shrink: bool, phases: Phases) -> BackupResult
             sessions = [stack.enter_context(kind_of(source).session(source, thread.id)) for source in thread.sources]
             present = destination.list()
             name = _name(started, present)
-            previous = _newest_good(destination, thread, present)
+            whole = artifacts.complete(present)
+            previous = _newest_not_shrunk(destination, thread, whole)
         folder = stack.enter_context(scratch_folder(thread.scratch_directory, f"{thread.app}.{thread.name}"))
         taken = [session.take(folder, thread.recipients.all(), thread.queries, phases) for session in sessions]
         files = {file: record for each in taken for file, record in each.files.items()}
@@ -89,16 +93,17 @@ def _backup(thread: Thread, accept_shrink: bool, phases: Phases) -> BackupResult
             sources=tuple(each.record for each in taken),
             seconds=phases.seconds,
         )
-        marks = _failed_queries(taken)
-        if manifest.tables == 0:
-            marks += ("the database has no tables",)
+        reasons = _failed_queries(taken)
+        marks = (*reasons, *([marking.NO_TABLES] if manifest.tables == 0 else []))
         if previous is not None and not accept_shrink:
             marks += shrunk(manifest, previous, thread.shrink_limit)
+        elif whole and not accept_shrink:
+            marks += (marking.NOTHING_TO_COMPARE,)
         manifest = _publish(destination, dataclasses.replace(manifest, marks=marks), folder, phases)
         retired = Retired()
         if not marks:
             retired = retire_old(thread, destination, name)
-    return BackupResult(thread.id, manifest, retired.artifacts, retired.warnings)
+    return BackupResult(thread.id, manifest, retired.artifacts, retired.warnings, reasons)
 
 
 def _name(started: datetime, present: Sequence[Stored]) -> ArtifactName:
@@ -121,15 +126,17 @@ def _write_evidence(thread: Thread, name: ArtifactName, taken: Sequence[Taken], 
     return encrypt_text(encode_json(record), folder / EVIDENCE, thread.recipients.all())
 
 
-def _newest_good(destination: Destination, thread: Thread, present: Sequence[Stored]) -> Manifest | None:
-    newest = artifacts.readable(destination, artifacts.complete(present), thread.app, most=_NEWEST)
-    return next((manifest for _artifact, manifest in newest if not manifest.marks), None)
+def _newest_not_shrunk(destination: Destination, thread: Thread, whole: Sequence[Artifact]) -> Manifest | None:
+    """The measure for this run's size, however many runs ago it was. A run whose mark is about something else, such as
+    a question, is one, too: else such a mark would end the guard against shrinking."""
+    newest = artifacts.readable(destination, whole, thread.app)
+    return next((manifest for _artifact, manifest in newest if not any(map(marking.is_of_size, manifest.marks))), None)
 
 
-def _failed_queries(taken: Sequence[Taken]) -> tuple[str, ...]:
-    """A query that fails stops no backup: the app's next version may have renamed a table."""
-    failed = [answer.query.name for each in taken for answer in each.evidence.answers if answer.error is not None]
-    return tuple(f"the drill query '{name}' could not be answered" for name in failed)
+def _failed_queries(taken: Sequence[Taken]) -> dict[str, str]:
+    """A query that fails stops no backup: the app's next version may have renamed a table. Return {mark: reason}."""
+    answers = (answer for each in taken for answer in each.evidence.answers)
+    return {marking.unanswered(answer.query.name): answer.error for answer in answers if answer.error is not None}
 
 
 def shrunk(manifest: Manifest, previous: Manifest, limit: ShrinkLimit) -> tuple[str, ...]:
@@ -140,7 +147,7 @@ def shrunk(manifest: Manifest, previous: Manifest, limit: ShrinkLimit) -> tuple[
         ("tables", manifest.tables, previous.tables, limit.tables),
     )
     return tuple(
-        f"{name} shrank from {before} to {now}, by more than {percent} percent"
+        marking.shrank(name, before, now, percent)
         for name, now, before, percent in pairs
         if now * 100 < before * (100 - percent)
     )

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,8 +19,7 @@ from .contract.verdict import MAXIMUM_SIZE, Result, Verdict
 from .destinations.base import Destination, Stored
 from .destinations.kinds import open_destination
 
-_VERDICTS = 20  # newest verdicts that are read to find the last pass and the last one of all
-_MANIFESTS = 20
+_VERDICTS = 400  # newest verdicts that are read until one has passed: a year of daily drills that all failed
 _SKEW = timedelta(minutes=5)
 
 
@@ -62,10 +62,12 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
         destination.check()
         objects = destination.list()
         whole = artifacts.complete(objects)
-        newest = next(iter(artifacts.readable(destination, whole, thread.app, most=_MANIFESTS)), None)
-        proofs = list(_proofs(destination, objects, thread, now))
+        newest = next(artifacts.readable(destination, whole, thread.app), None)
+        proofs = _proofs(destination, objects, thread, now)
+        last_drill = next(proofs, None)
+        newer = [last_drill] if last_drill else []
+        last_pass = next((proof for proof in itertools.chain(newer, proofs) if proof.result == "pass"), None)
     age = _age(newest[0], now) if newest else None
-    last_pass = next((proof for proof in proofs if proof.result == "pass"), None)
     problems = []
     if newest is None or age is None:
         problems.append("there is no backup")
@@ -75,7 +77,7 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
         problems += [f"the newest backup is marked: {mark}" for mark in newest[1].marks]
         if newest[0].name != whole[0].name:
             problems.append(f"the manifest of {whole[0].name} cannot be read")
-    problems += _drill_problems(thread, proofs, last_pass) if drills_expected else []
+    problems += _drill_problems(thread, last_drill, last_pass) if drills_expected else []
     return Freshness(
         thread=thread.id,
         newest=str(newest[0].name) if newest else None,
@@ -84,7 +86,7 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
         rows=newest[1].rows if newest else None,
         tables=newest[1].tables if newest else None,
         copies=len(whole),
-        last_drill=proofs[0] if proofs else None,
+        last_drill=last_drill,
         last_pass=last_pass,
         fresh_within=thread.limits.fresh_within,
         drilled_within=thread.limits.drilled_within,
@@ -99,8 +101,8 @@ def _age(artifact: Artifact, now: datetime) -> int:
     return int((now - min(artifact.name.time, artifact.manifest.modified + _SKEW)).total_seconds())
 
 
-def _proofs(destination: Destination, objects: Iterable[Stored], thread: Thread, now: datetime) -> Iterable[Proof]:
-    """Yield the newest verdicts, newest first."""
+def _proofs(destination: Destination, objects: Iterable[Stored], thread: Thread, now: datetime) -> Iterator[Proof]:
+    """Yield the newest verdicts, newest first. Each is read when it is asked for."""
     named: list[tuple[ArtifactName, Stored]] = []
     for stored in objects:
         name = verdict_name(stored.key)
@@ -115,10 +117,10 @@ def _proofs(destination: Destination, objects: Iterable[Stored], thread: Thread,
             yield Proof(verdict.result, verdict.artifact, int((now - name.time).total_seconds()))
 
 
-def _drill_problems(thread: Thread, proofs: list[Proof], last_pass: Proof | None) -> list[str]:
-    if proofs and proofs[0].result != "pass":
-        problem = "failed" if proofs[0].result == "fail" else "could not run"
-        return [f"the last drill {problem}, {spoken(proofs[0].age)} ago"]
+def _drill_problems(thread: Thread, last_drill: Proof | None, last_pass: Proof | None) -> list[str]:
+    if last_drill is not None and last_drill.result != "pass":
+        problem = "failed" if last_drill.result == "fail" else "could not run"
+        return [f"the last drill {problem}, {spoken(last_drill.age)} ago"]
     if last_pass is None:
         return ["it was never drilled"]
     if last_pass.age > thread.limits.drilled_within:

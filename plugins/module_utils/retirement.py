@@ -15,7 +15,6 @@ from .contract.names import ArtifactName
 from .contract.thread import Thread
 from .destinations.base import Destination
 
-_NEWEST = 10  # manifests that are read to find the newest good ones
 _MOST = 50  # artifacts that one run may retire: a wrong clock or setting does bounded harm
 _UNFINISHED = timedelta(days=2)  # no run lasts longer: what has no manifest by then died
 
@@ -60,6 +59,6 @@ def _retire(thread: Thread, destination: Destination, name: ArtifactName) -> Ret
 
 
 def _newest_good(thread: Thread, destination: Destination, whole: Sequence[Artifact]) -> list[ArtifactName]:
-    readable = artifacts.readable(destination, whole, thread.app, most=_NEWEST)
+    readable = artifacts.readable(destination, whole, thread.app)
     unmarked = (artifact.name for artifact, manifest in readable if not manifest.marks)
     return list(itertools.islice(unmarked, retention.NEWEST_GOOD))

@@ -51,11 +51,11 @@ class Place:
         """Let it be `now`."""
         self.now = now
 
-    def publish(self, *marks: str) -> ArtifactName:
-        """Leave a small artifact, as a run does that begins now."""
+    def publish(self, *marks: str, rows: int = 1) -> ArtifactName:
+        """Leave a small artifact, as a run does that begins now. Its manifest claims that many rows."""
         name = new_artifact(self.now + self.ahead)
         self.destination.put_bytes(name.key("database.dump.age"), _DUMP)
-        self.destination.put_bytes(name.key(MANIFEST), render_manifest(_manifest(self.thread, name, marks)))
+        self.destination.put_bytes(name.key(MANIFEST), render_manifest(_manifest(self.thread, name, marks, rows)))
         return name
 
     def retire_old(self, name: ArtifactName) -> Retired:
@@ -140,9 +140,9 @@ def bucket_place(folder: Path, account: Account, thread: Thread = SMALL) -> Buck
     return Bucket(dataclasses.replace(thread, destination=destination, key_file=str(app.path)), account)
 
 
-def _manifest(thread: Thread, name: ArtifactName, marks: tuple[str, ...]) -> Manifest:
+def _manifest(thread: Thread, name: ArtifactName, marks: tuple[str, ...], rows: int) -> Manifest:
     files = ("database.dump.age", "database.globals.sql.age", EVIDENCE)
-    source = SourceRecord("database", "postgresql", files[0], files[1], 1, 1, "16.1", "16.1", "1")
+    source = SourceRecord("database", "postgresql", files[0], files[1], 1, rows, "16.1", "16.1", "1")
     return Manifest(
         format=FORMAT,
         app=thread.app,

@@ -112,8 +112,8 @@ MAKING = (
     Mutant(
         name="a run is compared with a marked one",
         file=f"{LIBRARY}/backup.py",
-        original="next((manifest for _artifact, manifest in newest if not manifest.marks), None)",
-        mutated="next((manifest for _artifact, manifest in newest), None)",
+        original="if not any(map(marking.is_of_size, manifest.marks))), None)",
+        mutated="), None)",
         tests=(f"{END}/test_backup.py::test_a_run_that_shrank_is_kept_and_marked_until_it_is_accepted",),
         harm="an hour after a database was emptied, its backups count as normal",
     ),

@@ -61,7 +61,8 @@ class Nfs:
 @dataclass(frozen=True)
 class S3Destination:
     """A bucket at any other S3 server. The access key comes from the inventory's secrets. Platform `kubernetes` needs
-    its `network` unless the endpoint is an address."""
+    its `network` unless the endpoint is an address. Where a bucket keeps no versions (Garage, Cloudflare R2), nothing
+    is ever retired: see docs/retention.md."""
 
     kind: Literal["s3"]
     bucket: str

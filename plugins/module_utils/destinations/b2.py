@@ -10,5 +10,5 @@ from .s3_probe import Refusal
 class B2Bucket(S3Bucket):
     """Buckets at Backblaze always keep versions, so that deleting only hides: the key has no deleteFiles."""
 
-    can_retire = True
+    _versioning = "Enabled"
     _refusal = Refusal("not entitled")

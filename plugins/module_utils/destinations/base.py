@@ -51,6 +51,10 @@ class Destination(Protocol):
     def can_retire(self) -> bool:
         """Whether an object can be taken away undoably. Where it cannot, `retire` refuses."""
 
+    @property
+    def lacks(self) -> str:
+        """What this destination cannot do that others can, in words for its owner, or ""."""
+
     def check(self) -> None:
         """Return if the destination answers, is the right one, and its clock, if it has one, is near ours."""
 

@@ -17,7 +17,7 @@ from .base import Listing, Progress, Stored, check_key
 from .files import PIECE, new_file, told
 from .patience import Patience
 from .s3_client import Connection
-from .s3_errors import clock_offset, is_of_transport, wrong_clock
+from .s3_errors import NotImplementedThere, clock_offset, is_of_transport, wrong_clock
 from .s3_listing import listing_page, objects, utc, versions
 from .s3_probe import Probe, Refusal
 from .s3_upload import Sent, confirm, send_bytes, send_file
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # A third of what servers tolerate before they refuse a request.
 _SKEW = 300
+_UNKNOWN = "unknown"
 
 
 class S3Bucket:
@@ -40,17 +41,39 @@ class S3Bucket:
         self._prefix = key.prefix
         self.where = f"bucket {key.bucket} under {key.prefix}"
 
-    @cached_property
+    @property
     def can_retire(self) -> bool:
-        """Whether the bucket keeps versions. An answer that is refused or unknown to the server counts as no."""
+        """Whether the bucket keeps versions, as far as the server tells."""
+        return self._versioning == "Enabled"
+
+    @property
+    def lacks(self) -> str:
+        """See Destination.lacks."""
+        if self.can_retire:
+            return ""
+        if self._versioning == _UNKNOWN:
+            return (
+                "the key may not ask whether the bucket keeps versions, so that nothing is retired there and it grows"
+            )
+        return (
+            "the bucket keeps no versions: nothing is retired there and it grows, what a stolen key overwrites or "
+            "deletes is lost, and no hidden backup can be brought back"
+        )
+
+    @cached_property
+    def _versioning(self) -> str:
+        """What the server says of versions: "Enabled", "Suspended" (there may be old ones), "" where there never were
+        any, and _UNKNOWN where the key may not ask."""
         try:
             answer = self._connection.run(
                 f"asking whether bucket {self._bucket} keeps versions",
                 lambda client: client.get_bucket_versioning(Bucket=self._bucket),
             )
-        except (NoPermission, ConfigurationError):
-            return False
-        return answer.get("Status") == "Enabled"
+        except NoPermission:
+            return _UNKNOWN
+        except ConfigurationError:
+            return ""
+        return answer.get("Status", "")
 
     def check(self) -> None:
         """See Destination.check."""
@@ -69,8 +92,18 @@ class S3Bucket:
         ]
 
     def versions(self, under: str = "") -> Listing:
-        """See Destination.versions."""
-        found = versions(self._connection, self._prefix + under, self._prefix)
+        """See Destination.versions. Where there are none, and at a server that cannot list them, what is visible is
+        all there is."""
+        if not self._versioning:
+            return self.list(under)
+        try:
+            found = list(versions(self._connection, self._prefix + under, self._prefix))
+        except NotImplementedThere:
+            return self.list(under)
+        except NoPermission:
+            if self._versioning != _UNKNOWN:
+                raise
+            return self.list(under)
         return sorted(found, key=lambda stored: stored.key)
 
     def put(self, key: str, file: Path, *, sha256: str, progress: Progress | None = None) -> Stored:
@@ -163,7 +196,7 @@ class S3Bucket:
     def probe(self, neighbours: Sequence[str], *, tamper: bool) -> tuple[ProbeStep, ...]:
         """See Destination.probe."""
         with about(doing=f"probing {self.where}"):
-            probe = Probe(self._connection, self._prefix, self._refusal, keeps_versions=self.can_retire)
+            probe = Probe(self._connection, self._prefix, self._refusal, lacks=self.lacks)
             return probe.run(neighbours, tamper=tamper)
 
     def purge(self, now: datetime) -> None:

@@ -30,6 +30,10 @@ _REGION_CODES = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLo
 _CLOCK = "RequestTimeTooSkewed"
 
 
+class NotImplementedThere(ConfigurationError):
+    """The server does not have this kind of request at all: it will not have it a moment later either."""
+
+
 @dataclass(frozen=True)
 class Server:
     """Whom messages are about."""
@@ -83,7 +87,7 @@ def worth_repeating(error: Exception) -> bool:
     if not isinstance(error, ClientError):
         return is_of_transport(error) and not isinstance(error, SSLError) and not _from_body(error)
     answer = answer_of(error)
-    if answer.code in _FULL_CODES or answer.status in (501, 507):
+    if answer.code in (*_FULL_CODES, "NotImplemented") or answer.status in (501, 507):
         return False
     return answer.status >= 500 or answer.status in _REPEATED_STATUS or answer.code in _REPEATED_CODES
 
@@ -155,6 +159,10 @@ def _refused(error: ClientError, server: Server) -> BackupError:
         return DataRefused(f"the object is gone ({answer})", remedy="list again; use another artifact")
     if answer.code == "BadDigest":
         return DataRefused(f"the bytes are damaged on the way ({answer})", remedy="check network and memory, try again")
+    if answer.status in (405, 501) or answer.code == "NotImplemented":
+        return NotImplementedThere(
+            f"{server.host} does not have this kind of request ({answer})", remedy="use a server that has it"
+        )
     if answer.status >= 500 or answer.status in _REPEATED_STATUS:
         return Unavailable(
             f"{server.host} cannot serve now ({answer})", remedy="the next run tries again; see the provider's status"

@@ -48,15 +48,15 @@ class _Place:
 
 
 class Probe:
-    """One probe of one key. `keeps_versions` says that what is deleted or overwritten stays as a version."""
+    """One probe of one key. `lacks` says why what is deleted or overwritten does not stay as a version, or ""."""
 
-    def __init__(self, connection: Connection, prefix: str, refusal: Refusal, *, keeps_versions: bool) -> None:
+    def __init__(self, connection: Connection, prefix: str, refusal: Refusal, *, lacks: str) -> None:
         self._connection = connection
         self._bucket = connection.server.bucket
         self._prefix = prefix
         self._key = prefix + PROBE
         self._refusal = refusal
-        self._keeps_versions = keeps_versions
+        self._lacks = lacks
 
     def run(self, neighbours: Sequence[str], *, tamper: bool) -> tuple[ProbeStep, ...]:
         """Return all steps. When one inside the prefix fails, it is the last: refusals would prove nothing."""
@@ -140,8 +140,8 @@ class Probe:
 
     def _delete_a_version(self) -> ProbeStep:
         name = "tamper: delete a version"
-        if not self._keeps_versions:
-            return ProbeStep(name, "failed", "the bucket keeps no versions: what the key overwrites is gone")
+        if self._lacks:
+            return ProbeStep(name, "failed", self._lacks)
         newest = next(versions(self._connection, self._key, self._prefix), None)
         if newest is None or newest.version is None:
             return ProbeStep(name, "inconclusive", f"{self._key} has no version that could be tried")
@@ -164,8 +164,8 @@ class Probe:
 
     def _hide(self) -> ProbeStep:
         name = "inside: hide"
-        if not self._keeps_versions:
-            return ProbeStep(name, "passed", f"{self._key} stays: the bucket keeps no versions, so nothing is retired")
+        if self._lacks:
+            return ProbeStep(name, "passed", f"{self._key} stays; {self._lacks}")
         return self._works("hide", self._delete_without_version)
 
     def _delete_without_version(self) -> None:

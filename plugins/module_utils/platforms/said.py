@@ -19,6 +19,7 @@ from ..contract.errors import (
     Unavailable,
     UsageError,
 )
+from ..contract.marks import remedies, with_reason
 from .base import ThreadResult
 
 _ERRORS = (UsageError, DataRefused, Unavailable, Full, TryAgain, NoPermission, ConfigurationError)
@@ -45,11 +46,13 @@ def last_result(lines: Sequence[str]) -> dict[str, Any]:
 
 def marked(ended: ThreadResult) -> ThreadResult:
     """A marked backup was made and is kept, but it is no success: say why."""
-    if not ended.result.get("marks"):
+    marks = ended.result.get("marks")
+    if not marks:
         return ended
+    reasons = ended.result.get("reasons", {})
     failure = DataRefused(
-        f"kept, but marked: {', '.join(ended.result['marks'])}",
-        remedy="look at the app; if it is right so, back up once with accept_shrink",
+        f"kept, but marked: {', '.join(with_reason(mark, reasons) for mark in marks)}",
+        remedy="; ".join(remedies(marks, accept="back up once with accept_shrink (-e app_accept_shrink=true)")),
         subject=ended.thread,
     )
     return dataclasses.replace(ended, failure=failure)

@@ -50,7 +50,7 @@ class Control:
         return list(self._get("calls")["calls"])
 
     def switch(self, **switches: bool) -> None:
-        """Set `partition` or `strict_checksums`."""
+        """Set `partition`, `strict_checksums` or `keeps_versions`."""
         self._post("switches", switches)
 
     def key_death_delay(self, seconds: float) -> None:

@@ -61,7 +61,10 @@ class S3Handler(Handler):
                 raise errors.not_implemented(rule.operation)
             request.corrupt = fault is not None and fault.kind == "corrupt"
             with self.world.lock:
-                return OPERATIONS[rule.operation](request)
+                answer = OPERATIONS[rule.operation](request)
+                if not self.world.switches.keeps_versions:
+                    _forget_versions(request, answer)
+                return answer
         except errors.S3Error as error:
             answer = self.failure(error.status, error.code, error.message)
             answer.headers |= error.headers
@@ -75,3 +78,11 @@ class S3Handler(Handler):
         query = parse_qs(urlsplit("http://host" + self.target).query)
         credential = self.headers.get("Authorization", "").partition("Credential=")[2]
         return (credential or query.get("X-Amz-Credential", [""])[0]).partition("/")[0]
+
+
+def _forget_versions(request: Request, answer: Answer) -> None:
+    """Leave only what a plain request sees of the object that `request` was about, and no word of its version."""
+    answer.headers.pop("x-amz-version-id", None)
+    answer.headers.pop("x-amz-delete-marker", None)
+    if request.key:
+        request.bucket.forget_versions(request.key)

@@ -43,8 +43,9 @@ def create_bucket(request: Request) -> Answer:
 
 
 def get_versioning(request: Request) -> Answer:
-    """Every bucket keeps versions, from its creation on."""
-    return Answer.xml("VersioningConfiguration", [("Status", "Enabled")])
+    """Every bucket keeps versions, from its creation on. A server without versions answers, and says nothing."""
+    kept = request.world.switches.keeps_versions
+    return Answer.xml("VersioningConfiguration", [("Status", "Enabled")] if kept else [])
 
 
 def get_lock_configuration(request: Request) -> Answer:

@@ -77,6 +77,8 @@ def list_objects_v2(request: Request) -> Answer:
 
 def list_versions(request: Request) -> Answer:
     """Newest version first within a key. Without a delimiter, or with an empty one: nobody lists versions by folder."""
+    if not request.world.switches.keeps_versions:
+        raise errors.not_implemented("ListObjectVersions")
     if request.query.get("delimiter"):
         raise errors.not_implemented("the parameter 'delimiter' here")
     prefix = request.query.get("prefix", "")

@@ -152,6 +152,14 @@ class Bucket:
         if not self.files[version.key]:
             del self.files[version.key]
 
+    def forget_versions(self, key: str) -> None:
+        """Remove for good what a plain request does not see of a key."""
+        for version in self.files.get(key, [])[:-1]:
+            self.remove(version)
+        newest = self.newest(key)
+        if newest is not None and newest.hides:
+            self.remove(newest)
+
     def upload(self, key: str, upload_id: str) -> Upload:
         upload = self.uploads.get(upload_id)
         if upload is None or upload.key != key:

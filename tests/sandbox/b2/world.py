@@ -23,10 +23,13 @@ class Switches:
     partition: API v4 lists and deletes multi-bucket keys only, v1 to v3 only the others (as documented). Off: v4
     handles all of them (as clients in the field rely on).
     strict_checksums: the checksum headers of newer S3 clients are refused, as in 2025. Off: taken and verified.
+    keeps_versions: what is overwritten or hidden stays as a version. Off: an S3 server that has no versions, such as
+    Garage or Cloudflare R2, where an upload replaces, a deletion is final, and to list versions is no request at all.
     """
 
     partition: bool = True
     strict_checksums: bool = True
+    keeps_versions: bool = True
 
 
 class World:

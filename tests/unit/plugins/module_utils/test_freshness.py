@@ -10,6 +10,8 @@ from fanout.contract.manifest import timestamp
 from fanout.contract.names import MANIFEST, verdict_key
 from fanout.contract.record import encode_json
 from fanout.contract.verdict import FORMAT, Result, Verdict
+from fanout.destinations.base import Stored
+from fanout.destinations.directory import Directory
 from fanout.freshness import freshness
 from tests.end_to_end.copies import Folder, folder_place
 
@@ -105,3 +107,37 @@ def test_another_apps_verdict_proves_nothing(place: Folder) -> None:
     drilled(place, "pass", app="gitlab")
 
     assert "it was never drilled" in freshness(place.thread).problems
+
+
+def test_the_last_pass_is_found_however_many_drills_failed_since_and_no_verdict_before_it_is_read(
+    place: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.publish()
+    for result in ("fail", "pass", *["fail"] * 25):
+        place.now += timedelta(seconds=1)
+        drilled(place, result)  # type: ignore[arg-type]
+    read: list[str] = []
+    original = Directory.read
+
+    def reading(self: Directory, stored: Stored, limit: int) -> bytes:
+        read.append(stored.key)
+        return original(self, stored, limit)
+
+    monkeypatch.setattr(Directory, "read", reading)
+
+    found = freshness(place.thread)
+
+    assert found.last_pass is not None
+    assert found.last_drill is not None
+    assert (found.last_pass.result, found.last_drill.result) == ("pass", "fail")
+    assert found.last_pass.age - found.last_drill.age == 25
+    assert len([key for key in read if key.startswith("drills/")]) == 26
+
+
+def test_the_newest_backup_that_can_be_read_is_found_behind_any_number_that_cannot(place: Folder) -> None:
+    good = place.publish()
+    for _number in range(25):
+        place.now += timedelta(seconds=1)
+        place.destination.put_bytes(place.publish().key(MANIFEST), b"{}")
+
+    assert freshness(place.thread).newest == str(good)

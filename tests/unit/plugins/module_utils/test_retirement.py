@@ -32,7 +32,7 @@ def published(place: Folder, count: int, *marks: str) -> list[str]:
 
 def test_the_three_newest_good_ones_stay_whatever_is_configured_and_however_many_are_marked(place: Folder) -> None:
     good = published(place, 4)
-    marked = published(place, 5, "it shrank")
+    marked = published(place, 15, "it shrank")
     place.move_to(place.now + HOUR)
 
     done = place.run()

@@ -5,7 +5,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from fanout.contract.errors import ConfigurationError, DataRefused, Full, NoPermission, Unavailable
-from fanout.destinations.s3_errors import Server, spoken, worth_repeating
+from fanout.destinations.s3_errors import NotImplementedThere, Server, spoken, worth_repeating
 
 SERVER = Server("s3.example.org", "backups", "0041")
 
@@ -31,7 +31,9 @@ def answered(status: int, code: str, message: str = "") -> ClientError:
         (answered(404, "NoSuchKey"), DataRefused, "gone", False),
         (answered(400, "AuthorizationHeaderMalformed"), ConfigurationError, "check the region", False),
         (answered(400, "InvalidArgument", "Unsupported header"), ConfigurationError, "Unsupported header", False),
-        (answered(501, "NotImplemented"), Unavailable, "cannot serve", False),
+        (answered(501, "NotImplemented"), NotImplementedThere, "does not have this kind of request", False),
+        (answered(501, ""), NotImplementedThere, "does not have this kind of request", False),
+        (answered(405, "MethodNotAllowed"), NotImplementedThere, "does not have this kind of request", False),
         (answered(507, "InsufficientStorage"), Full, "no room", False),
         (answered(400, "QuotaExceeded"), Full, "no room", False),
         (answered(400, "BadDigest"), DataRefused, "damaged on the way", True),

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What holds back a run that is kept: the guard against shrinking never gives up by itself, and each kind of mark says
+what to do about it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fanout.backup import backup
+from fanout.contract.errors import Exit
+from fanout.contract.marks import NO_TABLES, NOTHING_TO_COMPARE
+from fanout.contract.names import MANIFEST
+from fanout.contract.thread import Query, Thread, render
+from fanout.drill import drill
+from fanout.platforms.base import ThreadResult
+from fanout.platforms.said import marked
+from runner.main import main
+
+from .copies import Folder, folder_place
+from .everything import Everything, everything
+
+MINUTE = timedelta(minutes=1)
+MANY = 10**9  # rows, of which the database has a small part
+SHRUNK = "rows shrank from 9 to 1, by more than 30 percent"
+RENAMED = Query("pipelines", "SELECT count(*) FROM p_ci_pipelines")
+UNANSWERED = "the drill query 'pipelines' could not be answered"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Everything]:
+    with everything(16) as made:
+        yield made
+
+
+@pytest.fixture
+def place(server: Everything, tmp_path: Path) -> Folder:
+    """The place of a thread from a real database. What is published there was published yesterday."""
+    place = folder_place(tmp_path, server.thread(app="forgejo", prefix="forgejo/"))
+    place.now -= timedelta(days=1)
+    return place
+
+
+def published(place: Folder, count: int, *marks: str, rows: int = 1) -> None:
+    """Leave small artifacts that claim this, each a minute after the one before."""
+    for _number in range(count):
+        place.now += MINUTE
+        place.publish(*marks, rows=rows)
+
+
+def sizes(marks: tuple[str, ...]) -> list[str]:
+    return [mark.split(" from ")[0] for mark in marks if " shrank from " in mark]
+
+
+def asking(place: Folder, query: Query) -> Thread:
+    return dataclasses.replace(place.thread, queries=(query,))
+
+
+def test_the_guard_looks_past_any_number_of_shrunken_runs_for_one_that_had_not_shrunk(place: Folder) -> None:
+    published(place, 1, rows=MANY)
+    published(place, 25, SHRUNK)
+
+    done = backup(place.thread)
+
+    assert sizes(done.manifest.marks) == ["rows shrank"]
+    assert done.retired == ()
+
+
+def test_where_there_are_backups_but_none_that_is_a_measure_the_run_is_marked_until_it_is_accepted(
+    place: Folder,
+) -> None:
+    published(place, 3, SHRUNK)
+
+    assert backup(place.thread).manifest.marks == (NOTHING_TO_COMPARE,)
+    assert backup(place.thread).manifest.marks == (NOTHING_TO_COMPARE,), "it does not become the measure by itself"
+    assert backup(place.thread, accept_shrink=True).manifest.marks == ()
+    assert backup(place.thread).manifest.marks == ()
+
+
+def test_backups_that_cannot_be_read_are_no_measure_either(place: Folder) -> None:
+    name = place.publish()
+    place.destination.put_bytes(name.key(MANIFEST), b"{")
+
+    assert backup(place.thread).manifest.marks == (NOTHING_TO_COMPARE,)
+
+
+def test_the_first_run_has_nothing_to_be_compared_with_and_is_good(place: Folder) -> None:
+    assert backup(place.thread).manifest.marks == ()
+
+
+def test_a_run_that_is_marked_for_a_question_only_is_a_measure_for_the_next_ones(place: Folder) -> None:
+    published(place, 1)
+    published(place, 12, UNANSWERED, rows=MANY)
+
+    done = backup(asking(place, RENAMED))
+
+    assert done.manifest.marks[0] == UNANSWERED
+    assert sizes(done.manifest.marks) == ["rows shrank"]
+
+
+def test_a_database_that_was_empty_at_first_may_grow(place: Folder) -> None:
+    published(place, 1, NO_TABLES, rows=0)
+
+    assert backup(place.thread).manifest.marks == ()
+
+
+def test_a_question_that_cannot_be_answered_says_why_and_is_not_to_be_accepted(
+    place: Folder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    thread = asking(place, RENAMED)
+    (tmp_path / "thread.json").write_text(render(thread))
+
+    code = main(["backup", "--thread", str(tmp_path / "thread.json"), "--accept-shrink"])
+
+    printed = capsys.readouterr()
+    result: dict[str, Any] = json.loads(printed.out)
+    said = printed.err.splitlines()
+    assert code == Exit.DATA_REFUSED
+    assert said[0].startswith("BACKUP MARKED forgejo/nas: ")
+    assert 'could not be answered (relation "p_ci_pipelines" does not exist)' in said[1]
+    assert [line for line in said if "Remedy" in line] == [
+        "forgejo/nas: Remedy: correct that question in app_drill_queries: what it asks for may have another name since"
+        " an upgrade"
+    ]
+    (clear,) = (tmp_path / "nas").glob("forgejo/2*/manifest.json")
+    assert "p_ci_pipelines" not in clear.read_text(), "a manifest is clear text"
+
+    failure = marked(ThreadResult(thread.id, code, tuple(said), result)).failure
+    assert failure is not None
+    assert 'relation "p_ci_pipelines" does not exist' in failure.problem
+    assert "app_drill_queries" in failure.remedy
+    assert "accept" not in failure.remedy
+
+
+def test_a_drill_says_why_a_question_was_answered_on_neither_side(place: Folder) -> None:
+    thread = asking(place, RENAMED)
+    backup(thread)
+
+    done = drill(thread)
+
+    assert done.verdict.result == "pass", "the question is at fault, not the copy"
+    assert any(
+        '(relation "p_ci_pipelines" does not exist): correct it in app_drill_queries' in note for note in done.notes
+    )
+    (shown,) = map(str, done.comparisons)
+    assert shown.count('an error (relation "p_ci_pipelines" does not exist)') == 2
+
+
+def test_a_question_without_a_value_on_both_sides_proves_nothing_and_the_drill_says_so(place: Folder) -> None:
+    thread = asking(place, Query("last activity", "SELECT max(id) FROM shop.empty"))
+    backup(thread)
+
+    done = drill(thread)
+
+    assert "last activity: no rows: proves nothing (its answer is NULL)" in done.notes
