@@ -10,17 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fanout.contract.thread import (
-    DirectoryDestination,
-    Limits,
-    PostgresqlSource,
-    Query,
-    Recipients,
-    Thread,
-)
-from fanout.destinations.marker import read_marker, write_marker
-from fanout.identities import new_identity, recipient_of
+from fanout.contract.thread import Query, Thread
 from tests.sandbox.postgresql import PostgresServer, throwaway
+
+from .databases import Database
 
 PASSWORD = "pw-of-the-owner-in-tests"
 _SCHEMAS = Path(__file__).parent / "schemas"
@@ -43,39 +36,9 @@ class Everything:
 
     def thread(self, **changes: object) -> Thread:
         """Return a thread from the database, as its owner, to a folder that is made as a NAS would be onboarded."""
-        nas = self.folder / "nas"
-        if not nas.exists():
-            nas.mkdir(mode=0o700)
-            write_marker(nas)
-            (self.folder / "identity").write_text(new_identity())
-            (self.folder / "password").write_text(PASSWORD)
-        source = PostgresqlSource(
-            kind="postgresql",
-            name="database",
-            database="everything",
-            host=self.server.host,
-            port=self.server.port,
-            user="owner",
-            password_file=str(self.folder / "password"),
-            binaries=(str(self.server.binaries),),
-        )
-        settings: dict[str, object] = {
-            "format": 1,
-            "app": "everything",
-            "name": "nas",
-            "prefix": "everything/",
-            "destination": DirectoryDestination("directory", str(nas), read_marker(nas)),
-            "sources": (source,),
-            "recipients": Recipients(
-                recipient_of((self.folder / "identity").read_text(), "identity"),
-                (recipient_of(new_identity(), "recovery"),),
-            ),
-            "limits": Limits(fresh_within=3600, drilled_within=3600, deadline=600, objective=60),
-            "scratch_directory": str(self.folder / "scratch"),
-            "identity_file": str(self.folder / "identity"),
-            "queries": (Query("users", 'SELECT count(*) FROM "user"'),),
-        }
-        return Thread(**{**settings, **changes})  # type: ignore[arg-type]
+        queries = (Query("users", 'SELECT count(*) FROM "user"'),)
+        database = Database(self.server, "everything", "owner", PASSWORD, self.folder)
+        return database.thread(**{"queries": queries, **changes})
 
 
 def with_program(thread: Thread, folder: Path, program: str, script: str) -> Thread:

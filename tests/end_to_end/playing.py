@@ -31,6 +31,11 @@ def folder_of(sandbox: Sandbox) -> Path:
 
 def player(sandbox: Sandbox) -> Play:
     """Return a function that runs a playbook of the checkout with the demo's inventory, and others on top of it."""
+    return player_in(folder_of(sandbox))
+
+
+def player_in(folder: Path) -> Play:
+    """The same for a sandbox, or any other place where inventories may be written, in `folder`."""
 
     def run(
         playbook: str | Path,
@@ -41,14 +46,14 @@ def player(sandbox: Sandbox) -> Play:
     ) -> Run:
         inventories = [] if only is not None else [CHECKOUT / "inventories/demo"]
         if (extra := also or only) is not None:
-            file = folder_of(sandbox) / "extra-inventory.yml"
+            file = folder / "extra-inventory.yml"
             file.write_text(yaml.safe_dump(extra))
             inventories.append(file)
         command = [Path(sys.executable).with_name("ansible-playbook"), CHECKOUT / "playbooks" / playbook, *options]
         for inventory in inventories:
             command += ["--inventory", inventory]
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("B2_", "ANSIBLE_"))}
-        environment |= {"FANOUT_SANDBOX_DIRECTORY": str(folder_of(sandbox)), "ANSIBLE_NOCOLOR": "1", **TELL_ALL, **more}
+        environment |= {"FANOUT_SANDBOX_DIRECTORY": str(folder), "ANSIBLE_NOCOLOR": "1", **TELL_ALL, **more}
         return subprocess.run(
             command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=300, check=False
         )

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from fanout.backup import backup
@@ -25,80 +24,20 @@ from fanout.destinations.kinds import open_destination
 from fanout.encryption import encrypt_bytes
 from tests.sandbox.b2.account import Account
 from tests.sandbox.b2.client import Control
-from tests.sandbox.postgresql import PostgresServer, throwaway
+from tests.sandbox.postgresql import throwaway
 from tests.sandbox.state import Sandbox
 
+from .databases import rows_of
 from .everything import Everything, everything
-from .playing import CHECKOUT, Play, Run, folder_of, last_word, player, said
+from .guide import BUCKET, EARLIER, NAS, RETIRED, counted, script, sections, settings_for, typed
+from .playing import Play, Run, folder_of, last_word, player, said
 
-# Where apt puts what the guide tells to install, and nothing of a virtual environment.
-PATH = "/usr/local/bin:/usr/bin:/bin"
 PASSWORD = "pw-of-the-login-after-recovery"
 # What the console gives a key of one bucket that is "Read Only" holds these; the guide must not need more.
 READ_ONLY = ("listBuckets", "listFiles", "readFiles")
 READS = {"ListObjects", "ListObjectsV2", "ListObjectVersions", "HeadObject", "GetObject"}
 
-BUCKET, NAS, EARLIER, RETIRED = "2a", "2b", "2c", "2d"
-ONE_WAY = (BUCKET, NAS, EARLIER, RETIRED)
 MAKE_IDENTITY = "Make and keep the recovery identity"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _programs() -> None:
-    missing = [name for name in ("age", "age-keygen", "rclone") if not shutil.which(name, path=PATH)]
-    if missing:
-        pytest.fail(f"{', '.join(missing)} is not installed. Remedy: apt install age rclone", pytrace=False)
-
-
-# The guide as a script
-
-
-def sections() -> dict[str, list[str]]:
-    """The guide's `sh` blocks by the beginning of the heading that they stand under: "2a", "3", or all of it."""
-    found: dict[str, list[str]] = {}
-    for text in (CHECKOUT / "docs/recovery.md").read_text().split("\n## ")[1:]:
-        heading = text.splitlines()[0]
-        blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-        if blocks:
-            found[heading.split(". ")[0]] = blocks
-    return found
-
-
-def script(*, way: tuple[str, ...], until: str, settings: dict[str, str], since: str = "1") -> str:
-    """The blocks of the steps from `since` to `until`, along one `way` to the copies, with the settings of a test."""
-    steps = [name for name in sections() if name[0].isdigit() and (name in way or name not in ONE_WAY)]
-    steps = steps[steps.index(since) : steps.index(until) + 1]
-    text = "\n".join(block for step in steps for block in sections()[step])
-    # A setting is an assignment that refers to nothing. One that no test sets would be an example's value.
-    names = re.findall(r"^([A-Z_]+)=[^$\n]*$", text, re.MULTILINE)
-    assert set(names) <= set(settings), "a setting of the guide that the test does not know"
-    assert len(names) == len(set(names)), "a setting that has to be given twice"
-    return re.sub(r"^([A-Z_]+)=[^$\n]*$", lambda found: f"{found[1]}='{settings[found[1]]}'", text, flags=re.MULTILINE)
-
-
-def typed(text: str, folder: Path, password: str = "", stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a script in a fresh shell that stops at the first failure. Without a terminal psql asks standard input."""
-    file = folder / "typed.sh"
-    file.write_text(text)
-    environment = {"PATH": PATH, "HOME": str(folder), "LANG": "C.UTF-8", "PGPASSWORD": password}
-    return subprocess.run(
-        ["bash", "-euo", "pipefail", file], cwd=folder, env=environment, input=stdin, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False,
-    )  # fmt: skip
-
-
-def settings_for(server: PostgresServer | None, work: Path, **more: str) -> dict[str, str]:
-    settings = {"WORK": str(work), **more}
-    if server is not None:
-        settings |= {"PROGRAMS": str(server.binaries), "PGHOST": server.host, "PGPORT": str(server.port)}
-        settings |= {"PGUSER": server.superuser}
-    return settings
-
-
-def counted(output: str) -> tuple[int, int, int, int]:
-    """The last table but one: tables, rows in the dump, rows restored, different."""
-    (row,) = re.findall(r"^ +(\d+) \| +(\d+) \| +(\d+) \| +(\d+)$", output, re.MULTILINE)
-    return tuple(int(number) for number in row)  # type: ignore[return-value]
 
 
 # From a bucket, with a key from the console
@@ -135,15 +74,6 @@ def bucket(sandbox: Sandbox, opened: Run) -> dict[str, str]:
     }
 
 
-def everything_in(connection: psycopg.Connection) -> dict[str, int]:
-    """The rows of every table, counted by neither the guide nor the library."""
-    tables = connection.execute(
-        "SELECT c.oid::regclass::text FROM pg_class c WHERE relkind = 'r' AND c.oid >= 16384"
-    ).fetchall()
-    counts = (connection.execute(f"SELECT count(*) FROM ONLY {name}".encode()).fetchone() or (0,) for (name,) in tables)
-    return {name: int(count) for (name,), (count,) in zip(tables, counts, strict=True)}
-
-
 def test_a_read_only_key_and_the_offline_identity_bring_a_database_back(
     bucket: dict[str, str], sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -155,8 +85,8 @@ def test_a_read_only_key_and_the_offline_identity_bring_a_database_back(
 
         assert run.returncode == 0, run.stdout
         with server.connect("forgejo", "forgejo", PASSWORD) as restored, sandbox.connect("forgejo") as live:
-            rows = everything_in(live)
-            assert everything_in(restored) == rows
+            rows = rows_of(live)
+            assert rows_of(restored) == rows
     assert counted(run.stdout) == (len(rows), sum(rows.values()), sum(rows.values()), 0)
     assert run.stdout.count(".age: OK\n") == 3
     assert not (tmp_path / "work").exists(), "plain text stays behind"
