@@ -39,7 +39,8 @@ def content(target: Target, archive: Path, folder: Path, entries: Sequence[TocEn
     """Restore entries. Raise BackupError if pg_restore broke off."""
     if not entries:
         return Said()
-    said = pg_restore(target, archive, folder, ("--no-tablespaces",), entries)
+    # Without --verbose it does not tell which entries failed.
+    said = pg_restore(target, archive, folder, ("--no-tablespaces", "--verbose"), entries)
     if not said.ended:
         raise _broken_off(target, archive, said.code)
     return said
