@@ -65,14 +65,14 @@ def test_a_restore_that_complains_fails_the_drill_although_it_ended_well(thread:
 
 def test_the_scratch_server_listens_to_no_network(thread: Thread, monkeypatch: pytest.MonkeyPatch) -> None:
     listening = []
-    original = restore.pg_restore
+    original = restore.load
 
     def and_ask(target, *arguments):
         with target.opened() as connection:
             listening.append(connection.execute("SHOW listen_addresses").fetchone())
         return original(target, *arguments)
 
-    monkeypatch.setattr(restore, "pg_restore", and_ask)
+    monkeypatch.setattr(restore, "load", and_ask)
     assert drill(thread).verdict.result == "pass"
     assert listening == [("",)]
 

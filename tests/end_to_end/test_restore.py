@@ -329,15 +329,15 @@ def test_a_restore_that_is_told_to_stop_leaves_nothing(
 def test_a_copy_that_differs_is_restored_and_kept_and_called_a_failure_by_name(
     thread: Thread, server: Everything, admin: Login, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = restoring.pg_restore
+    original = restoring.load
 
-    def and_then(target: Target, archive: Path, folder: Path, only: Path | None = None) -> str:
-        said = original(target, archive, folder, only)
+    def and_then(target: Target, *copy: Any) -> restoring.Loaded:
+        loaded = original(target, *copy)
         with server.server.connect(name, autocommit=True) as connection:
             connection.execute("DELETE FROM shop.orders WHERE id = 77; DROP INDEX shop.orders_total")
-        return said
+        return loaded
 
-    monkeypatch.setattr(restoring, "pg_restore", and_then)
+    monkeypatch.setattr(restoring, "load", and_then)
 
     result = restore(thread, RestoreOrder(name, login=admin))
 
@@ -450,10 +450,10 @@ def test_on_a_server_that_was_made_anew_the_roles_are_made_too_and_the_database_
 def test_roles_that_a_broken_off_restore_made_are_dropped_again(
     thread: Thread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_arguments: object) -> str:
-        raise DataRefused("pg_restore ended with exit code 1", remedy="use another artifact")
+    def broken(*_arguments: object) -> restoring.Loaded:
+        raise DataRefused("the archive is damaged", remedy="use another artifact")
 
-    monkeypatch.setattr(restoring, "pg_restore", broken)
+    monkeypatch.setattr(restoring, "load", broken)
     with throwaway(16) as anew:
         (source,) = thread.sources
         moved = dataclasses.replace(thread, sources=(dataclasses.replace(source, port=anew.port),))

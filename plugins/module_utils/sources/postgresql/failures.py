@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # What to do when the login that restores may not do it all.
 ADMINISTRATOR = "set app_restore_user and app_restore_password to a login that may, such as a superuser"
 
-_MOST = 25  # entries that are looked at: a hundred indexes that fail for one reason need no hundred sentences
+_MOST = 100  # entries that are looked at: a thousand that fail for one reason need no thousand sentences
 _LONGEST = 500  # characters of a definition that is shown
 
 # How pg_restore reads an archive.
@@ -190,7 +190,9 @@ def _remedy(failure: Failure, search_path: Sequence[str]) -> str:
         return f"give the rows at the source that refer to nothing what they refer to, or remove them{by_hand}"
     if failure.of(("23",)):
         return f"mend the rows at the source that its own rules refuse{by_hand}"
-    if failure.of(_UNFINDABLE) or not failure.sqlstate:
+    if not failure.sqlstate:
+        return "at the source, use a foreign key or a trigger instead of a rule that reads other tables"
+    if failure.of(_UNFINDABLE):
         path = ", ".join(search_path) or "public"
         names = failure.functions or ("the functions that it uses",)
         return "at the source, today: " + "; ".join(f"ALTER FUNCTION {name} SET search_path = {path}" for name in names)
@@ -258,8 +260,18 @@ def _refusal(connection: psycopg.Connection[Any], entry: TocEntry) -> tuple[str,
         with connection.transaction(force_rollback=True):
             connection.execute(entry.definition.encode(errors="surrogateescape"))
     except psycopg.Error as error:
-        return error.sqlstate or "08000", reason(error)
+        state = error.sqlstate or "08000"
+        if state in _EXISTS and not _may_give(connection, entry.owner):
+            return _FORBIDDEN[0], f'must be able to SET ROLE "{entry.owner}"'
+        return state, reason(error)
     return "", ""
+
+
+def _may_give(connection: psycopg.Connection[Any], owner: str) -> bool:
+    """Return whether the login may make objects the property of a role: pg_restore made it, and could not hand it
+    over."""
+    found = connection.execute("SELECT pg_has_role(oid, 'MEMBER') FROM pg_roles WHERE rolname = %s", [owner]).fetchone()
+    return found is None or bool(found[0])
 
 
 class _RowsAgain:

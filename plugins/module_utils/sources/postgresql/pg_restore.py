@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from ...contract.errors import BackupError, TryAgain
+from ...contract.errors import TryAgain, Unavailable
 from ...contract.verdict import Finding
 from . import client, compare, steps
 from .archive_toc import TocEntry
@@ -41,19 +41,25 @@ def content(target: Target, archive: Path, folder: Path, entries: Sequence[TocEn
         return Said()
     # Without --verbose it does not tell which entries failed.
     said = pg_restore(target, archive, folder, ("--no-tablespaces", "--verbose"), entries)
+    if said.code:
+        _check(target)
     if not said.ended:
-        raise _broken_off(target, archive, said.code)
+        compare.read_whole(archive)
+        raise TryAgain(f"pg_restore {client.ended(said.code)} before its end", remedy=_remedy(target))
     return said
 
 
-def _broken_off(target: Target, archive: Path, code: int) -> BackupError:
-    """Find out why pg_restore could not go on: the server, the archive, or itself."""
-    with target.opened():
-        compare.read_whole(archive)
-    return TryAgain(
-        f"pg_restore {client.ended(code)} before its end",
-        remedy=f"find out what ended it or its session on {target.label}: memory, or somebody's signal",
-    )
+def _check(target: Target) -> None:
+    """Raise TryAgain if the server has gone: pg_restore goes on without it, as if every statement had been refused."""
+    try:
+        with target.opened():
+            pass
+    except (TryAgain, Unavailable) as error:
+        raise TryAgain(f"{target.label} went away ({error.problem})", remedy=_remedy(target)) from None
+
+
+def _remedy(target: Target) -> str:
+    return f"find out what ended it or {target.label}: memory, or somebody's signal"
 
 
 def pg_restore(

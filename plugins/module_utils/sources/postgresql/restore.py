@@ -175,21 +175,33 @@ def load(
         complaints += said.complaints
         if part == steps.SCHEMAS:
             _make_extensions(target, evidence)
-    reasons: tuple[Failure, ...] = ()
-    missing = frozenset[int]()
+    first: tuple[Failure, ...] = ()
     if failed:
-        reasons = failures.diagnose(target, archive, entries, failed)
+        first = failures.diagnose(target, archive, entries, failed)
         with _search_path(target, evidence):
             again = [entry for entry in entries if entry.dump_id in failed]
-            missing = frozenset(content(target, archive, folder, again).failed)
-    said = content(target, archive, folder, found[steps.EVENT_TRIGGERS])
-    if said.failed:
-        reasons += failures.diagnose(target, archive, entries, said.failed)
-    # What failed in part, such as the owner of a table that was made, is there: comparing says what is wrong with it.
-    there = {failure.entry.dump_id for failure in reasons if failure.exists}
-    return Loaded(
-        tuple(failure for failure in reasons if not failure.exists), (missing | said.failed) - there, complaints
-    )
+            failed = set(content(target, archive, folder, again).failed)
+    failed |= content(target, archive, folder, found[steps.EVENT_TRIGGERS]).failed
+    last, missing = _missing(target, archive, entries, failed)
+    made = tuple(failure for failure in first if not (failure.exists or failure.entry.dump_id in missing))
+    return Loaded((*made, *last), missing, list(dict.fromkeys(complaints)))
+
+
+def _missing(
+    target: Target, archive: Path, entries: Sequence[TocEntry], failed: set[int]
+) -> tuple[tuple[Failure, ...], frozenset[int]]:
+    """Return why entries are not there, and which these are of those that `failed`.
+
+    One that failed in part, such as a table that was made and could not be given to its owner, is there: comparing says
+    what is wrong with it, and what failed with it may have had a reason of its own.
+    """
+    while failed:
+        found = failures.diagnose(target, archive, entries, failed)
+        there = {failure.entry.dump_id for failure in found if failure.exists}
+        if not there:
+            return found, frozenset(failed)
+        failed = failed - there
+    return (), frozenset()
 
 
 def _make_extensions(target: Target, evidence: PostgresqlEvidence) -> None:
