@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import BackupError, ConfigurationError, NoPermission, TryAgain, Unavailable
 from ...contract.thread import PostgresqlSource
-from .client import SESSION_OPTIONS, password_of
+from .client import TIMEOUTS, options, password_of, settled
 
 if TYPE_CHECKING:
     import psycopg
@@ -25,7 +25,7 @@ def connect(source: PostgresqlSource, application_name: str) -> psycopg.Connecti
 
     where = f"{source.host}:{source.port}"
     try:
-        return psycopg.connect(
+        connection = psycopg.connect(
             host=source.host,
             port=source.port,
             dbname=source.database,
@@ -33,7 +33,7 @@ def connect(source: PostgresqlSource, application_name: str) -> psycopg.Connecti
             password=password_of(source),
             sslmode=source.sslmode,
             application_name=application_name,
-            options=SESSION_OPTIONS,
+            options=options(TIMEOUTS),
             client_encoding="UTF8",
             connect_timeout=10,
             keepalives_idle=30,
@@ -42,6 +42,7 @@ def connect(source: PostgresqlSource, application_name: str) -> psycopg.Connecti
             tcp_user_timeout=60_000,
             autocommit=True,
         )
+        return settled(connection)
     except psycopg.Error as error:
         raise _connect_error(error, source, where) from None
 

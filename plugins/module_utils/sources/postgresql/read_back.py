@@ -19,13 +19,15 @@ from .target import Target
 if TYPE_CHECKING:
     import psycopg
 
-# pg_dump sets these while it reads; reading back has to see the same text and, without the second, the same order.
+# pg_dump sets these while it reads; reading back has to see the same text (the names in a column of type regclass
+# depend on search_path) and, without the second, the same order.
 _SETTINGS = {
     "row_security": "off",
     "synchronize_seqscans": "off",
     "datestyle": "ISO",
     "intervalstyle": "postgres",
     "extra_float_digits": "3",
+    "search_path": "",
 }
 # psycopg hands over row by row, which takes three times as long as a stream from psql, but psql takes time to start.
 _MANY_ROWS = 50_000
@@ -87,7 +89,7 @@ class Reader:
         """Read a table through a psql of its own."""
         command = (self.target.programs.path("psql"), "--no-psqlrc", "--quiet", "--no-password", "--command")
         with client.environment(self.target.source, self.folder, self.target.application_name) as environment:
-            environment["PGOPTIONS"] += "".join(f" -c {name}={value}" for name, value in _SETTINGS.items())
+            environment["PGOPTIONS"] += f" {client.options(_SETTINGS)} {self.target.programs.later_timeouts}"
             environment["PGCLIENTENCODING"] = self.encoding
             with subprocess.Popen(
                 (*command, _statement(entry)), env=environment,
@@ -109,7 +111,7 @@ def reader(target: Target, connection: psycopg.Connection[Any], encoding: str, f
     settings = {**_SETTINGS, "client_encoding": encoding}
     connection.execute(";".join(f"SET {name} = '{value}'" for name, value in settings.items()).encode())
     yield Reader(target, connection, encoding, folder)
-    connection.execute("SET client_encoding = 'UTF8'")
+    connection.execute("RESET search_path; SET client_encoding = 'UTF8'")
 
 
 def _statement(entry: TocEntry) -> bytes:
