@@ -4,27 +4,28 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import NoPermission
 from ...contract.evidence import Answer, Locale, PostgresqlEvidence, QueryAnswer
 from ...contract.thread import Query
-from .names import qualified, quoted, shown
+from .moving import Moved
+from .names import quoted, shown
 
 if TYPE_CHECKING:
     import psycopg
 
-_BATCH = 100  # tables counted in one statement
-
+# Of an extension's own tables `filter` tells those that hold rows of the user's, and which: a condition of SQL, or "".
 _TABLES = """
-SELECT n.nspname, c.relname,
+SELECT n.nspname, c.relname, 1 + (SELECT count(*) FROM pg_index i WHERE i.indrelid = c.oid),
+       (SELECT e.extcondition[array_position(e.extconfig, c.oid)] FROM pg_extension e WHERE c.oid = ANY (e.extconfig)),
        EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'),
-       has_table_privilege(c.oid, 'SELECT'),
-       row_security_active(c.oid)
+       has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'), row_security_active(c.oid),
+       c.relkind = 'f', c.relpersistence = 'u' AND pg_is_in_recovery()
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+WHERE c.relkind IN ('r', 'f') AND c.relpersistence <> 't'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%'
   AND n.nspname NOT LIKE 'pg\\_temp\\_%'
 ORDER BY 1, 2
@@ -47,60 +48,105 @@ SELECT oid::text, concat_ws('; ', owner, grants, comment) FROM (
   FROM pg_largeobject_metadata l, pg_database d WHERE d.datname = current_database()) special
 WHERE owner IS NOT NULL OR grants IS NOT NULL OR comment IS NOT NULL
 """
+FOREIGN = "is a foreign table: its rows are in another database"
+UNLOGGED = "is unlogged: a standby does not have its rows"
 _EXTENSIONS = "SELECT extname, extversion FROM pg_extension ORDER BY 1"
 _SEQUENCES = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE CASE WHEN c.relkind = 'S' THEN has_sequence_privilege(c.oid, 'SELECT') END AND c.relpersistence <> 't'
+  AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery())
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype =
   'e')
 ORDER BY 1, 2
 """
-# Roles that the archive will name: owners, grantees, roles of policies and default privileges (all in pg_shdepend),
-# and those that they are members of.
+# Roles that the copy needs: those that the archive names (owners, grantees, roles of policies and default privileges,
+# all in pg_shdepend, and those with settings for this database); whoever acts as one of the owners, by being a member
+# of it; the login of backups; and those that all of these are members of.
 _ROLES = """
-WITH RECURSIVE named(oid) AS (
-  SELECT refobjid FROM pg_shdepend
-  WHERE refclassid = 'pg_authid'::regclass
-    AND (dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-         OR dbid = 0 AND classid = 'pg_database'::regclass
-            AND objid = (SELECT oid FROM pg_database WHERE datname = current_database()))
-  UNION SELECT datdba FROM pg_database WHERE datname = current_database()
+WITH RECURSIVE this(oid, datdba) AS (SELECT oid, datdba FROM pg_database WHERE datname = current_database()),
+owners(oid) AS (
+  SELECT d.refobjid FROM pg_shdepend d, this
+  WHERE d.refclassid = 'pg_authid'::regclass AND d.deptype = 'o'
+    AND (d.dbid = this.oid OR d.dbid = 0 AND d.classid = 'pg_database'::regclass AND d.objid = this.oid)
+  UNION SELECT datdba FROM this
   UNION SELECT nspowner FROM pg_namespace
+  UNION SELECT m.member FROM pg_auth_members m JOIN owners ON owners.oid = m.roleid
+    JOIN pg_roles r ON r.oid = m.roleid AND r.rolname NOT LIKE 'pg\\_%'
+),
+named(oid) AS (
+  SELECT oid FROM owners
+  UNION SELECT d.refobjid FROM pg_shdepend d, this
+  WHERE d.refclassid = 'pg_authid'::regclass
+    AND (d.dbid = this.oid OR d.dbid = 0 AND d.classid = 'pg_database'::regclass AND d.objid = this.oid)
+  UNION SELECT s.setrole FROM pg_db_role_setting s, this WHERE s.setdatabase = this.oid
+  UNION SELECT oid FROM pg_roles WHERE rolname = session_user
   UNION SELECT m.roleid FROM pg_auth_members m JOIN named ON named.oid = m.member
 )
-SELECT r.* FROM pg_roles r JOIN named USING (oid) WHERE r.rolname NOT LIKE 'pg\\_%' ORDER BY r.rolname
+SELECT r.oid, r.rolname, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin, r.rolreplication,
+       r.rolbypassrls, r.rolconnlimit, r.rolconfig,
+       CASE WHEN isfinite(r.rolvaliduntil)
+         THEN to_char(r.rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00'
+         ELSE r.rolvaliduntil::text END AS valid_until
+FROM pg_roles r JOIN named USING (oid) WHERE r.rolname NOT LIKE 'pg\\_%' ORDER BY r.rolname
 """
 
 
 @dataclass(frozen=True)
-class Tables:
-    """Tables as the archive will name them (schema, name): those whose rows it carries, and those that it does not."""
+class Table:
+    """A table or sequence: `name` is schema and name, `locks` how many reading it takes. `filter` is a condition that
+    its rows have to meet, None if there is none."""
 
-    carried: tuple[tuple[str, str], ...]
+    name: tuple[str, str]
+    locks: int = 1
+    filter: str | None = None
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Tables as the archive will name them: those whose rows it carries, and those that it does not, with the reason.
+
+    Of the tables of extensions it carries what the filter of those in `configuration` lets through, and nothing of
+    those in `fixed` and of so many more that are `hidden` from the login."""
+
+    carried: tuple[Table, ...]
     excluded: dict[str, str]
+    configuration: tuple[Table, ...]
+    fixed: tuple[Table, ...]
+    hidden: int
 
 
 def tables(connection: psycopg.Connection[Any], user: str) -> Tables:
-    """Return the database's ordinary tables. Raise NoPermission, naming one, if a backup by `user` would be
-    incomplete."""
-    carried: list[tuple[str, str]] = []
+    """Return the database's tables. Raise NoPermission, naming one, if a backup by `user` would be incomplete, Moved if
+    one went away meanwhile."""
+    found: dict[str, list[Table]] = {"carried": [], "configuration": [], "fixed": [], "hidden": []}
     excluded: dict[str, str] = {}
-    for schema, name, of_extension, readable, filtered in connection.execute(_TABLES):
-        table = shown(schema, name)
+    for schema, name, locks, condition, of_extension, readable, filtered, foreign, absent in connection.execute(
+        _TABLES.encode()
+    ):
+        table, whole = shown(schema, name), readable and not filtered
+        if readable is None:
+            raise Moved(f"the table {table} went away while it was to be backed up")
+        if foreign or absent:
+            excluded[table] = FOREIGN if foreign else UNLOGGED
+            continue
+        kind = "carried"
         if of_extension:
             excluded[table] = "belongs to an extension, which makes it anew"
-            continue
-        if not readable:
+            kind = "configuration" if condition is not None else "fixed" if whole else "hidden"
+        if kind != "hidden" and not readable:
             raise NoPermission(
-                f"{user} may not read the table {table}", remedy=f"grant SELECT, or make {user} the database's owner"
+                f"{user} may not read the table {table}",
+                remedy=f"grant SELECT on it and USAGE on its schema, or make {user} the database's owner",
             )
-        if filtered:
+        if kind != "hidden" and filtered:
             raise NoPermission(
                 f"row security hides rows of {table} from {user}",
                 remedy=f"make {user} the table's owner, or give it BYPASSRLS",
             )
-        carried.append((schema, name))
-    return Tables(tuple(carried), excluded)
+        found[kind].append(Table((schema, name), locks, condition))
+    return Tables(
+        tuple(found["carried"]), excluded, tuple(found["configuration"]), tuple(found["fixed"]), len(found["hidden"])
+    )
 
 
 def check_large_objects(connection: psycopg.Connection[Any], user: str) -> None:
@@ -118,35 +164,14 @@ def special_large_objects(connection: psycopg.Connection[Any]) -> dict[str, str]
     return dict(connection.execute(_SPECIAL_LARGE_OBJECTS).fetchall())
 
 
-def row_counts(connection: psycopg.Connection[Any], names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    """Given an open transaction, return {(schema, table): rows}: exact, all from its snapshot."""
-    return _for_each(connection, names, "count(*)", "ONLY")
-
-
-def _for_each(
-    connection: psycopg.Connection[Any], names: Sequence[tuple[str, str]], expression: str, only: str
-) -> dict[tuple[str, str], Any]:
-    """Return {(schema, name): expression} for many relations in few statements."""
-    values: dict[tuple[str, str], Any] = {}
-    for start in range(0, len(names), _BATCH):
-        batch = names[start : start + _BATCH]
-        parts = (f"SELECT {i}, {expression} FROM {only} {qualified(*name)}" for i, name in enumerate(batch))
-        # As bytes and without parameters: a percent sign in a name must not look like a placeholder.
-        for index, value in connection.execute(" UNION ALL ".join(parts).encode()):
-            values[batch[index]] = value
-    return values
-
-
 def extensions(connection: psycopg.Connection[Any]) -> dict[str, str]:
     """Return {extension: version}."""
     return dict(connection.execute(_EXTENSIONS).fetchall())
 
 
-def sequences(connection: psycopg.Connection[Any]) -> dict[str, str]:
-    """Return {sequence: "last value, is called"}. Not transactional: the dump may hold a later value."""
-    found = connection.execute(_SEQUENCES).fetchall()
-    values = _for_each(connection, found, "last_value::text || ', ' || is_called::text", "")
-    return {shown(*name): value for name, value in values.items()}
+def sequences(connection: psycopg.Connection[Any]) -> tuple[Table, ...]:
+    """Return the sequences that the login may read."""
+    return tuple(Table(name) for name in connection.execute(_SEQUENCES.encode()).fetchall())
 
 
 def size(connection: psycopg.Connection[Any]) -> int:
@@ -175,16 +200,11 @@ def text_encoding(database: Locale) -> str:
 
 
 def roles(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
-    """Return the rows of pg_roles for every role that the archive names, and for those that they are members of."""
-    cursor = connection.execute(_ROLES)
+    """Return what pg_roles says of every role that the copy needs; `valid_until` is a time in UTC, "infinity" or
+    None."""
+    cursor = connection.execute(_ROLES.encode())
     columns = [column.name for column in cursor.description or ()]
     return [dict(zip(columns, row, strict=True)) for row in cursor]
-
-
-def preload(connection: psycopg.Connection[Any]) -> tuple[str, ...]:
-    """Return the libraries that the server loads at its start; empty when the login may not know."""
-    row = connection.execute("SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries'").fetchone()
-    return tuple(name.strip().strip('"') for name in ((row and row[0]) or "").split(",") if name.strip())
 
 
 def answers(connection: psycopg.Connection[Any], queries: Iterable[Query]) -> tuple[QueryAnswer, ...]:

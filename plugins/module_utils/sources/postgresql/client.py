@@ -8,21 +8,43 @@ import fcntl
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, Any
 
 from ...contract.errors import ConfigurationError
 from ...contract.thread import PostgresqlSource
+from .names import literal
 
-# pg_dump does not pin these two, so that ALTER DATABASE ... SET would change the text of rows; the timeouts would end
-# a long dump or a waiting session. The same options hold for every session of ours.
-SESSION_OPTIONS = (
-    "-c timezone=UTC -c bytea_output=hex -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0"
-    " -c statement_timeout=0"
-)
+if TYPE_CHECKING:
+    import psycopg
+
+# What changes the text of rows and is not pinned by pg_dump, so that ALTER DATABASE ... SET would reach it: the same
+# holds for counting, dumping, restoring and reading back.
+TEXT = {"timezone": "UTC", "bytea_output": "hex", "lc_monetary": "C"}
+# They would end a long dump or a waiting session. Every server that we speak to knows these; see `settled`.
+TIMEOUTS = {"idle_session_timeout": "0", "idle_in_transaction_session_timeout": "0", "statement_timeout": "0"}
+_LATER_TIMEOUTS = {17: "transaction_timeout"}  # major -> timeout that it brought
+
+
+def options(settings: Mapping[str, str]) -> str:
+    """Return settings as libpq's `options` takes them. None of the values may hold a blank."""
+    return " ".join(f"-c {name}={value}" for name, value in settings.items())
+
+
+SESSION_OPTIONS = options({**TEXT, **TIMEOUTS})
+# Set and not given at the start of a session: whoever asks the server about itself can reset them for a moment. The
+# timeouts are those that this server has, whatever its version; names with a dot are of extensions, and
+# tcp_user_timeout is about a line that is dead.
+_SETTLE = """
+SELECT set_config(name, value, false) FROM (
+  SELECT name, '0' AS value FROM pg_settings
+  WHERE context = 'user' AND name LIKE '%_timeout' AND unit IN ('ms', 's') AND name NOT LIKE '%.%'
+    AND name <> 'tcp_user_timeout' AND setting <> '0'
+  UNION ALL VALUES {}) AS wanted(name, value)
+"""
 _VERSION_TIMEOUT = 30
 _PIPE = 1 << 20  # the most that Linux grants everybody
 
@@ -37,6 +59,12 @@ class Programs:
     def path(self, name: str) -> str:
         """Return the absolute path of a program."""
         return str(self.folder / name)
+
+    @property
+    def later_timeouts(self) -> str:
+        """Options that set off what the server of this major can end sessions with, and older ones do not know."""
+        major = int(self.version.partition(".")[0])
+        return options({timeout: "0" for since, timeout in _LATER_TIMEOUTS.items() if major >= since})
 
 
 def find(major: int, folders: Sequence[str], *, needed: str = "pg_dump") -> Programs:
@@ -92,6 +120,18 @@ def compression(programs: Programs) -> str:
         env={**os.environ, "LC_ALL": "C"},
     ).stderr
     return "1" if "zstd" in refused.lower() else "zstd:1"
+
+
+def settled(connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
+    """Set every timeout of a fresh session off, and pin the text of rows. Return it, or close it and raise
+    psycopg.Error."""
+    try:
+        values = ", ".join(f"({literal(name)}, {literal(value)})" for name, value in TEXT.items())
+        connection.execute(_SETTLE.format(values).encode())
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def password_of(source: PostgresqlSource) -> str | None:

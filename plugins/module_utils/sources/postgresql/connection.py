@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import BackupError, ConfigurationError, NoPermission, TryAgain, Unavailable
 from ...contract.thread import PostgresqlSource
-from .client import SESSION_OPTIONS, password_of
+from .client import TIMEOUTS, options, password_of, settled
 from .refusals import MINIMUM_MAJOR, pooler, refused
 from .sqlstates import named, only_names
 
@@ -47,7 +47,7 @@ def connect(source: PostgresqlSource, application_name: str) -> psycopg.Connecti
         # Empty is libpq's own, also where PGSSLROOTCERT names another, which the programs would not see.
         "sslrootcert": source.ca_file or "",
         "application_name": application_name,
-        "options": SESSION_OPTIONS,
+        "options": options(TIMEOUTS),
         "client_encoding": "UTF8",
         "connect_timeout": 10,
         "keepalives_idle": 30,
@@ -56,7 +56,7 @@ def connect(source: PostgresqlSource, application_name: str) -> psycopg.Connecti
         "tcp_user_timeout": 60_000,
     }
     try:
-        return psycopg.connect(**login, autocommit=True)
+        return settled(psycopg.connect(**login, autocommit=True))
     except psycopg.errors.ConnectionTimeout:
         raise Unavailable(
             f"{source.host}:{source.port} does not answer within {login['connect_timeout']} s",

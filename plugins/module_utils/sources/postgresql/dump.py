@@ -8,12 +8,12 @@ import hashlib
 import io
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from ...contract.errors import BackupError, ConfigurationError, NoPermission, TryAgain
+from ...contract.errors import Unavailable
 from ...contract.manifest import FileRecord
 from ...contract.names import dump_file
 from ...contract.thread import PostgresqlSource
@@ -22,19 +22,24 @@ from ...progress import Phases
 from ...streams import HashedFile
 from . import client
 from .archive import ArchiveReader, Contents
+from .complaints import failure, warnings
+from .reasons import Locks
 
 PORTION = 256 * 1024  # bytes at a time: what a processor's cache holds is hashed, read and encrypted faster
 LOCK_TIMEOUT = 60  # seconds that a count or the dump waits for a table's lock
+_MOST_COMPLAINTS = 1 << 16  # bytes: each holds a whole statement
 _END_TIMEOUT = 60  # seconds that pg_dump may take to end after its last byte
 
 
 class _DumpReader(io.RawIOBase):
     """pg_dump's output as a stream that ends only when pg_dump ended well: a dump that died looks like its end, too."""
 
-    def __init__(self, process: subprocess.Popen[bytes], complaints: IO[bytes], phases: Phases) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], complaints: IO[bytes], order: Order, phases: Phases) -> None:
         self._process = process
         self._pipe: BinaryIO = process.stdout  # type: ignore[assignment]
         self._complaints = complaints
+        self._order = order
+        self._described = False
         self._phases = phases
         self._hash = hashlib.sha256()
         self.archive = ArchiveReader()
@@ -52,6 +57,9 @@ class _DumpReader(io.RawIOBase):
         data = bytes(view[:count])
         self._hash.update(data)
         self.archive.feed(data)
+        if self.archive.toc is not None and not self._described:
+            self._described = True
+            self._order.described()
         self.size += count
         self._phases.advance(count)
         return int(count)
@@ -61,29 +69,30 @@ class _DumpReader(io.RawIOBase):
         """The digest of the plain archive, in hex."""
         return self._hash.hexdigest()
 
+    @property
+    def complaints(self) -> str:
+        """What pg_dump has said, which is not much."""
+        self._complaints.seek(0)
+        return self._complaints.read(_MOST_COMPLAINTS).decode(errors="replace")
+
     def _end(self) -> None:
         code = self._process.wait(_END_TIMEOUT)
         if code != 0:
-            self._complaints.seek(0)
-            raise _failed(code, self._complaints.read(1 << 16).decode(errors="replace"))
-
-
-def _failed(code: int, complaints: str) -> BackupError:
-    problem = f"pg_dump {client.ended(code)} ({client.tail(complaints)})"
-    if "permission denied" in complaints or "row-level security" in complaints:
-        return NoPermission(problem, remedy="make the login the database's owner, or grant it what it lacks")
-    if "server version mismatch" in complaints or "could not translate host name" in complaints:
-        return ConfigurationError(problem, remedy="install the server's own major version of the client programs")
-    # That is how --lock-wait-timeout sounds: no other statement of pg_dump has a timeout.
-    if "statement timeout" in complaints:
-        return TryAgain(problem, remedy="none: the next run tries again, when the app's migration is over")
-    return TryAgain(problem, remedy="none: the next run tries again; if it stays, look into the database server's log")
+            error = failure(code, self.complaints, self._order.locks)
+            if not self._described:
+                # Whatever pg_dump says of an object that went away meanwhile: that it went away is the reason.
+                with contextlib.suppress(Unavailable):  # what ended pg_dump may have ended this session as well
+                    self._order.described()
+            raise error
 
 
 @dataclass(frozen=True)
 class Order:
     """What pg_dump is asked for: the database as of `snapshot`, text in `encoding`, under the name
-    `application_name`. `size` is the database's in bytes."""
+    `application_name`. `size` is the database's in bytes, `locks` what the server can lock.
+
+    `described` is called once pg_dump has read all definitions and locked all tables, or has failed before that. Then
+    the snapshot may end."""
 
     source: PostgresqlSource
     programs: client.Programs
@@ -91,13 +100,24 @@ class Order:
     encoding: str
     application_name: str
     size: int
+    locks: Locks
+    described: Callable[[], None]
 
 
-def write(order: Order, folder: Path, recipients: Sequence[str], phases: Phases) -> tuple[FileRecord, Contents]:
-    """Dump into folder/<source>.dump.age. Return the file's record and the archive's contents.
+@dataclass(frozen=True)
+class Dumped:
+    """The file's record, what the archive in it holds, and what pg_dump warned of."""
 
-    Raise DataRefused for an archive that is not whole, Full when the scratch folder is, and by cause when pg_dump
-    fails; the file is no backup then.
+    record: FileRecord
+    contents: Contents
+    warnings: tuple[str, ...]
+
+
+def write(order: Order, folder: Path, recipients: Sequence[str], phases: Phases) -> Dumped:
+    """Dump into folder/<source>.dump.age.
+
+    Raise DataRefused for an archive that is not whole, Full when the scratch folder is, what `order.described` raises,
+    and by cause when pg_dump fails; the file is no backup then.
     """
     with (
         HashedFile(folder / dump_file(order.source.name), expected=order.size) as target,
@@ -105,7 +125,8 @@ def write(order: Order, folder: Path, recipients: Sequence[str], phases: Phases)
     ):
         encrypt(io.BufferedReader(reader, PORTION), target, recipients)
         contents = reader.archive.finish()
-    return FileRecord(target.size, target.sha256, reader.size, reader.sha256), contents
+        said = warnings(reader.complaints)
+    return Dumped(FileRecord(target.size, target.sha256, reader.size, reader.sha256), contents, said)
 
 
 @contextlib.contextmanager
@@ -128,6 +149,6 @@ def _pg_dump(order: Order, folder: Path, phases: Phases) -> Iterator[_DumpReader
     ):
         try:
             client.widen(process.stdout)
-            yield _DumpReader(process, complaints, phases)
+            yield _DumpReader(process, complaints, order, phases)
         finally:
             client.stop(process)

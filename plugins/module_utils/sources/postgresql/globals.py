@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...contract.errors import DataRefused
+from ...contract.errors import ConfigurationError, DataRefused
 from .catalog import roles
 from .names import literal, quoted, unquoted
 
@@ -31,10 +31,11 @@ _LISTS = (
 )  # fmt: skip
 _LISTED = re.compile(r'"(?:[^"]|"")*"|[^\s,]+')
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NAME = r'"(?:[^"]|"")+"'
 _TEXT = r"E?'(?:[^']|'')*'"
 _STATEMENT = re.compile(
-    rf"CREATE ROLE (?P<made>{_NAME}) WITH [A-Z0-9 ]+;"
+    rf"CREATE ROLE (?P<made>{_NAME}) WITH [A-Z0-9 ]+(?: VALID UNTIL {_TEXT})?;"
     rf"|ALTER ROLE (?P<set>{_NAME}) SET {_NAME} TO {_TEXT}(?:, {_TEXT})*;"
     rf"|GRANT {_NAME} TO (?P<member>{_NAME})(?: WITH [A-Z, ]+)?;"
 )
@@ -51,7 +52,7 @@ class RoleStatement:
 def read_globals(text: str) -> tuple[RoleStatement, ...]:
     """Return the statements that `globals_sql` wrote. Raise DataRefused for any other: it was not written by us."""
     statements = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if not line or line.startswith("--"):
             continue
         match = _STATEMENT.fullmatch(line)
@@ -65,9 +66,16 @@ def read_globals(text: str) -> tuple[RoleStatement, ...]:
 def globals_sql(connection: psycopg.Connection[Any]) -> str:
     """Return CREATE ROLE and GRANT statements, one a line, for every role that the open database refers to.
 
-    Passwords are not in it: a login could not read them, and a backup should not carry them.
+    Passwords are not in it: a login could not read them, and a backup should not carry them. Raise ConfigurationError
+    for a role whose name cannot be part of a line.
     """
     found = roles(connection)
+    for role in found:
+        if _CONTROL.search(role["rolname"]):
+            raise ConfigurationError(
+                f"the name of the role {role['rolname']!r} holds a line break or another control character",
+                remedy="rename it: ALTER ROLE ... RENAME TO ...",
+            )
     lines = ["-- Roles that this database refers to, without passwords: set them with ALTER ROLE ... PASSWORD."]
     lines += [_create(role) for role in found]
     lines += [
@@ -81,7 +89,8 @@ def globals_sql(connection: psycopg.Connection[Any]) -> str:
 def _create(role: dict[str, Any]) -> str:
     attributes = " ".join(word if role[column] else f"NO{word}" for column, word in _ATTRIBUTES)
     limit = f" CONNECTION LIMIT {role['rolconnlimit']}" if role["rolconnlimit"] != -1 else ""
-    return f"CREATE ROLE {quoted(role['rolname'])} WITH {attributes}{limit};"
+    until = f" VALID UNTIL {literal(role['valid_until'])}" if role["valid_until"] is not None else ""
+    return f"CREATE ROLE {quoted(role['rolname'])} WITH {attributes}{limit}{until};"
 
 
 def _setting(setting: str) -> str:

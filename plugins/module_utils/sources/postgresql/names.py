@@ -21,9 +21,9 @@ def unquoted(identifier: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Return a string as SQL writes it, whatever standard_conforming_strings says."""
-    escaped = text.replace("\\", "\\\\").replace("'", "''")
-    return f"E'{escaped}'" if "\\" in text else f"'{escaped}'"
+    """Return a string as SQL writes it, in one line, whatever standard_conforming_strings says."""
+    escaped = text.replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n").replace("\r", "\\r")
+    return f"E'{escaped}'" if "\\" in escaped else f"'{escaped}'"
 
 
 def qualified(schema: str, name: str) -> str:

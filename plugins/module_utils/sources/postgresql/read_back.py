@@ -89,7 +89,7 @@ class Reader:
         """Read a table through a psql of its own."""
         command = (self.target.programs.path("psql"), "--no-psqlrc", "--quiet", "--no-password", "--command")
         with client.environment(self.target.source, self.folder, self.target.application_name) as environment:
-            environment["PGOPTIONS"] += "".join(f" -c {name}={value}" for name, value in _SETTINGS.items())
+            environment["PGOPTIONS"] += f" {client.options(_SETTINGS)} {self.target.programs.later_timeouts}"
             environment["PGCLIENTENCODING"] = self.encoding
             with subprocess.Popen(
                 (*command, _statement(entry)), env=environment,
@@ -111,7 +111,7 @@ def reader(target: Target, connection: psycopg.Connection[Any], encoding: str, f
     settings = {**_SETTINGS, "client_encoding": encoding}
     connection.execute(";".join(f"SET {name} = '{value}'" for name, value in settings.items()).encode())
     yield Reader(target, connection, encoding, folder)
-    connection.execute("SET client_encoding = 'UTF8'")
+    connection.execute("RESET search_path; SET client_encoding = 'UTF8'")
 
 
 def _statement(entry: TocEntry) -> bytes:

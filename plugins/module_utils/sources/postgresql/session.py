@@ -2,14 +2,15 @@
 """One backup's session on the server: lock, snapshot, evidence, dump.
 
 The order is the point. Counts and dump come from one exported snapshot, by two independent paths that have to agree;
-the dump goes into a file, and the transaction ends with it, so that no slow destination holds locks in the app's
-database.
+the dump goes into a file, and its transaction ends with it, so that no slow destination holds locks in the app's
+database. The session that exports the snapshot reads nothing but catalogues, and lets go of it once pg_dump has it.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +22,43 @@ from ...contract.thread import PostgresqlSource, Query
 from ...encryption import encrypt_text
 from ...progress import Phases
 from ..base import Taken
-from . import catalog, client, dump
-from .archive import Contents
-from .connection import check_direct, connect, translated
+from . import catalog, client, dump, left_out, moving, needs
+from .agreement import check_agreement
+from .connection import check_direct, connect, first_line, translated
+from .counting import Counter
 from .globals import globals_sql
-from .names import shown
+from .moving import Catalogue, Moved
+from .names import qualified, shown
+from .reasons import Locks, explained
 
 if TYPE_CHECKING:
     import psycopg
 
-_ATTEMPTS = 2
+_ATTEMPTS = 3
+_LOCKABLE = """
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND c.oid >= 16384
+  AND has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE')
+"""
+_SERVER = """
+SELECT pg_get_userbyid(datdba), (SELECT system_identifier::text FROM pg_control_system()),
+       current_setting('server_version'), (SELECT count(*) FROM pg_largeobject_metadata), session_user
+FROM pg_database WHERE datname = current_database()
+"""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the server said in one snapshot. `counted` are the rows of each table that the archive should carry, by
+    schema and name; `configuration` the same of extensions' tables."""
+
+    catalogue: Catalogue
+    locks: Locks
+    tables: catalog.Tables
+    counted: dict[tuple[str, str], int]
+    configuration: dict[tuple[str, str], int]
+    evidence: PostgresqlEvidence
+    roles_sql: str
 
 
 class Session:
@@ -47,93 +75,168 @@ class Session:
     def take(self, folder: Path, recipients: Sequence[str], queries: Sequence[Query], phases: Phases) -> Taken:
         """Dump the database into `folder`, encrypted, and return what was taken. No transaction is open afterwards.
 
-        A table that is truncated or rewritten between the count and the dump makes them differ without any fault: that
-        is taken again once. Raise TryAgain when it differs again, else what `dump.write` and the checks raise.
+        What an app changes meanwhile (a table that is truncated or dropped, a view that is made anew) makes count and
+        dump differ, or one of them fail, without any fault: that is tried again with a new snapshot. Raise TryAgain
+        when there is no fitting pair of them, else what `dump.write` and the checks raise.
         """
-        difference = ""
-        for _attempt in range(_ATTEMPTS):
-            with self._snapshot() as snapshot:
-                with phases.phase("count"), translated("counting rows"):
-                    carried, evidence = self._evidence(queries)
-                    roles_sql = globals_sql(self._connection)
-                with phases.phase("dump"):
-                    encoding = catalog.text_encoding(evidence.locale)
-                    size = catalog.size(self._connection)
-                    order = dump.Order(self._source, self._programs, snapshot, encoding, self._name, size)
-                    archive_file, contents = dump.write(order, folder, recipients, phases)
-            difference = _difference(carried, contents)
-            if not difference:
-                globals_record = encrypt_text(roles_sql, folder / globals_file(self._source.name), recipients)
-                return self._taken(evidence, archive_file, globals_record, carried)
-            (folder / dump_file(self._source.name)).unlink()
-        raise TryAgain(
-            f"the dump and the count of its own snapshot differ twice in a row: {difference}",
-            doing="dump",
-            remedy="look for a job that truncates or rewrites tables at this minute, and move one of the two",
-        )
+        moved = Moved("")
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self._attempt(folder, recipients, queries, phases, hold=attempt == _ATTEMPTS)
+            except Moved as error:
+                moved = error
+                self._end_snapshot()
+                (folder / dump_file(self._source.name)).unlink(missing_ok=True)
+        raise TryAgain(f"{_ATTEMPTS} times in a row: {moved.problem}", doing=moved.doing, remedy=moved.remedy)
 
-    @contextlib.contextmanager
-    def _snapshot(self) -> Iterator[str]:
+    def _attempt(
+        self, folder: Path, recipients: Sequence[str], queries: Sequence[Query], phases: Phases, *, hold: bool
+    ) -> Taken:
+        snapshot = self._snapshot(hold)
+        with phases.phase("count"):
+            seen = self._look(snapshot, queries)
+        with phases.phase("dump"):
+            order = dump.Order(
+                source=self._source,
+                programs=self._programs,
+                snapshot=snapshot,
+                encoding=catalog.text_encoding(seen.evidence.locale),
+                application_name=self._name,
+                size=self._size(),
+                locks=seen.locks,
+                described=lambda: self._check(seen.catalogue),
+            )
+            dumped = dump.write(order, folder, recipients, phases)
+        check_agreement(seen.counted, seen.configuration, seen.evidence.large_objects, dumped.contents)
+        globals_record = encrypt_text(seen.roles_sql, folder / globals_file(self._source.name), recipients)
+        return self._taken(seen, dumped, globals_record)
+
+    def _snapshot(self, hold: bool) -> str:
+        """Begin a transaction and export its snapshot. `hold` locks all tables before, as pg_dump will: nobody can drop
+        or empty one of them then, but whoever wants to has to wait, and what comes behind him as well."""
         with translated("exporting a snapshot"):
+            names = self._connection.execute(_LOCKABLE).fetchall() if hold else []
             self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             self._connection.execute("SET LOCAL row_security = off")
             # A TRUNCATE that waits for our locks would make pg_dump wait for it in turn: better to fail and come again.
             self._connection.execute(f"SET LOCAL lock_timeout = '{dump.LOCK_TIMEOUT}s'".encode())
+            if names:
+                self._lock_tables(names)
             (snapshot,) = self._connection.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
-        yield snapshot
-        # Not after a failure: the session is closed then, which ends the transaction without a word that a dead server
-        # would never answer, and whose error would hide what really happened.
+        return str(snapshot)
+
+    def _lock_tables(self, names: Sequence[tuple[str, str]]) -> None:
+        """Lock tables before the transaction has a snapshot: it gets one with the first statement that reads data."""
+        import psycopg
+
+        tables = ", ".join(f"ONLY {qualified(*name)}" for name in names)
+        try:
+            self._connection.execute(f"LOCK TABLE {tables} IN ACCESS SHARE MODE".encode())
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+            raise Moved(f"a table went away while it was to be backed up ({first_line(error)})") from None
+
+    def _end_snapshot(self) -> None:
         with translated("ending the snapshot"):
             self._connection.execute("ROLLBACK")
 
-    def _evidence(self, queries: Sequence[Query]) -> tuple[dict[tuple[str, str], int], PostgresqlEvidence]:
+    def _check(self, before: Catalogue) -> None:
+        """End the snapshot, which pg_dump has taken over, and raise Moved unless all that it shows is there still."""
+        self._end_snapshot()
+        with translated("reading the catalogue again"):
+            moving.check(before, moving.catalogue(self._connection))
+
+    def _look(self, snapshot: str, queries: Sequence[Query]) -> _Seen:
+        """Return what the server says in the snapshot. Raise Moved if something goes away meanwhile."""
+        import psycopg
+
+        with translated("counting rows"):
+            before = moving.catalogue(self._connection)
+            locks = Locks(self._connection)
+        try:
+            with explained(locks), contextlib.closing(connect(self._source, self._name)) as connection:
+                return self._seen(before, locks, Counter(connection, snapshot), queries)
+        except psycopg.Error as error:
+            if error.sqlstate in moving.GONE:
+                self._check(before)
+            with translated("counting rows"):
+                raise
+
+    def _seen(self, before: Catalogue, locks: Locks, counter: Counter, queries: Sequence[Query]) -> _Seen:
         connection = self._connection
         tables = catalog.tables(connection, self._source.user)
         catalog.check_large_objects(connection, self._source.user)
-        counts = catalog.row_counts(connection, tables.carried)
-        (owner, identifier, version, large_objects) = connection.execute(
-            "SELECT pg_get_userbyid(datdba), (SELECT system_identifier::text FROM pg_control_system()),"
-            " current_setting('server_version'), (SELECT count(*) FROM pg_largeobject_metadata)"
-            " FROM pg_database WHERE datname = current_database()"
-        ).fetchone() or ("", "", "", 0)
-        return counts, PostgresqlEvidence(
+        (owner, identifier, version, large_objects, login) = connection.execute(_SERVER).fetchone() or (
+            "",
+            "",
+            "",
+            0,
+            "",
+        )
+        counted = counter.row_counts(tables.carried)
+        configuration = counter.row_counts(tables.configuration)
+        evidence = PostgresqlEvidence(
             name=self._source.name,
             server_version=version,
             system_identifier=identifier,
             locale=catalog.locale(connection),
-            preload=catalog.preload(connection),
+            preload=needs.preload(connection),
             extensions=catalog.extensions(connection),
-            tables={shown(*name): rows for name, rows in counts.items()},
+            tables=_by_shown_name(counted),
             excluded=tables.excluded,
-            sequences=catalog.sequences(connection),
+            sequences=counter.sequences(catalog.sequences(connection)),
             large_objects=large_objects,
             special_large_objects=catalog.special_large_objects(connection),
             owner=owner,
             roles=tuple(role["rolname"] for role in catalog.roles(connection)),
-            answers=catalog.answers(connection, queries),
+            answers=counter.answers(queries),
             search_path=catalog.search_path(connection),
+            settings=needs.settings(connection),
+            extension_schemas=needs.extension_schemas(connection),
+            files=needs.files(connection),
+            configuration=_by_shown_name(configuration),
+            excluded_rows=_by_shown_name(counter.row_counts(tables.fixed)),
+            invalid_indexes=needs.invalid_indexes(connection),
+            left_out=left_out.left_out(connection, tables),
+            login=login,
+            collations=left_out.collations(connection),
         )
+        return _Seen(before, locks, tables, counted, configuration, evidence, globals_sql(connection))
 
-    def _taken(
-        self,
-        evidence: PostgresqlEvidence,
-        archive: FileRecord,
-        globals_record: FileRecord,
-        counts: dict[tuple[str, str], int],
-    ) -> Taken:
+    def _size(self) -> int:
+        with translated("counting rows"):
+            return catalog.size(self._connection)
+
+    def _taken(self, seen: _Seen, dumped: dump.Dumped, globals_record: FileRecord) -> Taken:
         names = (dump_file(self._source.name), globals_file(self._source.name))
+        evidence = seen.evidence
         record = SourceRecord(
             name=self._source.name,
             kind=self._source.kind,
             archive=names[0],
             globals=names[1],
-            tables=len(counts),
-            rows=sum(counts.values()),
+            tables=len(seen.counted),
+            rows=sum(seen.counted.values()),
             server_version=evidence.server_version,
             client_version=self._programs.version,
             system_identifier=evidence.system_identifier,
         )
-        return Taken(evidence, record, {names[0]: archive, names[1]: globals_record})
+        warnings, notices = left_out.remarks(self._source.database, evidence.left_out, evidence.collations)
+        if seen.locks.needed > seen.locks.room:
+            warnings.append(
+                f"a dump locks {seen.locks.needed} tables, and the server has room for {seen.locks.room} locks of all"
+                f" sessions: the app may fail meanwhile. Remedy: {seen.locks.remedy}"
+            )
+        return Taken(
+            evidence,
+            record,
+            {names[0]: dumped.record, names[1]: globals_record},
+            (*warnings, *dumped.warnings),
+            tuple(notices),
+        )
+
+
+def _by_shown_name(rows: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    return {shown(*name): number for name, number in rows.items()}
 
 
 @contextlib.contextmanager
@@ -175,27 +278,3 @@ def _lock(connection: psycopg.Connection[Any], thread: str) -> None:
         ).fetchone()
     who = "process {} from {} since {} UTC".format(*holder) if holder else "a run that ended just now"
     raise TryAgain(f"another run holds the lock: {who}", remedy="wait for it to end; this run touched nothing")
-
-
-def _difference(counts: dict[tuple[str, str], int], contents: Contents) -> str:
-    """Return the first difference between the counts and the archive's rows, or "" when they agree."""
-    dumped = {
-        (entry.schema, entry.tag): contents.tables[entry.dump_id].rows
-        for entry in contents.entries
-        if entry.dump_id in contents.tables
-    }
-    for name in sorted(counts.keys() | dumped.keys()):
-        counted, found = counts.get(name), dumped.get(name)
-        if counted != found and not (counted is None and _of_extension(name, contents)):
-            return f"{shown(*name)} has {_rows(counted)} in the snapshot and {_rows(found)} in the dump"
-    return ""
-
-
-def _rows(number: int | None) -> str:
-    return "no data" if number is None else f"{number} rows"
-
-
-def _of_extension(name: tuple[str, str], contents: Contents) -> bool:
-    """An extension's configuration table is dumped in part, by a filter of the extension's own: nothing can be
-    counted."""
-    return not any(entry.description == "TABLE" and (entry.schema, entry.tag) == name for entry in contents.entries)

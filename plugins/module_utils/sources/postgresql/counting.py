@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one snapshot holds: rows, sequences, answers to the app's questions.
+
+Reading a table locks it and each of its indexes until the transaction ends, and the server has room for so many locks
+only, which the app needs as well. So none of it happens in the session that holds the snapshot for as long as the dump
+takes: a second one looks into the same snapshot, in short transactions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...contract.evidence import QueryAnswer
+from ...contract.thread import Query
+from . import catalog, dump
+from .catalog import Table
+from .names import qualified, shown
+
+if TYPE_CHECKING:
+    import psycopg
+
+# Locks that one transaction may hold at a time: what the server reckons with for each session, by default.
+_LOCKS = 64
+
+
+class Counter:
+    """Looks into `snapshot`, which another session exports meanwhile, over a connection of its own."""
+
+    def __init__(self, connection: psycopg.Connection[Any], snapshot: str) -> None:
+        self._connection = connection
+        self._snapshot = snapshot
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[psycopg.Connection[Any]]:
+        """Yield the connection for one look. After an error it is of no more use."""
+        # A statement that waits for a lock holds others meanwhile: better to fail and come again.
+        self._connection.execute(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+            f"SET TRANSACTION SNAPSHOT '{self._snapshot}';"
+            f"SET LOCAL row_security = off; SET LOCAL lock_timeout = '{dump.LOCK_TIMEOUT}s'".encode()
+        )
+        yield self._connection
+        self._connection.execute("COMMIT")
+
+    def row_counts(self, tables: Sequence[Table]) -> dict[tuple[str, str], int]:
+        """Return {(schema, table): rows}, exact; of an extension's own table those that its filter lets through."""
+        return self._for_each(tables, "count(*)", "ONLY")
+
+    def sequences(self, names: Sequence[Table]) -> dict[str, str]:
+        """Return {sequence: "last value, is called"}. Not transactional: the dump may hold a later value."""
+        values = self._for_each(names, "last_value::text || ', ' || is_called::text", "")
+        return {shown(*name): value for name, value in values.items()}
+
+    def answers(self, queries: Sequence[Query]) -> tuple[QueryAnswer, ...]:
+        """Ask the app's queries. One that fails is recorded."""
+        answers: list[QueryAnswer] = []
+        for query in queries:
+            with self.transaction() as connection:
+                answers += catalog.answers(connection, [query])
+        return tuple(answers)
+
+    def _for_each(self, relations: Sequence[Table], expression: str, only: str) -> dict[tuple[str, str], Any]:
+        values: dict[tuple[str, str], Any] = {}
+        for batch in batches(relations):
+            parts = (
+                f"SELECT {i}, {expression} FROM {only} {qualified(*relation.name)} {relation.filter or ''}"
+                for i, relation in enumerate(batch)
+            )
+            # Each in parentheses: a filter may end in ORDER BY. As bytes: a percent sign in a name or a filter must not
+            # look like a placeholder.
+            statement = " UNION ALL ".join(f"({part})" for part in parts).encode()
+            with self.transaction() as connection:
+                # What a filter names without a schema is meant as pg_dump, which searches none, understands it.
+                connection.execute("SET LOCAL search_path = ''")
+                for index, value in connection.execute(statement):
+                    values[batch[index].name] = value
+        return values
+
+
+def batches(relations: Sequence[Table]) -> Iterator[list[Table]]:
+    """Yield the relations in their order, each time as many as may be locked at once, and at least one."""
+    batch: list[Table] = []
+    for relation in relations:
+        if batch and sum(each.locks for each in batch) + relation.locks > _LOCKS:
+            yield batch
+            batch = []
+        batch.append(relation)
+    if batch:
+        yield batch
