@@ -6,27 +6,19 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from ...contract.probe import ProbeStep
-from ...contract.thread import PostgresqlSource
 from ...progress import Phases
 from ..base import Decrypted, Restored
 from . import catalog, restore
 from .ask import ask
 from .beside import check_beside, restore_beside
-from .connection import check_direct, connect, translated
 from .globals import read_globals
+from .probe import probe
 from .server import scratch_server, waiting_server
 from .session import session
 from .target import Target
 from .verify import verify, verify_indexes
 
 __all__ = ["ask", "check_beside", "probe", "restore_and_compare", "restore_beside", "session"]
-
-_SIBLINGS = """
-SELECT datname FROM pg_database
-WHERE datallowconn AND datname NOT IN (current_database(), 'postgres', 'template1')
-  AND has_database_privilege(datname, 'CONNECT') ORDER BY 1
-"""
 
 
 def restore_and_compare(copy: Decrypted, folder: Path, phases: Phases) -> Restored:
@@ -57,22 +49,3 @@ def _scratch(copy: Decrypted, folder: Path) -> contextlib.AbstractContextManager
     if source.scratch_server is None:
         return scratch_server(evidence.major, source.binaries, folder, evidence.preload)
     return waiting_server(Path(source.scratch_server), evidence.major, source.binaries, evidence.preload)
-
-
-def probe(source: PostgresqlSource, thread: str) -> tuple[ProbeStep, ...]:
-    """Prove that the login reaches the server itself, can read the whole database, and reads no sibling's."""
-    name = f"fanout {thread}"[:63]
-    with contextlib.closing(connect(source, name)) as connection:
-        check_direct(connection, source, name)
-        with translated("reading the catalogue"):
-            catalog.tables(connection, source.user)
-            catalog.check_large_objects(connection, source.user)
-            (reads_all,) = connection.execute(
-                "SELECT rolsuper OR pg_has_role('pg_read_all_data', 'USAGE') FROM pg_roles WHERE rolname = current_user"
-            ).fetchone() or (True,)
-            siblings = [row[0] for row in connection.execute(_SIBLINGS)]
-    inside = ProbeStep("login reads its own database", "passed", f"{source.user} on {source.database}")
-    if reads_all and siblings:
-        detail = f"{source.user} can read {', '.join(siblings)}: use the database's owner, or revoke CONNECT"
-        return inside, ProbeStep("login reads no sibling", "failed", detail)
-    return inside, ProbeStep("login reads no sibling", "passed", "it has no right to read all data on this server")
