@@ -65,7 +65,8 @@ def judged(ended: ThreadResult) -> ThreadResult:
         return ended
     failure = type(ended.failure)(
         "; ".join(f"{step['name']}: {step['outcome']} ({step['detail']})" for step in bad),
-        remedy="where a step failed, use a key or a login that reaches less; where one was inconclusive, probe again",
+        remedy="where a step failed, use a key or a login with these rights and no others; where one was inconclusive,"
+        " probe again",
         subject=ended.thread,
     )
     return dataclasses.replace(ended, failure=failure)

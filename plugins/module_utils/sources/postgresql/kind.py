@@ -8,15 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...contract.evidence import PostgresqlEvidence
-from ...contract.probe import ProbeStep
 from ...contract.thread import PostgresqlSource
 from ...progress import Phases
 from ..base import Decrypted, Restored
 from . import catalog, compare, failures, restore, server_settings
 from .ask import ask
 from .beside import check_beside, restore_beside
-from .connection import check_direct, connect, translated
 from .globals import read_globals
+from .probe import probe
 from .selection import database_of, without_remote
 from .server import scratch_server, waiting_server
 from .session import session
@@ -24,12 +23,6 @@ from .target import Target
 from .verify import verify, verify_indexes
 
 __all__ = ["ask", "check_beside", "probe", "restore_and_compare", "restore_beside", "session"]
-
-_SIBLINGS = """
-SELECT datname FROM pg_database
-WHERE datallowconn AND datname NOT IN (current_database(), 'postgres', 'template1')
-  AND has_database_privilege(datname, 'CONNECT') ORDER BY 1
-"""
 
 
 def restore_and_compare(copy: Decrypted, folder: Path, phases: Phases) -> Restored:
@@ -76,22 +69,3 @@ def _scratch(
     if source.scratch_server is None:
         return scratch_server(source, evidence.major, folder, configuration)
     return waiting_server(source, evidence.major, Path(source.scratch_server), configuration)
-
-
-def probe(source: PostgresqlSource, thread: str) -> tuple[ProbeStep, ...]:
-    """Prove that the login reaches the server itself, can read the whole database, and reads no sibling's."""
-    name = f"fanout {thread}"[:63]
-    with contextlib.closing(connect(source, name)) as connection:
-        check_direct(connection, source, name)
-        with translated("reading the catalogue"):
-            catalog.tables(connection, source.user)
-            catalog.check_large_objects(connection, source.user)
-            (reads_all,) = connection.execute(
-                "SELECT rolsuper OR pg_has_role('pg_read_all_data', 'USAGE') FROM pg_roles WHERE rolname = current_user"
-            ).fetchone() or (True,)
-            siblings = [row[0] for row in connection.execute(_SIBLINGS)]
-    inside = ProbeStep("login reads its own database", "passed", f"{source.user} on {source.database}")
-    if reads_all and siblings:
-        detail = f"{source.user} can read {', '.join(siblings)}: use the database's owner, or revoke CONNECT"
-        return inside, ProbeStep("login reads no sibling", "failed", detail)
-    return inside, ProbeStep("login reads no sibling", "passed", "it has no right to read all data on this server")
