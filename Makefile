@@ -7,7 +7,7 @@ COLLECTION := .collections/ansible_collections/fanout/backup
 # make refuses to run two steps at once: the tests share the machine's cores and its ports.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types sanity test-unit test-end-to-end test-faults build sandbox-up sandbox-down cluster-up cluster-down test-cluster molecule mutants bench clean
+.PHONY: help setup demo test lint types sanity test-unit test-end-to-end test-faults test-apps build sandbox-up sandbox-down cluster-up cluster-down test-cluster molecule mutants bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,7 +15,7 @@ help: ## this list
 demo: .venv/installed-sandbox $(COLLECTION) ## the whole story on this machine: back up, restore, compare, break things
 	$(BIN)/python -m tests.sandbox.demo
 
-test: lint types sanity test-unit test-end-to-end test-faults test-cluster molecule ## everything below that proves something, offline once set up and once the cluster has been built
+test: lint types sanity test-unit test-end-to-end test-faults test-apps test-cluster molecule ## everything below that proves something, offline once set up and once the cluster has been built
 
 lint: .venv/installed-dev $(COLLECTION) types ## style of Python, YAML and changelog
 	$(BIN)/ruff check
@@ -42,6 +42,9 @@ test-end-to-end: .venv/installed-dev $(COLLECTION) ## tests/end_to_end, against 
 test-faults: .venv/installed-dev $(COLLECTION) ## tests/faults: servers that hang, disks that lie; as root the ones that take a mount, too
 	@# One more than the cores that all tests are made for: a good part of the time they wait for a deadline.
 	$(BIN)/python -m pytest tests/faults -n 3
+
+test-apps: .venv/installed-dev $(COLLECTION) ## tests/apps, on databases of real applications, where FANOUT_TEST_APPS names a folder with them
+	$(BIN)/python -m tests.apps
 
 mutants: .venv/installed-dev $(COLLECTION) ## make deliberate mistakes and demand that the tests notice each; 5 minutes
 	$(BIN)/python -m tests.mutants
