@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A drill that says what its parts cost: `python -m tests.benchmarks.drills thread.json`.
+"""A drill that says what its parts cost, and the bare restore of the same archive: `python -m tests.benchmarks.drills
+thread.json`.
 
 A program of its own, so that the scratch server and everything else below it is the drill's."""
 
@@ -7,18 +8,29 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from itertools import pairwise
 
-from fanout.contract.thread import load
+from fanout.artifacts import manifest_of
+from fanout.contract.thread import Thread, load
+from fanout.destinations.kinds import open_destination
 from fanout.drill import drill
+from fanout.progress import Phases, silent
+from fanout.scratch import scratch_folder
+from fanout.sources.postgresql.client import environment
+from fanout.sources.postgresql.globals import read_globals
+from fanout.sources.postgresql.restore import create_roles
+from fanout.sources.postgresql.server import scratch_server
+from fanout.unpack import pick, unpack
 
 from .measure import tree
 
 
 def main() -> None:
-    """Drill, and print {phase: [seconds of the processor, seconds]}. The processor's are those of all processes."""
+    """Drill, and print {phase: [seconds of the processor, seconds]}. The processor's are those of all processes. `bare`
+    is the bare restore."""
     begun: list[tuple[str, float, float]] = []
 
     def report(phase: str, _done: int, _total: int | None) -> None:
@@ -29,7 +41,30 @@ def main() -> None:
     report("end", 0, None)
     if result.verdict.result != "pass":
         sys.exit(f"the drill did not pass: {result.verdict.reason}")
-    print(json.dumps({phase: (after[1] - cpu, after[2] - wall) for (phase, cpu, wall), after in pairwise(begun)}))
+    spent = {phase: (after[1] - cpu, after[2] - wall) for (phase, cpu, wall), after in pairwise(begun)}
+    print(json.dumps({**spent, "bare": _bare(load(sys.argv[1]))}))
+
+
+def _bare(thread: Thread) -> tuple[float, float]:
+    """Restore the newest artifact as somebody would who checks nothing: an empty server with the scratch server's
+    settings, the roles, `pg_restore --create`. Return seconds of the processor and seconds; what fetches and decrypts
+    the archive does not count."""
+    destination = open_destination(thread)
+    artifact = pick(destination, None)
+    manifest = manifest_of(destination, artifact, thread.app)
+    with scratch_folder(thread.scratch_directory, "bare") as folder:
+        (copy,) = unpack(thread, destination, artifact, folder, Phases(silent), manifest=manifest)
+        cpu, wall = tree(os.getpid()), time.monotonic()
+        with scratch_server(copy.source, copy.evidence.major, folder, "") as target:
+            with target.on("template1").opened() as connection:
+                create_roles(connection, read_globals(copy.globals_sql))
+            command = (
+                target.programs.path("pg_restore"), "--create", "--exit-on-error", "--dbname=template1",
+                str(copy.archive),
+            )  # fmt: skip
+            with environment(target.source, folder, "bare") as variables:
+                subprocess.run(command, env=variables, check=True, timeout=600)
+        return tree(os.getpid()) - cpu, time.monotonic() - wall
 
 
 if __name__ == "__main__":
