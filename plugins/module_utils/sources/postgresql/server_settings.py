@@ -40,6 +40,7 @@ _LIKE_THE_SOURCE = (
     "default_toast_compression", "extra_float_digits", "intervalstyle", "standard_conforming_strings", "timezone",
     "transform_null_equals", "xmlbinary", "xmloption",
 )  # fmt: skip
+_EVENT_TRIGGERS = 17  # the major that lets a superuser turn them off, those that fire at a login among them
 _LIBRARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -60,6 +61,8 @@ def configuration(source: PostgresqlSource, evidence: PostgresqlEvidence) -> str
     for name, value in evidence.settings.items():
         if name.lower() in _LIKE_THE_SOURCE and value.isprintable():
             settings[name.lower()] = value
+    if evidence.major >= _EVENT_TRIGGERS:
+        settings["event_triggers"] = "off"
     if "pg_cron" in evidence.extensions:
         settings["cron.database_name"] = source.database
     return "".join(f"{name} = {_quoted(value)}\n" for name, value in settings.items())
