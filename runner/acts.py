@@ -162,6 +162,7 @@ def _status(thread: Thread, options: argparse.Namespace, _report: Report) -> Out
 
     found = freshness(thread, drills_expected=thread.drilled)
     lines = [f"{thread.id}  {problem}" for problem in found.problems]
+    lines += [f"{thread.id}  warning: {notice}" for notice in found.notices]
     age = "never" if found.age is None else f"{spoken(found.age)} ago"
     proven = "never" if found.last_pass is None else f"{spoken(found.last_pass.age)} ago"
     lines.append(f"STATUS {thread.id}: newest backup {age}, {found.copies} kept; last passed drill {proven}")

@@ -92,6 +92,7 @@ def _backup(thread: Thread, accept_shrink: bool, phases: Phases) -> BackupResult
             files=files,
             sources=tuple(each.record for each in taken),
             seconds=phases.seconds,
+            notices=tuple(notice for each in taken for notice in each.notices),
         )
         reasons = _failed_queries(taken)
         marks = (*reasons, *([marking.NO_TABLES] if manifest.tables == 0 else []))
@@ -103,7 +104,8 @@ def _backup(thread: Thread, accept_shrink: bool, phases: Phases) -> BackupResult
         retired = Retired()
         if not marks:
             retired = retire_old(thread, destination, name)
-    return BackupResult(thread.id, manifest, retired.artifacts, retired.warnings, reasons)
+    warnings = (*(warning for each in taken for warning in each.warnings), *retired.warnings)
+    return BackupResult(thread.id, manifest, retired.artifacts, warnings, reasons)
 
 
 def _name(started: datetime, present: Sequence[Stored]) -> ArtifactName:

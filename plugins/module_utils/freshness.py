@@ -34,7 +34,8 @@ class Proof:
 
 @dataclass(frozen=True)
 class Freshness:
-    """One thread's copies. Ages in seconds; None where there is nothing. `problems` are reasons not to rely on it."""
+    """One thread's copies. Ages in seconds; None where there is nothing. `problems` are reasons not to rely on it,
+    `notices` what its owner should know of the source; they close no gate."""
 
     thread: str
     newest: str | None
@@ -49,6 +50,7 @@ class Freshness:
     drilled_within: int
     can_retire: bool
     problems: tuple[str, ...]
+    notices: tuple[str, ...] = ()
 
 
 def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | None = None) -> Freshness:
@@ -92,6 +94,7 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
         drilled_within=thread.limits.drilled_within,
         can_retire=destination.can_retire,
         problems=tuple(problems),
+        notices=newest[1].notices if newest else (),
     )
 
 
