@@ -6,22 +6,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...contract.errors import NoPermission, TryAgain
 from ...contract.evidence import PostgresqlEvidence
 from ...contract.verdict import Finding
 from ...streams import CHUNK
-from . import catalog, client
+from . import catalog
 from .archive import ArchiveReader, Contents
 from .archive_toc import TocEntry
 from .connection import first_line
 from .names import qualified, quoted, shown
-from .target import Target
 
 if TYPE_CHECKING:
     import psycopg
@@ -55,34 +51,6 @@ def read_toc(archive: Path) -> tuple[TocEntry, ...]:
         while reader.toc is None and (data := stream.read(CHUNK)):
             reader.feed(data)
     return reader.toc if reader.toc is not None else reader.finish().entries
-
-
-def restored_schema(target: Target, folder: Path) -> tuple[TocEntry, ...]:
-    """Return the table of contents of a schema-only dump of the restored database. Raise NoPermission if the login may
-    not dump it."""
-    command = (target.programs.path("pg_dump"), "--format=custom", "--schema-only", "--compress=0", "--no-password")
-    reader = ArchiveReader()
-    with (
-        tempfile.TemporaryFile(dir=folder) as complaints,
-        client.environment(target.source, folder, target.application_name) as environment,
-        subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints
-        ) as process,
-    ):
-        try:
-            while process.stdout and (data := process.stdout.read(CHUNK)):
-                reader.feed(data)
-            code = process.wait()
-        finally:
-            client.stop(process)
-        complaints.seek(0)
-        if code != 0:
-            said = client.tail(complaints.read(1 << 16).decode(errors="replace"))
-            problem = f"pg_dump of the restored database {client.ended(code)} ({said})"
-            if "permission denied" in said:
-                raise NoPermission(problem, remedy="use a login that may read the whole database")
-            raise TryAgain(problem, remedy="try again")
-    return reader.finish().entries
 
 
 def large_objects(
