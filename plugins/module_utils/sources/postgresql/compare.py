@@ -3,25 +3,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import re
-import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...contract.errors import NoPermission, TryAgain
 from ...contract.evidence import PostgresqlEvidence
 from ...contract.verdict import Finding
 from ...streams import CHUNK
-from . import catalog, client
+from . import catalog
 from .archive import ArchiveReader, Contents
 from .archive_toc import TocEntry
 from .connection import first_line
 from .names import qualified, quoted, shown
-from .target import Target
+from .server_settings import SCHEMA
 
 if TYPE_CHECKING:
     import psycopg
@@ -42,6 +38,8 @@ JOIN pg_am a ON a.oid = c.relam JOIN pg_index i ON i.indexrelid = c.oid
 WHERE a.amname = 'btree' AND c.relkind = 'i' AND c.relpersistence = 'p' AND i.indisvalid AND i.indisready
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
 """
+# Without ours, which stands in a schema of its own.
+_EXTENSIONS = "SELECT extname, extversion FROM pg_extension WHERE extnamespace::regnamespace::text <> %s"
 _AMCHECK = (
     "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE extname = 'amcheck'"
 )
@@ -64,34 +62,6 @@ def read_whole(archive: Path) -> None:
         while data := stream.read(CHUNK):
             reader.feed(data)
     reader.finish()
-
-
-def restored_schema(target: Target, folder: Path) -> tuple[TocEntry, ...]:
-    """Return the table of contents of a schema-only dump of the restored database. Raise NoPermission if the login may
-    not dump it."""
-    command = (target.programs.path("pg_dump"), "--format=custom", "--schema-only", "--compress=0", "--no-password")
-    reader = ArchiveReader()
-    with (
-        tempfile.TemporaryFile(dir=folder) as complaints,
-        client.environment(target.source, folder, target.application_name) as environment,
-        subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints
-        ) as process,
-    ):
-        try:
-            while process.stdout and (data := process.stdout.read(CHUNK)):
-                reader.feed(data)
-            code = process.wait()
-        finally:
-            client.stop(process)
-        complaints.seek(0)
-        if code != 0:
-            said = client.tail(complaints.read(1 << 16).decode(errors="replace"))
-            problem = f"pg_dump of the restored database {client.ended(code)} ({said})"
-            if "permission denied" in said:
-                raise NoPermission(problem, remedy="use a login that may read the whole database")
-            raise TryAgain(problem, remedy="try again")
-    return reader.finish().entries
 
 
 def large_objects(
@@ -151,7 +121,7 @@ def extensions(
     """Return findings for extensions that are not as in the dump, and notes where the server, which is called `label`,
     only has another version."""
     findings, notes = [], []
-    present = catalog.extensions(connection)
+    present = dict(connection.execute(_EXTENSIONS, [SCHEMA]).fetchall())
     for name in sorted(evidence.extensions.keys() | present.keys()):
         wanted, found = evidence.extensions.get(name), present.get(name)
         if wanted is None or found is None:
@@ -180,14 +150,6 @@ def roles_and_locale(connection: psycopg.Connection[Any], evidence: PostgresqlEv
         yield Finding("role", name, "is missing")
     if catalog.locale(connection) != evidence.locale:
         yield Finding("locale", "the database", "sorts or encodes otherwise than the source")
-
-
-def make_amcheck(connection: psycopg.Connection[Any]) -> None:
-    """Make the extension that `amcheck` needs, where the server has it."""
-    import psycopg
-
-    with contextlib.suppress(psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile):
-        connection.execute("CREATE EXTENSION IF NOT EXISTS amcheck")
 
 
 def amcheck(connection: psycopg.Connection[Any]) -> tuple[list[Finding], bool]:

@@ -14,9 +14,9 @@ from ...progress import Phases
 from ...streams import CHUNK
 from .archive import ArchiveReader, Contents
 from .archive_toc import TocEntry
+from .connection import reason
 from .names import shown
 from .read_back import PsqlFailed, Reader, Text
-from .reason import reason
 
 
 class _Lines:

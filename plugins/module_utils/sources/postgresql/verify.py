@@ -11,6 +11,7 @@ from ...progress import Phases
 from ..base import Decrypted
 from . import catalog, compare, schema
 from .read_back import reader
+from .reference import Schemas, quiet
 from .rows import ArchiveBeside
 from .selection import Selection
 from .target import Target
@@ -35,9 +36,8 @@ def verify(
     with target.opened() as connection:
         with reader(target, connection, catalog.text_encoding(evidence.locale), folder) as tables:
             beside = ArchiveBeside(tables, evidence)
-            contents = beside.read(copy.archive, phases)
-            if selection:
-                contents = selection.contents(contents)
+            whole = beside.read(copy.archive, phases)
+            contents = selection.contents(whole) if selection else whole
             findings += beside.differences(contents)
         findings += compare.large_objects(connection, contents, evidence)
         findings += compare.sequences(connection, contents)
@@ -46,19 +46,22 @@ def verify(
         findings += found
         findings += compare.validity(connection, contents)
         major = connection.info.server_version // 10000
-    if major == evidence.major:
-        findings += schema.differences(contents.entries, compare.restored_schema(target, folder))
-    else:
-        notes.append(f"the schema was not compared: the dump is of PostgreSQL {evidence.major}, not {major}")
+        schemas = Schemas(target, evidence, folder, quiet(connection), selection)
+    found, uncompared = schema.differences(
+        contents.entries,
+        schemas.restored(),
+        lambda: schemas.again(copy.archive, whole.entries),
+        same_major=major == evidence.major,
+    )
+    findings += found
+    if uncompared:
+        notes.append(f"could not be compared, as {target.label} makes it no second time: {', '.join(uncompared)}")
     return findings, notes
 
 
 def verify_indexes(target: Target) -> tuple[list[Finding], list[str]]:
-    """Compare indexes with their tables where that is possible: last, as a scratch database gets an extension for
-    it."""
+    """Compare indexes with their tables where the server has what that takes."""
     with target.opened() as connection:
-        if target.scratch:
-            compare.make_amcheck(connection)
         findings, checked = compare.amcheck(connection)
     if checked:
         return findings, []

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The schema of a database as its server prints it: of the restored one, and of the archive's own definitions."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...contract.errors import BackupError, NoPermission, TryAgain, about
+from ...contract.evidence import PostgresqlEvidence
+from ...streams import CHUNK
+from . import catalog, client, properties, restore
+from .archive import ArchiveReader
+from .archive_toc import TocEntry
+from .names import literal, quoted
+from .selection import Selection
+from .target import Target
+
+if TYPE_CHECKING:
+    import psycopg
+
+# Stands on the second database as long as it is there: a run that is killed leaves it behind.
+INCOMPLETE = "incomplete: fanout was comparing a restored database with this one"
+_SETTING = re.compile(r"ALTER (DATABASE|ROLE) .* SET ", re.DOTALL)
+_GOES_ON = "pg_restore: warning: errors ignored on restore"
+
+
+def quiet(connection: psycopg.Connection[Any]) -> str:
+    """Return options for further sessions of this login in which no trigger acts that the archive brings, as far as it
+    may ask for that, and which may write whatever the database's own settings say."""
+    options = " -c default_transaction_read_only=off"
+    if connection.info.parameter_status("is_superuser") == "on":
+        options += " -c session_replication_role=replica"
+        if connection.info.server_version >= 170000:
+            options += " -c event_triggers=off"
+    return options
+
+
+@dataclass(frozen=True)
+class Schemas:
+    """Prints the schema of the restored database `target`, and of its archive or what of that was selected.
+
+    `folder` takes files for a moment, `options` are those of `quiet`."""
+
+    target: Target
+    evidence: PostgresqlEvidence
+    folder: Path
+    options: str
+    selection: Selection | None = None
+
+    def restored(self) -> tuple[TocEntry, ...]:
+        """Return the table of contents of a schema-only dump of the restored database. Raise NoPermission if the login
+        may not dump it."""
+        return self._dumped(self.target)
+
+    def again(self, archive: Path, entries: Sequence[TocEntry]) -> tuple[TocEntry, ...]:
+        """Let the server read the definitions of the decrypted archive, whose table of contents is `entries`, into a
+        second, empty database, and return the table of contents of a dump of that.
+
+        What the server refuses to make a second time is missing there. The database is dropped again in every case.
+        Raise NoPermission if the login may not make it."""
+        with self._second(entries) as second:
+            self._restore(second, archive)
+            return self._dumped(second)
+
+    @contextlib.contextmanager
+    def _second(self, entries: Sequence[TocEntry]) -> Iterator[Target]:
+        """Make a database with the owner, locale, rights and settings of the restored one, and drop it afterwards."""
+        second = self.target.on(f"fanout_reference_{secrets.token_hex(4)}")
+        name = second.source.database
+        statements = properties.grants(entries, name)
+        # Some settings change how definitions are read or printed.
+        statements += [text for text in properties.settings(entries, name) if _SETTING.match(text)]
+        try:
+            with self.target.opened() as connection:
+                restore.create_database(connection, second, self.evidence.owner, self.evidence.locale)
+                connection.execute(f"COMMENT ON DATABASE {quoted(name)} IS {literal(INCOMPLETE)}".encode())
+                list(properties.apply(connection, statements))  # what is refused was refused of the restored one, too
+            yield second
+        finally:
+            with about(doing=f"dropping the database {name}"), self.target.opened() as connection:
+                # With force: extensions start jobs of their own in it.
+                connection.execute(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)".encode())
+
+    def _restore(self, second: Target, archive: Path) -> None:
+        """Make the archive's objects without their rows, and without subscriptions, which would keep the database from
+        being dropped."""
+        with tempfile.NamedTemporaryFile("w", dir=self.folder, encoding="utf-8") as chosen:
+            command = [
+                second.programs.path("pg_restore"), "--schema-only", "--no-subscriptions", "--no-tablespaces",
+                "--no-password", f"--dbname={client.conninfo(second.source.database)}",
+            ]  # fmt: skip
+            if self.selection:
+                chosen.write(self.selection.list_for_pg_restore())
+                chosen.flush()
+                command.append(f"--use-list={chosen.name}")
+            code, said = self._run(second, [*command, str(archive)])
+        # Where it goes on after an error, that is its last word.
+        if code != 0 and not any(line.startswith(_GOES_ON) for line in said.splitlines()):
+            raise self._failed("pg_restore", code, said)
+
+    def _dumped(self, target: Target) -> tuple[TocEntry, ...]:
+        reader = ArchiveReader()
+        command = (
+            target.programs.path("pg_dump"), "--format=custom", "--schema-only", "--compress=0", "--no-password",
+            f"--encoding={catalog.text_encoding(self.evidence.locale)}",
+        )  # fmt: skip
+        code, said = self._run(target, command, reader.feed)
+        if code != 0:
+            raise self._failed("pg_dump", code, said)
+        return reader.finish().entries
+
+    def _run(
+        self, target: Target, command: Sequence[str], take: Callable[[bytes], None] | None = None
+    ) -> tuple[int, str]:
+        """Run a program on `target`, give its output to `take`, and return its exit code and its complaints."""
+        with (
+            tempfile.TemporaryFile(dir=self.folder) as complaints,
+            client.environment(target.source, self.folder, target.application_name) as environment,
+        ):
+            environment["PGOPTIONS"] += self.options
+            with subprocess.Popen(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints
+            ) as process:
+                try:
+                    while process.stdout and (data := process.stdout.read(CHUNK)):
+                        take(data)
+                    code = process.wait()
+                finally:
+                    client.stop(process)
+            complaints.seek(0)
+            return code, complaints.read().decode(errors="replace")
+
+    def _failed(self, program: str, code: int, said: str) -> BackupError:
+        """Return the error for a program that failed, with its own last words: what else it prints are statements."""
+        own = [line for line in said.splitlines() if line.startswith(f"{program}: error: ")]
+        problem = f"comparing the schema: {program} {client.ended(code)} ({own[-1] if own else 'it said nothing'})"
+        if own and "permission denied" in own[-1]:
+            return NoPermission(problem, remedy="use a login that may read the whole database")
+        return TryAgain(problem, remedy="try again")
