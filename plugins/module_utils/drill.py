@@ -62,6 +62,7 @@ class _State:
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
 
 def drill(
@@ -118,8 +119,10 @@ def _run(
             state.findings += _visible(artifact)
         for mark in manifest.marks:
             state.notes.append(f"this backup is marked: {mark}")
+        state.notes += manifest.notices
     with scratch_folder(thread.scratch_directory, f"drill.{thread.app}.{thread.name}") as folder:
         for copy in unpack(thread, destination, artifact, folder, phases, manifest=manifest):
+            state.left_out += copy.evidence.left_out
             restored = kind_of(copy.source).restore_and_compare(copy, folder, phases)
             answers = compared(copy.evidence.answers, restored.answers, live)
             state.findings += [*restored.findings, *answers.findings]
@@ -160,6 +163,7 @@ def _verdict(thread: Thread, state: _State, result: Result, reason: str, started
         objective=thread.limits.objective,
         seconds=phases.seconds,
         findings=counts,
+        left_out=tuple(state.left_out),
         details=encrypt_bytes(details, thread.recipients.all(), armored=True).decode(),
     )
 

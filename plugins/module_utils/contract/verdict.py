@@ -48,7 +48,8 @@ def summary(findings: Sequence[Finding]) -> str:
 @dataclass(frozen=True)
 class Verdict:
     """What a drill found. Times are UTC in ISO 8601; `age` is the artifact's when the drill began, in seconds,
-    `seconds` the duration of each phase, `findings` the number of findings per check; `details` is age-armored text."""
+    `seconds` the duration of each phase, `findings` the number of findings per check, `left_out` what the backup lacks
+    although it succeeded, in words without names; `details` is age-armored text."""
 
     format: int
     app: str
@@ -66,6 +67,7 @@ class Verdict:
     seconds: dict[str, float]
     findings: dict[str, int]
     details: str
+    left_out: tuple[str, ...] = ()
 
     @property
     def restore_seconds(self) -> float:
@@ -81,6 +83,8 @@ def drill_line(verdict: Verdict, not_covered: tuple[str, ...]) -> str:
         late = "objective missed: " if verdict.restore_seconds > verdict.objective else "objective "
         text += f" ({late}{spoken(verdict.objective)})"
         text += f"; {spoken(verdict.age)} old"
+        if verdict.left_out:
+            text += f"; not in it: {', '.join(verdict.left_out)}"
         if not_covered:
             text += f"; not covered: {', '.join(not_covered)}"
         return f"DRILL PASS {verdict.thread}: {text}"

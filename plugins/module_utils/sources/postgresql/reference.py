@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import secrets
 import subprocess
 import tempfile
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 # Stands on the second database as long as it is there: a run that is killed leaves it behind.
 INCOMPLETE = "incomplete: fanout was comparing a restored database with this one"
-_SETTING = re.compile(r"ALTER (DATABASE|ROLE) .* SET ", re.DOTALL)
 _GOES_ON = "pg_restore: warning: errors ignored on restore"
 
 
@@ -75,9 +73,8 @@ class Schemas:
         """Make a database with the owner, locale, rights and settings of the restored one, and drop it afterwards."""
         second = self.target.on(f"fanout_reference_{secrets.token_hex(4)}")
         name = second.source.database
-        statements = properties.grants(entries, name)
         # Some settings change how definitions are read or printed.
-        statements += [text for text in properties.settings(entries, name) if _SETTING.match(text)]
+        statements = [*properties.grants(entries, name), *properties.settings(entries, name)]
         try:
             with self.target.opened() as connection:
                 restore.create_database(connection, second, self.evidence.owner, self.evidence.locale)
@@ -131,7 +128,8 @@ class Schemas:
             ) as process:
                 try:
                     while process.stdout and (data := process.stdout.read(CHUNK)):
-                        take(data)
+                        if take:
+                            take(data)
                     code = process.wait()
                 finally:
                     client.stop(process)
