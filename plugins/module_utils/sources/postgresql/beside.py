@@ -96,8 +96,7 @@ def restore_beside(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phas
             made.findings += restore.complaints(restore.pg_restore(target, copy.archive, folder, chosen))
     if selection:
         copy = replace(copy, evidence=selection.evidence(copy.evidence))
-        if selection.left_out:
-            made.notes.append(f"not restored with these tables: {', '.join(selection.left_out)}")
+        made.notes += selection.notes()
         steps = switch.steps_for_tables(new.login, new.name)
     else:
         steps = switch.steps(new.login, copy.source.database, new.name, made.databases)
