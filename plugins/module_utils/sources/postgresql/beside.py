@@ -101,11 +101,11 @@ def restore_beside(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phas
         made.told = failures.consequences(entries, loaded.missing)
     if selection:
         copy = replace(copy, evidence=selection.evidence(copy.evidence))
-        if selection.left_out:
-            made.notes.append(f"not restored with these tables: {', '.join(selection.left_out)}")
+        made.notes += selection.notes()
         steps = switch.steps_for_tables(new.login, new.name)
     else:
-        steps = switch.steps(new.login, copy.source.database, new.name, made.databases)
+        subscriptions = [entry.tag for entry in entries if entry.description == "SUBSCRIPTION"]
+        steps = switch.steps(new.login, copy.source.database, new.name, made.databases, subscriptions)
     answers: tuple[QueryAnswer, ...] = ()
     unchecked = None
     try:

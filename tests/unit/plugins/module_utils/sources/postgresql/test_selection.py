@@ -99,3 +99,20 @@ def test_the_list_for_pg_restore_keeps_the_order_of_the_archive() -> None:
 def test_a_name_that_is_no_table_is_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match="no table"):
         select(ARCHIVE, [name])
+
+
+@pytest.mark.parametrize("name", ["public.issue", 'public."issue"', '"public"."issue"', '"public".issue'])
+def test_a_name_is_understood_however_sql_would_write_it(name: str) -> None:
+    assert 11 in taken(name)
+
+
+def test_the_comment_that_an_extension_brings_by_itself_comes_with_it() -> None:
+    archive = [
+        entry(1, "EXTENSION", "pg_trgm"),
+        entry(2, "COMMENT", "EXTENSION pg_trgm", 1),
+        entry(3, "EXTENSION", "citext"),
+        entry(4, "COMMENT", "EXTENSION citext", 3),
+        entry(5, "TABLE", "place", 1),
+    ]
+
+    assert {found.dump_id for found in select(archive, ["public.place"]).entries} == {1, 2, 5}
