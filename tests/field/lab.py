@@ -55,6 +55,24 @@ class Field:
         with server.connect(self.database.name, user, PASSWORD, autocommit=True) as connection:
             connection.execute(text.encode())
 
+    def reading(self, **source: object) -> Field:
+        """The same with another source: another login, host, database."""
+        (found,) = self.thread.sources
+        changed = dataclasses.replace(found, **source)  # type: ignore[arg-type]
+        return dataclasses.replace(self, thread=dataclasses.replace(self.thread, sources=(changed,)))
+
+    def by_owner(self) -> Field:
+        """The same, where the owner makes the backups."""
+        file = self.database.folder / "owner"
+        file.write_text(PASSWORD)
+        return self.reading(user="owner", password_file=str(file))
+
+    def run(self, *statements: str) -> None:
+        """Run statements as the superuser."""
+        with self.database.server.connect(self.database.name, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
     def backup(self) -> Said:
         """Back it up."""
         return self._fanout("backup")
@@ -62,6 +80,10 @@ class Field:
     def drill(self) -> Said:
         """Drill the newest copy."""
         return self._fanout("drill")
+
+    def status(self) -> Said:
+        """Ask how fresh its copies are."""
+        return self._fanout("status")
 
     def restore(self, *options: str) -> Said:
         """Restore the newest copy into `field_restored` beside the live database, as the server's superuser."""

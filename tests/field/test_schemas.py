@@ -79,12 +79,9 @@ def test_29_a_check_named_like_a_constraint_of_18_is_restored_into_18() -> None:
         assert made.backup().code == Exit.OK
         with newer.connect(autocommit=True) as connection:
             connection.execute(f"CREATE ROLE owner LOGIN PASSWORD '{PASSWORD}'".encode())
-        (source,) = made.thread.sources
-        there = dataclasses.replace(source, port=newer.port, binaries=(str(newer.binaries),))
         moved = dataclasses.replace(
-            made,
+            made.reading(port=newer.port, binaries=(str(newer.binaries),)),
             database=dataclasses.replace(made.database, server=newer),
-            thread=dataclasses.replace(made.thread, sources=(there,)),
         )
         restored = moved.restore()
         rows = moved.restored()
