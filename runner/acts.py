@@ -164,8 +164,11 @@ def _status(thread: Thread, options: argparse.Namespace, _report: Report) -> Out
     lines = [f"{thread.id}  {problem}" for problem in found.problems]
     lines += [f"{thread.id}  warning: {notice}" for notice in found.notices]
     age = "never" if found.age is None else f"{spoken(found.age)} ago"
-    proven = "never" if found.last_pass is None else f"{spoken(found.last_pass.age)} ago"
-    lines.append(f"STATUS {thread.id}: newest backup {age}, {found.copies} kept; last passed drill {proven}")
+    if found.last_pass is not None:
+        proven = f"last passed drill {spoken(found.last_pass.age)} ago"
+    else:
+        proven = "last passed drill never" if thread.drilled else "not drilled here"
+    lines.append(f"STATUS {thread.id}: newest backup {age}, {found.copies} kept; {proven}")
     result: dict[str, Any] = {"status": found}
     if options.ask:
         result["live"] = _ask(thread)

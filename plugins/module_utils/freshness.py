@@ -101,7 +101,12 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
 def _age(artifact: Artifact, now: datetime) -> int:
     """Age of the data. A name can be forged by the holder of a writer key, the destination's own time cannot: the older
     one of the two counts."""
-    return int((now - min(artifact.name.time, artifact.manifest.modified + _SKEW)).total_seconds())
+    return _since(min(artifact.name.time, artifact.manifest.modified + _SKEW), now)
+
+
+def _since(time: datetime, now: datetime) -> int:
+    """Seconds since then; none if that is yet to come: clocks differ, and two runs in one second push names ahead."""
+    return max(0, int((now - time).total_seconds()))
 
 
 def _proofs(destination: Destination, objects: Iterable[Stored], thread: Thread, now: datetime) -> Iterator[Proof]:
@@ -117,7 +122,7 @@ def _proofs(destination: Destination, objects: Iterable[Stored], thread: Thread,
         except DataRefused:
             continue  # not ours, or damaged: it proves nothing
         if verdict.app == thread.app:
-            yield Proof(verdict.result, verdict.artifact, int((now - name.time).total_seconds()))
+            yield Proof(verdict.result, verdict.artifact, _since(name.time, now))
 
 
 def _drill_problems(thread: Thread, last_drill: Proof | None, last_pass: Proof | None) -> list[str]:

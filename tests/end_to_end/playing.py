@@ -68,7 +68,7 @@ def said(run: Run) -> list[str]:
 
 def last_word(run: Run, title: str) -> str:
     """The one line that says how the playbook ended."""
-    ending = re.compile(rf"(?:msg: ')?({title} (?:OK \(|FAILED|OPEN|CLOSED|NOT JUDGED).*?)'?")
+    ending = re.compile(rf"(?:msg: ')?({title} (?:OK \(|FAILED|OPEN|CLOSED|NOT JUDGED).*?|{title}: \d.*?)'?")
     (word,) = {found[1] for line in said(run) if (found := ending.fullmatch(line))}
     return word
 

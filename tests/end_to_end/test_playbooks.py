@@ -196,6 +196,19 @@ def test_the_gate_closes_for_the_app_whose_copies_are_stale_and_says_why(opened:
     assert not [line for line in reasons if line.startswith("forgejo/")]
 
 
+def test_a_look_says_in_its_last_line_how_many_threads_have_a_problem_though_it_fails_nothing(
+    opened: Run, play: Play
+) -> None:
+    good = play("status.yml", "--limit", "forgejo,gitlab")
+    bad = play("status.yml", "--limit", "forgejo,immich", "-e", "app_host_directory=/nonexistent")
+
+    assert good.returncode == bad.returncode == 0, bad.stdout
+    assert last_word(good, "STATUS") == "STATUS OK (apps: 2, threads: 4)"
+    assert last_word(bad, "STATUS") == "STATUS: 4 of 4 threads have a problem (apps: 2)"
+    nas = [line for line in said(good) if line.startswith(("STATUS forgejo/nas", "STATUS gitlab/nas"))]
+    assert [line.partition("; ")[2] for line in nas] == ["not drilled here"] * 2
+
+
 # What fails
 
 
@@ -208,6 +221,7 @@ def test_one_failing_app_is_named_with_its_remedy_and_all_others_are_rolled_out(
     assert last_word(run, "ROLL-OUT") == "ROLL-OUT FAILED for 1 of 5 apps: gitlab"
     (line,) = {line for line in said(run) if line.startswith("gitlab: ")}
     assert "app_databse_port is unknown (did you mean 'app_database_port'?). Remedy:" in line
+    assert run.stdout.count("app_databse_port is unknown") == 2, "once where it failed, once in the table"
     assert {host for host, row in recap(run).items() if row["rescued"]} == {"gitlab"}
     assert "forgejo: column unchanged" in said(run)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fanout.backup import backup
-from fanout.contract.errors import ConfigurationError, NoPermission
+from fanout.contract.errors import NoPermission
 from fanout.contract.thread import PostgresqlSource, Thread
 from fanout.drill import drill
 from fanout.sources.postgresql import kind, rights
@@ -138,14 +138,3 @@ def test_a_probe_by_a_login_that_reads_everything_is_refused_where_there_is_a_si
     assert steps["login reads its own database"].outcome == "passed"
     assert steps["login reads no sibling"].outcome == "failed"
     assert "sibling" in steps["login reads no sibling"].detail
-
-
-def test_a_probe_finds_out_that_there_is_no_pg_dump_for_the_server(
-    lab: Everything, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    if lab.server.major == 15:
-        pytest.skip("the distribution's own folder is searched in any case")
-    monkeypatch.setenv("PATH", str(tmp_path))
-
-    with pytest.raises(ConfigurationError, match=f"no pg_dump of PostgreSQL {lab.server.major} was found"):
-        kind.probe(dataclasses.replace(source_of(lab.thread()), binaries=()), "everything/nas")

@@ -25,19 +25,21 @@ def noted(
     """Return an app's `outcome` ({} before the first act) with what came of one more act in it.
 
     It has `acts`, `threads`, `lines` for the table, `failures`, and `unclaimed` columns, each a list of texts. `result`
-    is a module's as Ansible returns it; `act` is an entry point of the role app, or with `server` of the role longhorn.
+    is a module's as Ansible returns it, with the `others` that came before it in the act, of which only failures count;
+    `act` is an entry point of the role app, or with `server` of the role longhorn.
     With `strict`, problems are failures.
     """
     # What is known of a server is shown beside the threads of each app on it.
     whose = "" if server is None else f"{app}: "
     problems = [f"{whose}{problem}" for problem in result.get("problems") or ()]
     warnings = [f"{whose}warning: {text}" for text in result.get("warnings") or ()] if act == "info" else []
+    failures = [failure for each in (*result.get("others", ()), result) for failure in _failure(each, app)]
     threads: Sequence[Result] = result.get("threads") or ()
     more = {
         "acts": [act if server is None else f"longhorn_{act}"],
         "threads": [thread["thread"] for thread in threads],
         "lines": [*_lines(result, act, app, server), *problems, *warnings],
-        "failures": [*_failure(result, app), *(problems if strict else ())],
+        "failures": [*failures, *(problems if strict else ())],
         "unclaimed": list(result.get("unclaimed") or ()),
     }
     return {name: [*outcome.get(name, ()), *texts] for name, texts in more.items()}
@@ -46,7 +48,7 @@ def noted(
 def _lines(result: Result, act: str, app: str, server: str | None) -> Iterable[str]:
     if result.get("skipped") and "msg" in result:
         return [result["msg"]]
-    if act == "main" and not result.get("failed"):
+    if act == "main" and not _failed(result):
         what = f"{app}: column" if server is None else f"server {server}: snapshots"
         return [f"{what} {'changed' if result.get('changed') else 'unchanged'}"]
     if "lines" in result and server is not None and act == "info":
@@ -59,7 +61,12 @@ def _lines(result: Result, act: str, app: str, server: str | None) -> Iterable[s
 def _failure(result: Result, app: str) -> list[str]:
     """Errors of modules are one line and begin with the app's name. Ansible's own, about a variable that is not set,
     may not."""
-    if not result.get("failed"):
+    if not _failed(result):
         return []
     error = re.sub(r"\s+", " ", str(result.get("msg", "no message")))
     return [error if error.startswith((f"{app}:", f"{app}/")) else f"{app}: {error}"]
+
+
+def _failed(result: Result) -> bool:
+    """A module of ours says what failed also where its task was told to go on."""
+    return bool(result.get("failed") or result.get("failure"))

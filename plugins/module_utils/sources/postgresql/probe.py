@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...contract.probe import ProbeStep
 from ...contract.thread import PostgresqlSource
-from . import catalog, client
+from . import catalog
 from .connection import check_direct, connect, translated
 from .rights import lacking
 
@@ -29,10 +29,10 @@ def probe(source: PostgresqlSource, thread: str) -> tuple[ProbeStep, ...]:
     """Prove that the login reaches the server itself, can read the whole database, and reads no sibling's.
 
     All that it lacks is told at once. Raise the BackupError of what keeps every backup from beginning: no connection, a
-    pooler, a server too old, no client for it."""
+    pooler, a server too old."""
     name = f"fanout {thread}"[:63]
     with contextlib.closing(connect(source, name)) as connection:
-        client.find(check_direct(connection, source, name), source.binaries)
+        check_direct(connection, source, name)
         with translated("reading the catalogue"):
             return (*_inside(connection, source), _outside(connection, source))
 

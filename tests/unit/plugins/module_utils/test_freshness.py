@@ -60,6 +60,13 @@ def test_a_copy_is_as_old_as_the_older_one_of_its_name_and_the_destinations_own_
     assert any("the newest backup is" in problem for problem in found.problems)
 
 
+def test_a_name_that_is_ahead_of_the_clock_is_no_age_below_zero(place: Folder) -> None:
+    place.ahead = timedelta(seconds=90)
+    place.publish()
+
+    assert freshness(place.thread).age == 0
+
+
 def test_a_manifest_that_cannot_be_read_does_not_count_and_is_told(place: Folder) -> None:
     good = place.publish()
     place.move_to(place.now + HOUR)

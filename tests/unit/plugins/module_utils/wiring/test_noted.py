@@ -51,6 +51,24 @@ def test_a_failed_act_shows_the_threads_that_went_well() -> None:
     assert after["failures"] == ["forgejo/b2: FAIL"]
 
 
+def test_a_module_that_says_what_failed_has_failed_also_where_its_task_was_told_to_go_on() -> None:
+    result = {"failed": False, "failure": {"code": "configuration"}, "msg": "forgejo: no image"}
+
+    after = noted({}, result, "main", "forgejo")
+
+    assert after["failures"] == ["forgejo: no image"]
+    assert after["lines"] == []
+
+
+def test_what_failed_earlier_in_the_act_is_told_beside_what_went_well() -> None:
+    key = {"failure": {"code": "no_permission"}, "msg": "forgejo: the key is refused"}
+
+    after = noted({}, {"changed": True, "others": [key, {}, {"skipped": True}]}, "main", "forgejo")
+
+    assert after["lines"] == ["forgejo: column changed"]
+    assert after["failures"] == ["forgejo: the key is refused"]
+
+
 @pytest.mark.parametrize(("changed", "word"), [(True, "changed"), (False, "unchanged")])
 def test_a_roll_out_says_whether_it_changed_the_column_or_the_snapshots_of_the_server(changed: bool, word: str) -> None:
     result = {"changed": changed, "threads": THREADS, "lines": ["never shown"]}
