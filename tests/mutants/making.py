@@ -118,6 +118,26 @@ MAKING = (
         harm="an hour after a database was emptied, its backups count as normal",
     ),
     Mutant(
+        name="the guard against shrinking gives up",
+        file=f"{LIBRARY}/backup.py",
+        original="newest = artifacts.readable(destination, whole, thread.app)",
+        mutated="newest = artifacts.readable(destination, whole[:10], thread.app)",
+        tests=(
+            f"{END}/test_marks.py::test_the_guard_looks_past_any_number_of_shrunken_runs_for_one_that_had_not_shrunk",
+        ),
+        harm="ten runs after a database was emptied, its backups have nothing to be compared with",
+    ),
+    Mutant(
+        name="a run without a measure is good",
+        file=f"{LIBRARY}/backup.py",
+        original="elif whole and not accept_shrink:",
+        mutated="elif whole and accept_shrink is None:",
+        tests=(
+            f"{END}/test_marks.py::test_where_there_are_backups_but_none_that_is_a_measure_the_run_is_marked_until_it_is_accepted",
+        ),
+        harm="where no earlier backup can be read, an emptied database passes for a good one",
+    ),
+    Mutant(
         name="a marked run retires",
         file=f"{LIBRARY}/backup.py",
         original="        if not marks:\n",

@@ -28,6 +28,22 @@ PROVING = (
         harm="an old copy under a new name passes its drill",
     ),
     Mutant(
+        name="a bucket without versions is asked for them",
+        file=f"{LIBRARY}/destinations/s3.py",
+        original="        if not self._versioning:\n",
+        mutated="        if self._versioning is None:\n",
+        tests=(f"{UNIT}/destinations/test_s3_without_versions.py",),
+        harm="no backup in such a bucket can be drilled or fetched",
+    ),
+    Mutant(
+        name="an answer without a value proves something",
+        file=f"{LIBRARY}/answers.py",
+        original="    if before.answer is None and after.answer is None:\n",
+        mutated="    if before.answer is None and after.answer is before:\n",
+        tests=(f"{UNIT}/test_answers.py::test_no_value_on_both_sides_proves_nothing_and_says_so",),
+        harm="a question that has never had an answer passes every drill in silence",
+    ),
+    Mutant(
         name="a manifest of another app is accepted",
         file=f"{LIBRARY}/contract/manifest.py",
         original="if manifest.app != app or manifest.artifact != str(artifact):",
