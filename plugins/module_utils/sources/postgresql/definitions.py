@@ -28,9 +28,7 @@ def both(description: str, wanted: str, found: str) -> str:
         options = _options(wanted, found)
         wanted, found = (_TEXT.sub("'...'", text) for text in (wanted, found))
         if wanted == found:
-            return (
-                f"({'options' if len(options) > 1 else 'option'} {', '.join(options)})" if options else "(a text in it)"
-            )
+            return f"({', '.join(f'option {name}' for name in options) or 'in a text'})"
     masked = [_SECRET.sub(r"\1\3...", text) for text in (wanted, found)]
     if masked[0] == masked[1]:
         return "(in what may be a secret)"
