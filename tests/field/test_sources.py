@@ -15,7 +15,7 @@ import psycopg
 
 from fanout.contract.errors import Exit
 from tests.end_to_end.everything import with_program
-from tests.sandbox.postgresql import PostgresServer, throwaway
+from tests.sandbox.postgresql import PostgresServer
 from tests.sandbox.processes import identity
 
 from .lab import field, words
@@ -58,9 +58,9 @@ def test_9_many_indexes_are_backed_up_where_pg_dump_can_and_the_app_goes_on_mean
                     )
                 owner.commit()
         many = " UNION ALL ".join(f"SELECT count(*) FROM t{n}" for n in range(20))
-        with made.database.server.connect("field", "owner", made.database.password, autocommit=True) as app:
-            with meanwhile(lambda: app.execute(many.encode())) as failures:
-                said = made.backup()
+        app = made.database.server.connect("field", "owner", made.database.password, autocommit=True)
+        with app, meanwhile(lambda: app.execute(many.encode())) as failures:
+            said = made.backup()
 
     assert said.code == Exit.OK, said.text
     assert failures == []
