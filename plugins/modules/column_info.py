@@ -15,7 +15,8 @@ description:
   - Problems, a destination that does not answer among them, are returned and fail nothing.
   - For a column that is absent there are no threads.
   - Warns if no recovery identity of the app has answered a challenge of M(fanout.backup.recovery_check) for 365 days.
-  - Warns of what the newest backup says of its source, such as a library for sorting text that has changed under the data.
+  - Warns of what the newest backup says of its source, such as a library for sorting text that has
+    changed under the data.
 options:
   claimed:
     description:

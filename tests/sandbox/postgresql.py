@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,7 @@ class PostgresServer:
         name: str = "server",
         records: Path | None = None,
         log: Path | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self.directory = directory
         self.account = programs.server_account()
@@ -67,6 +68,7 @@ class PostgresServer:
         self.port = 0
         self.superuser_password = ""
         self._records = records or directory
+        self._own_settings = settings or {}
         self._process: processes.Process | None = None
 
     @property
@@ -164,7 +166,8 @@ class PostgresServer:
         raise SandboxError(f"PostgreSQL {self.major} does not start", remedy=f"read {self.log}")
 
     def _command(self) -> tuple[str, ...]:
-        settings = {**_SETTINGS, "port": str(self.port), "unix_socket_directories": str(self.directory / "s")}
+        places_of_its_own = {"port": str(self.port), "unix_socket_directories": str(self.directory / "s")}
+        settings = {**_SETTINGS, **self._own_settings, **places_of_its_own}
         options = tuple(f"--{name.replace('_', '-')}={value}" for name, value in settings.items())
         return (str(self.binaries / "postgres"), "-D", str(self.data), *options)
 
@@ -194,12 +197,12 @@ STOP = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
 
 
 @contextlib.contextmanager
-def throwaway(major: int) -> Iterator[PostgresServer]:
-    """A running, empty server of that major in a folder of its own; both are gone afterwards."""
+def throwaway(major: int, settings: Mapping[str, str] | None = None) -> Iterator[PostgresServer]:
+    """A running, empty server of that major in a folder of its own, with more settings; both are gone afterwards."""
     directory = Path(tempfile.mkdtemp(prefix="server-", dir=places.run_root()))
     try:
         directory.chmod(0o711)
-        with PostgresServer(directory, programs.installed_binaries(major)) as server:
+        with PostgresServer(directory, programs.installed_binaries(major), settings=settings) as server:
             yield server
     finally:
         places.remove(directory)
