@@ -21,9 +21,10 @@ _STATEMENTS = tuple(
     _OWN + words
     for words in ("detail: Query was: ", "detail: Command was: ", "error: query was: ", "error: The command was: ")
 )
-_TABLE = re.compile(r'^pg_dump: error: Dumping the contents of table "(.*)" failed')
-_COPIED = re.compile(r"^pg_dump: (?:detail: Command was|error: The command was): COPY (?:\(SELECT .* FROM )?"
-                     r'((?:"(?:[^"]|"")+"|[^\s"(])+)')  # fmt: skip
+_TABLE = re.compile(r'^pg_dump: error: Dumping the contents of table "(.*)" failed', re.MULTILINE)
+_COPIED = re.compile(
+    r'^pg_dump: (?:detail: Command was|error: The command was): COPY ((?:"(?:[^"]|"")+"|[^\s"(])+)', re.MULTILINE
+)
 # A value is written as text of at most 1 GB, in which a byte of bytea takes two characters.
 _TOO_LARGE = ("invalid memory alloc request size", "string buffer exceeds maximum allowed length")
 _BUFFER = "DETAIL:  Cannot enlarge string buffer containing "
@@ -76,7 +77,7 @@ def failure(code: int, said: str, locks: Locks) -> BackupError:
 
 
 def _too_large(problem: str, said: str) -> ConfigurationError:
-    found = next((match for line in said.splitlines() if (match := _COPIED.match(line) or _TABLE.match(line))), None)
+    found = _COPIED.search(said) or _TABLE.search(said)
     table = found[1] if found else "the table"
     return ConfigurationError(
         f"{table} holds a value that is too large to be written as text, and there is no backup until it is gone"

@@ -26,6 +26,7 @@ from . import catalog, client, dump, left_out, moving, needs
 from .agreement import check_agreement
 from .connection import check_direct, connect, first_line, translated
 from .counting import Counter
+from .encoding import check_names
 from .globals import globals_sql
 from .moving import Catalogue, Moved
 from .names import qualified, shown
@@ -248,6 +249,8 @@ def session(source: PostgresqlSource, thread: str) -> Iterator[Session]:
     name = f"fanout {thread}"[:63]
     with contextlib.closing(connect(source, name)) as connection:
         major = check_direct(connection, source, name)
+        with translated("checking the names"):
+            check_names(connection)
         programs = client.find(major, source.binaries)
         _let_the_server_notice_our_end(connection)
         _lock(connection, thread)
