@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...contract.errors import NoPermission
 from ...contract.evidence import Answer, Locale, PostgresqlEvidence, QueryAnswer
 from ...contract.thread import Query
 from .moving import Moved
@@ -29,14 +28,6 @@ WHERE c.relkind IN ('r', 'f') AND c.relpersistence <> 't'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%'
   AND n.nspname NOT LIKE 'pg\\_temp\\_%'
 ORDER BY 1, 2
-"""
-_UNREADABLE_LARGE_OBJECT = """
-SELECT l.oid FROM pg_largeobject_metadata l
-WHERE NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
-  AND NOT pg_has_role(l.lomowner, 'USAGE')
-  AND NOT EXISTS (SELECT FROM aclexplode(l.lomacl) a WHERE a.privilege_type = 'SELECT'
-                  AND (a.grantee = 0 OR pg_has_role(a.grantee, 'USAGE')))
-LIMIT 1
 """
 # Grants in the order of their text: that of the list depends on the order in which roles were made.
 _SPECIAL_LARGE_OBJECTS = """
@@ -115,9 +106,9 @@ class Tables:
     hidden: int
 
 
-def tables(connection: psycopg.Connection[Any], user: str) -> Tables:
-    """Return the database's tables. Raise NoPermission, naming one, if a backup by `user` would be incomplete, Moved if
-    one went away meanwhile."""
+def tables(connection: psycopg.Connection[Any]) -> Tables:
+    """Return the database's tables. Raise Moved if one went away since the login's rights were checked, or a right
+    did."""
     found: dict[str, list[Table]] = {"carried": [], "configuration": [], "fixed": [], "hidden": []}
     excluded: dict[str, str] = {}
     for schema, name, locks, condition, of_extension, readable, filtered, foreign, absent in connection.execute(
@@ -133,30 +124,12 @@ def tables(connection: psycopg.Connection[Any], user: str) -> Tables:
         if of_extension:
             excluded[table] = "belongs to an extension, which makes it anew"
             kind = "configuration" if condition is not None else "fixed" if whole else "hidden"
-        if kind != "hidden" and not readable:
-            raise NoPermission(
-                f"{user} may not read the table {table}",
-                remedy=f"grant SELECT on it and USAGE on its schema, or make {user} the database's owner",
-            )
-        if kind != "hidden" and filtered:
-            raise NoPermission(
-                f"row security hides rows of {table} from {user}",
-                remedy=f"make {user} the table's owner, or give it BYPASSRLS",
-            )
+        if kind != "hidden" and not whole:
+            raise Moved(f"the right to read the table {table} was taken away while it was to be backed up")
         found[kind].append(Table((schema, name), locks, condition))
     return Tables(
         tuple(found["carried"]), excluded, tuple(found["configuration"]), tuple(found["fixed"]), len(found["hidden"])
     )
-
-
-def check_large_objects(connection: psycopg.Connection[Any], user: str) -> None:
-    """Raise NoPermission if `user` cannot read every large object: pg_read_all_data does not cover them."""
-    row = connection.execute(_UNREADABLE_LARGE_OBJECT).fetchone()
-    if row:
-        raise NoPermission(
-            f"{user} may not read the large object {row[0]}",
-            remedy=f"make {user} its owner, or grant it SELECT on every large object",
-        )
 
 
 def special_large_objects(connection: psycopg.Connection[Any]) -> dict[str, str]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...contract.probe import ProbeStep
 from ...contract.thread import PostgresqlSource
-from . import catalog
 from .connection import check_direct, connect, translated
+from .encoding import check_names
 from .rights import lacking
 
 if TYPE_CHECKING:
@@ -29,18 +29,18 @@ def probe(source: PostgresqlSource, thread: str) -> tuple[ProbeStep, ...]:
     """Prove that the login reaches the server itself, can read the whole database, and reads no sibling's.
 
     All that it lacks is told at once. Raise the BackupError of what keeps every backup from beginning: no connection, a
-    pooler, a server too old."""
+    pooler, a server too old, names in no encoding."""
     name = f"fanout {thread}"[:63]
     with contextlib.closing(connect(source, name)) as connection:
         check_direct(connection, source, name)
         with translated("reading the catalogue"):
+            check_names(connection)
             return (*_inside(connection, source), _outside(connection, source))
 
 
 def _inside(connection: psycopg.Connection[Any], source: PostgresqlSource) -> list[ProbeStep]:
     if missing := lacking(connection):
         return [ProbeStep(_INSIDE, "failed", f"{what}: {remedy}") for what, remedy in missing]
-    catalog.tables(connection, source.user)  # as a backup begins, with all that it would refuse
     return [ProbeStep(_INSIDE, "passed", f"{source.user} on {source.database}")]
 
 

@@ -22,7 +22,7 @@ from ...contract.thread import PostgresqlSource, Query
 from ...encryption import encrypt_text
 from ...progress import Phases
 from ..base import Taken
-from . import catalog, client, dump, left_out, moving, needs
+from . import catalog, client, dump, left_out, moving, needs, rights
 from .agreement import check_agreement
 from .connection import check_direct, connect, first_line, translated
 from .counting import Counter
@@ -164,8 +164,7 @@ class Session:
 
     def _seen(self, before: Catalogue, locks: Locks, counter: Counter, queries: Sequence[Query]) -> _Seen:
         connection = self._connection
-        tables = catalog.tables(connection, self._source.user)
-        catalog.check_large_objects(connection, self._source.user)
+        tables = catalog.tables(connection)
         (owner, identifier, version, large_objects, login) = connection.execute(_SERVER).fetchone() or (
             "",
             "",
@@ -249,8 +248,9 @@ def session(source: PostgresqlSource, thread: str) -> Iterator[Session]:
     name = f"fanout {thread}"[:63]
     with contextlib.closing(connect(source, name)) as connection:
         major = check_direct(connection, source, name)
-        with translated("checking the names"):
+        with translated("checking the catalogue"):
             check_names(connection)
+            rights.check(connection)
         programs = client.find(major, source.binaries)
         _let_the_server_notice_our_end(connection)
         _lock(connection, thread)
