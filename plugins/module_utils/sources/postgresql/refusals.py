@@ -100,6 +100,12 @@ def _by_code(refusal: _Refusal, source: PostgresqlSource, words: str) -> BackupE
             f"{database} on {where} takes no connections ({words})",
             remedy=f"correct app_database, or ALTER DATABASE {quoted(database)} ALLOW_CONNECTIONS true",
         )
+    if code.startswith("58"):
+        return ConfigurationError(
+            f"{where} cannot load what {database} asks of every session ({words})",
+            remedy="install that library for this major version of PostgreSQL on the server's machine (drills on"
+            " Kubernetes: in app_drill_image)",
+        )
     if code.startswith(("53", "57")):
         return TryAgain(f"{where} takes no connection now ({words})", remedy=_until(refusal, source))
     return Unavailable(f"{where} refused the connection ({words})", remedy="look into the database server's log")
