@@ -37,6 +37,12 @@ _NAME = "fanout restore"
 _INCOMPLETE = "incomplete: fanout was restoring into this database"
 
 
+# A backup by a login that is no superuser has none, and the live database can be dropped by nobody as long as it has.
+_SUBSCRIPTIONS = """
+SELECT subname FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE datname = %s ORDER BY 1
+"""
+
+
 @dataclass
 class _Made:
     """What this run has made on the server so far, and what it learned there."""
@@ -45,6 +51,7 @@ class _Made:
     roles: list[str] = field(default_factory=list)
     available: dict[str, str] = field(default_factory=dict)
     databases: frozenset[str] = frozenset()
+    subscribed: list[str] = field(default_factory=list)  # the live database's subscriptions
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     told: set[tuple[str, str]] = field(default_factory=set)  # findings that would say again what is missing
@@ -104,8 +111,9 @@ def restore_beside(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phas
         made.notes += selection.notes()
         steps = switch.steps_for_tables(new.login, new.name)
     else:
-        subscriptions = [entry.tag for entry in entries if entry.description == "SUBSCRIPTION"]
-        steps = switch.steps(new.login, copy.source.database, new.name, made.databases, subscriptions)
+        restored = [entry.tag for entry in entries if entry.description == "SUBSCRIPTION"]
+        live = copy.source.database
+        steps = switch.steps(new.login, live, new.name, made.databases, made.subscribed, restored)
     answers: tuple[QueryAnswer, ...] = ()
     unchecked = None
     try:
@@ -153,6 +161,7 @@ def _make(copy: Decrypted, new: NewDatabase, entries: Sequence[TocEntry], made: 
         _check_version(copy.evidence, connection, target)
         made.available = restore.check_extensions(connection, target, copy.evidence)
         made.databases = frozenset(name for (name,) in connection.execute("SELECT datname FROM pg_database"))
+        made.subscribed += [name for (name,) in connection.execute(_SUBSCRIPTIONS, [copy.source.database])]
         statements = _missing(connection, read_globals(copy.globals_sql))
         with connection.transaction():
             restore.create_roles(connection, statements)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...contract.evidence import Answer, Locale, PostgresqlEvidence, QueryAnswer
 from ...contract.thread import Query
+from .connection import reason
 from .moving import Moved
 from .names import quoted, shown
 
@@ -208,7 +209,7 @@ def answer(connection: psycopg.Connection[Any], query: Query) -> QueryAnswer:
             cursor = connection.execute(query.sql.encode())
             rows = cursor.fetchmany(2)
     except psycopg.Error as error:
-        return QueryAnswer(query, error=str(error).strip().splitlines()[0])
+        return QueryAnswer(query, error=reason(error))
     if len(rows) != 1 or len(rows[0]) != 1:
         return QueryAnswer(query, error="it has to return one row with one column")
     return QueryAnswer(query, answer=plain(rows[0][0]))

@@ -15,7 +15,7 @@ from ...streams import CHUNK
 from . import catalog
 from .archive import ArchiveReader, Contents
 from .archive_toc import TocEntry
-from .connection import first_line
+from .connection import reason
 from .names import qualified, quoted, shown
 from .server_settings import SCHEMA
 
@@ -168,5 +168,5 @@ def amcheck(connection: psycopg.Connection[Any]) -> tuple[list[Finding], bool]:
         except psycopg.errors.InsufficientPrivilege:
             return findings, False
         except psycopg.Error as error:
-            findings.append(Finding("index", shown(schema, name), first_line(error)))
+            findings.append(Finding("index", shown(schema, name), reason(error)))
     return findings, True

@@ -72,8 +72,8 @@ class Counter:
             # look like a placeholder.
             statement = " UNION ALL ".join(f"({part})" for part in parts).encode()
             with self.transaction() as connection:
-                # What a filter names without a schema is meant as pg_dump, which searches none, understands it. All else
-                # needs the login's own: a plan reads the expressions of indexes, whose functions may name others so.
+                # What a filter names without a schema is meant as pg_dump, which searches none, understands it. All
+                # else needs the login's own: a plan reads expressions of indexes, whose functions may name others so.
                 if any(relation.filter for relation in batch):
                     connection.execute("SET LOCAL search_path = ''")
                 for index, value in connection.execute(statement):

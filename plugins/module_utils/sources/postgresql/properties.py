@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...contract.errors import DataRefused
 from ...contract.verdict import Finding
 from .archive_toc import TocEntry
-from .connection import first_line
+from .connection import reason
 from .names import quoted, unquoted
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def apply(connection: psycopg.Connection[Any], statements: Iterable[str]) -> Ite
         try:
             connection.execute(statement.encode(errors="surrogateescape"))
         except psycopg.errors.InsufficientPrivilege as error:
-            yield Finding("database", _subject(statement), first_line(error))
+            yield Finding("database", _subject(statement), reason(error))
         except (psycopg.ProgrammingError, psycopg.DataError) as error:
             yield Finding("database", _subject(statement), f"the server refuses it ({type(error).__name__})")
 

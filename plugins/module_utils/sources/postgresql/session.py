@@ -24,7 +24,7 @@ from ...progress import Phases
 from ..base import Taken
 from . import catalog, client, dump, left_out, moving, needs, rights
 from .agreement import check_agreement
-from .connection import check_direct, connect, first_line, translated
+from .connection import check_direct, connect, reason, translated
 from .counting import Counter
 from .encoding import check_names
 from .globals import globals_sql
@@ -134,7 +134,7 @@ class Session:
         try:
             self._connection.execute(f"LOCK TABLE {tables} IN ACCESS SHARE MODE".encode())
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-            raise Moved(f"a table went away while it was to be backed up ({first_line(error)})") from None
+            raise Moved(f"a table went away while it was to be backed up ({reason(error)})") from None
 
     def _end_snapshot(self) -> None:
         with translated("ending the snapshot"):

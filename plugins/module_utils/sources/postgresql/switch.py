@@ -19,14 +19,19 @@ _READ_WRITE = "default_transaction_read_only"
 
 
 def steps(
-    login: PostgresqlSource, live: str, new: str, present: AbstractSet[str], subscriptions: Sequence[str] = ()
+    login: PostgresqlSource,
+    live: str,
+    new: str,
+    present: AbstractSet[str],
+    subscribed: Sequence[str] = (),
+    restored: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Return what to do so that the app uses the database `new` instead of `live`, as lines to be pasted into psql.
 
-    `present` are the databases that the server has, without `new`, and `subscriptions` the names of those that came
-    with the backup and are in the live database, too.
+    `present` are the databases that the server has, without `new`; `subscribed` the live database's subscriptions, and
+    `restored` those that came with the backup.
     """
-    told = _told(subscriptions)
+    told = _told(restored)
     if live == new:
         return (f"-- There was no database {live}: this is the live one now. Start the app.", *told)
     rename = _rename(new, live)
@@ -37,7 +42,7 @@ def steps(
     return (
         "-- To switch, with the app stopped:",
         _in_psql(login),
-        *_within(live, [f"ALTER SUBSCRIPTION {quoted(name)} DISABLE;" for name in subscriptions]),
+        *_within(live, [f"ALTER SUBSCRIPTION {quoted(name)} DISABLE;" for name in subscribed]),
         _close(live),
         _close(new),
         _rename(live, old),
@@ -47,9 +52,9 @@ def steps(
         _close(live),
         _rename(live, new),
         _rename(old, live),
-        *_within(live, [f"ALTER SUBSCRIPTION {quoted(name)} ENABLE;" for name in subscriptions]),
+        *_within(live, [f"ALTER SUBSCRIPTION {quoted(name)} ENABLE;" for name in subscribed]),
         "-- Start the app. When nothing of the old database is wanted any more:",
-        *_within(old, [line for name in subscriptions for line in _forget(name)]),
+        *_within(old, [line for name in subscribed for line in _forget(name)]),
         f"DROP DATABASE {quoted(old)};",
     )
 
