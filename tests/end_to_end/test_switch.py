@@ -204,7 +204,7 @@ def test_a_live_database_with_a_subscription_is_switched_back_and_dropped_as_pri
         connection.execute(f"ALTER SUBSCRIPTION {quoted(SUBSCRIPTION)} ENABLE".encode())
         connection.execute(f"ALTER DATABASE {quoted(live)} SET default_transaction_read_only = on".encode())
     wait_for_worker(server, live)
-    printed = steps(login_of(server), live, "restored", {live}, (SUBSCRIPTION,))
+    printed = steps(login_of(server), live, "restored", {live}, (SUBSCRIPTION,), (SUBSCRIPTION,))
     switch, back, clean_up = blocks(printed)
 
     paste(server, printed, switch)
@@ -225,9 +225,18 @@ def test_that_a_subscription_comes_back_disabled_and_what_that_means_is_told_bef
     login = PostgresqlSource("postgresql", "database", "ignored", "127.0.0.1", 5432, "postgres")
 
     for printed in (
-        steps(login, "app", "restored", {"app"}, ("news",)),
-        steps(login, "app", "restored", set(), ("news",)),
-        steps(login, "app", "app", set(), ("news",)),
+        steps(login, "app", "restored", {"app"}, ("news",), ("news",)),
+        steps(login, "app", "restored", set(), (), ("news",)),
+        steps(login, "app", "app", set(), (), ("news",)),
     ):
         assert 'Subscriptions come back disabled ("news")' in "\n".join(printed)
     assert not any("ubscription" in line for line in steps(login, "app", "restored", {"app"}))
+
+
+def test_a_subscription_that_the_backup_could_not_see_is_taken_away_from_the_old_database_and_told() -> None:
+    login = PostgresqlSource("postgresql", "database", "ignored", "127.0.0.1", 5432, "postgres")
+
+    printed = steps(login, "app", "restored", {"app"}, ("news",))
+
+    assert 'Subscriptions that this backup does not hold ("news")' in "\n".join(printed)
+    assert printed.index('DROP SUBSCRIPTION "news";') < printed.index('DROP DATABASE "app_old";')

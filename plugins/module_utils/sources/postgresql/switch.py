@@ -31,7 +31,7 @@ def steps(
     `present` are the databases that the server has, without `new`; `subscribed` the live database's subscriptions, and
     `restored` those that came with the backup.
     """
-    told = _told(restored)
+    told = (*_told(restored), *_untold([name for name in subscribed if name not in restored]))
     if live == new:
         return (f"-- There was no database {live}: this is the live one now. Start the app.", *told)
     rename = _rename(new, live)
@@ -120,6 +120,16 @@ def _told(subscriptions: Sequence[str]) -> tuple[str, ...]:
         f"-- Subscriptions come back disabled ({names}): no row of their publishers arrives after the switch,",
         "-- and those that arrived since the backup are missing. Drop each and make it anew to get them, or go on",
         "-- without them: ALTER SUBSCRIPTION ... ENABLE. Until then its slot keeps the publisher's WAL.",
+    )
+
+
+def _untold(subscriptions: Sequence[str]) -> tuple[str, ...]:
+    if not subscriptions:
+        return ()
+    names = ", ".join(map(quoted, subscriptions))
+    return (
+        f"-- Subscriptions that this backup does not hold ({names}): no row of their publishers arrives after the switch.",
+        "-- Make each anew.",
     )
 
 
