@@ -117,7 +117,7 @@ def _told(subscriptions: Sequence[str]) -> tuple[str, ...]:
         return ()
     names = ", ".join(map(quoted, subscriptions))
     return (
-        f"-- Subscriptions come back disabled ({names}): no row of their publishers arrives after the switch,",
+        f"-- Subscriptions come back disabled ({names}): no row arrives after the switch.",
         "-- and those that arrived since the backup are missing. Drop each and make it anew to get them, or go on",
         "-- without them: ALTER SUBSCRIPTION ... ENABLE. Until then its slot keeps the publisher's WAL.",
     )
@@ -128,7 +128,7 @@ def _untold(subscriptions: Sequence[str]) -> tuple[str, ...]:
         return ()
     names = ", ".join(map(quoted, subscriptions))
     return (
-        f"-- Subscriptions that this backup does not hold ({names}): no row of their publishers arrives after the switch.",
+        f"-- Subscriptions that this backup does not hold ({names}): no row arrives after the switch.",
         "-- Make each anew.",
     )
 
