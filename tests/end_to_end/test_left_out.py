@@ -135,7 +135,7 @@ def test_who_logs_in_as_a_member_of_the_owner_belongs_to_the_copy_and_so_does_a_
     assert app.endswith("VALID UNTIL '2031-05-06 05:08:09.000000+00';")
     (metrics,) = [line for line in lines if line.startswith('CREATE ROLE "metrics"')]
     assert metrics.endswith("VALID UNTIL 'infinity';")
-    assert """ALTER ROLE "app" SET "application_name" TO E'two\\\\nlines';""" in lines
+    assert r"""ALTER ROLE "app" SET "application_name" TO E'two\nlines';""" in lines
     assert 'GRANT "pg_read_all_data" TO "metrics";' in lines
     assert drill(quiet(lab)).findings == ()
 

@@ -33,7 +33,9 @@ _LISTED = re.compile(r'"(?:[^"]|"")*"|[^\s,]+')
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NAME = r'"(?:[^"]|"")+"'
-_TEXT = r"E?'(?:[^']|'')*'"
+# As `literal` writes it. A backslash in front of a quote would make a reader of regular expressions and one of SQL see
+# two different statements.
+_TEXT = r"(?:'(?:[^'\\]|'')*'|E'(?:[^'\\]|''|\\[\\nr])*')"
 _STATEMENT = re.compile(
     rf"CREATE ROLE (?P<made>{_NAME}) WITH [A-Z0-9 ]+(?: VALID UNTIL {_TEXT})?;"
     rf"|ALTER ROLE (?P<set>{_NAME}) SET {_NAME} TO {_TEXT}(?:, {_TEXT})*;"

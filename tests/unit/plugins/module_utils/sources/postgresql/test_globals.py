@@ -10,6 +10,8 @@ from fanout.sources.postgresql.globals import read_globals
 
 OURS = [
     ('CREATE ROLE "owner" WITH NOSUPERUSER INHERIT LOGIN CONNECTION LIMIT 3;', "owner"),
+    ("CREATE ROLE \"app\" WITH LOGIN VALID UNTIL '2031-05-06 05:08:09.000000+00';", "app"),
+    (r"""ALTER ROLE "a" SET "x.y" TO E'two\nlines';""", "a"),
     ('ALTER ROLE "a ""b""" SET "search_path" TO \'public\', \'it\'\'s\';', 'a "b"'),
     (r"""ALTER ROLE "a" SET "x.y" TO E'back\\slash';""", "a"),
     ('GRANT "reader" TO "writer";', "writer"),
@@ -31,6 +33,8 @@ def test_each_kind_of_statement_names_the_role_that_it_makes_or_changes(line: st
         'CREATE ROLE "x" WITH LOGIN; DROP DATABASE forgejo;',
         'ALTER ROLE "x" SET "a" TO \'b\'; DROP DATABASE forgejo;',
         "CREATE ROLE \"x\" WITH PASSWORD 'y';",
+        r"""ALTER ROLE "x" SET "a" TO E'\', '; DROP DATABASE forgejo; --';""",
+        r"""CREATE ROLE "x" WITH LOGIN VALID UNTIL E'\'; DROP DATABASE forgejo; --';""",
         'GRANT "a" TO "b", "c";',
         "ALTER SYSTEM SET archive_command TO 'x';",
     ],
