@@ -21,6 +21,7 @@ from fanout.contract.thread import DirectoryDestination, Thread
 from fanout.progress import Phases, Report
 
 if TYPE_CHECKING:
+    from fanout.contract.probe import ProbeStep
     from fanout.restore import RestoreResult
 
 
@@ -140,9 +141,11 @@ def _probe(thread: Thread, options: argparse.Namespace, _report: Report) -> Outc
     from fanout.sources.kinds import kind_of
 
     with about(thread.id, "probe"):
-        destination = open_destination(thread, deadline=time.monotonic() + thread.limits.deadline)
-        destination.check()
-        steps = [*destination.probe(options.neighbour, tamper=options.tamper)]
+        steps: list[ProbeStep] = []
+        if not options.login_only:
+            destination = open_destination(thread, deadline=time.monotonic() + thread.limits.deadline)
+            destination.check()
+            steps += destination.probe(options.neighbour, tamper=options.tamper)
         for source in thread.sources:
             steps += kind_of(source).probe(source, thread.id)
     lines = [f"{thread.id}  {step.name}: {step.outcome} ({step.detail})" for step in steps]

@@ -69,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     probe = command("probe", "prove what the thread's key and login reach, and what they do not")
     probe.add_argument("--neighbour", action="append", default=[], metavar="PREFIX", help="another app's prefix")
     probe.add_argument("--tamper", action="store_true", help="also prove that the key cannot delete history")
+    probe.add_argument("--login-only", action="store_true", help="prove only what the login reaches, and no key")
     status = command("status", "show how old and how proven the copies are")
     status.add_argument("--ask", action="store_true", help="also ask the live source the app's queries")
     fetch = command("fetch", "download a backup's encrypted files and check them")

@@ -35,6 +35,7 @@ ENTRY_POINTS: Mapping[str, tuple[str, tuple[Given, ...]]] = {
         "Prove what an app's keys and its login reach, and what they do not",
         (
             _ONLY,
+            Given("app_probe_login_only", "bool", "Prove only what the login reaches. Set by playbooks."),
             Given("app_probe_tamper", "bool", "Also prove that the keys cannot delete history."),
             Given(
                 "app_probe_neighbours", "list", "Prefixes of other apps that must be out of reach. Set by playbooks."

@@ -88,6 +88,12 @@ namespace:
   description: Where the column is in the cluster.
   returned: success, on platform V(kubernetes)
   type: str
+unproved:
+  description:
+    - What M(fanout.backup.column_probe) has still to prove of the column as it is now. V(all) if it never passed,
+      V(login) if the login changed since it passed, else empty.
+  returned: always
+  type: str
 failure:
   description: What failed, for programs. Its C(code) is one of the names of the exit codes, such as V(no_permission).
   returned: failure
@@ -97,6 +103,7 @@ failure:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import roll_out_of
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.proof import UNPROVED
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.column import column_of, column_options
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
 
@@ -108,7 +115,8 @@ def ensure(module: AnsibleModule) -> Outcome:
     for warning in change.warnings:
         module.warn(warning)
     where = {"namespace": column.namespace} if column.platform == "kubernetes" else {"folder": str(column.folder)}
-    return Outcome(change.before, change.after, where, change.failure)
+    values = {**where, "unproved": UNPROVED[change.proof]}
+    return Outcome(change.before, change.after, values, change.failure)
 
 
 def main() -> None:

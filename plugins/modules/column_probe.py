@@ -14,7 +14,8 @@ description:
   - Lets each thread write, read and list below its own prefix, and try the same where it must be refused. That is at
     other apps' prefixes and at one that only begins like its own. The login must not read other databases either.
   - Fails unless every step passed. Any answer but the expected refusal proves nothing and fails, too.
-  - Never reports a change. The one object that it writes is hidden again.
+  - Never reports a change. The one object that it writes is hidden again, and the column remembers what was proved, so
+    that the next roll-out need not prove it again.
   - A key with a wider reach than its thread, which somebody put into C(key.json) by hand, still makes good backups, so
     that no backup waits for a judgement of its key. This module condemns it, and the next call of
     M(fanout.backup.b2_application_key) replaces it. The master key of an account is refused by Backblaze itself.
@@ -28,6 +29,12 @@ options:
   tamper:
     description:
       - Prove as well that the key cannot delete history.
+    type: bool
+    default: false
+  login_only:
+    description:
+      - Prove only what the login reaches, from the first destination. O(destinations), O(neighbours) and O(tamper) have
+        no meaning then.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -110,14 +117,21 @@ PROBE_OPTIONS = ArgumentSpec(
     {
         "neighbours": {"type": "list", "elements": "str", "default": []},
         "tamper": {"type": "bool", "default": False},
+        "login_only": {"type": "bool", "default": False},
     }
 )
 
 
 def probe(module: AnsibleModule) -> Outcome:
     def act(column: Column, destinations: Sequence[str]) -> Outcome:
-        options = module.params
-        threads = acts_of(column).probe(column, destinations, options["neighbours"], options["tamper"])
+        options, acts = module.params, acts_of(column)
+        if options["login_only"]:
+            threads = acts.probe_login(column)
+        else:
+            threads = acts.probe(column, destinations, options["neighbours"], options["tamper"])
+        whole = not options["login_only"] and set(destinations) == set(column.destinations)
+        if (whole or options["login_only"]) and not any(thread.failure for thread in threads):
+            acts.note_proof(column, whole)
         return outcome_of(threads, Outcome(values={"lines": [line for thread in threads for line in thread.lines]}))
 
     return on_threads(module, act)

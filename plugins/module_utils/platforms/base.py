@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..contract.errors import BackupError
+from .proof import Proof
 
 
 @dataclass(frozen=True)
@@ -15,13 +16,14 @@ class Change:
     """What a roll-out changed, or in check mode would change.
 
     `before` and `after` are for a user's eyes and hold no secret. `failure` names the threads that could not be rolled
-    out; everything else was, all the same.
+    out; everything else was, all the same. `proof` is what a probe has proved of the column as it is now.
     """
 
     before: Mapping[str, object]
     after: Mapping[str, object]
     warnings: tuple[str, ...] = ()
     failure: BackupError | None = None
+    proof: Proof = "all"
 
 
 @dataclass(frozen=True)

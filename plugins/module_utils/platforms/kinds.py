@@ -45,6 +45,13 @@ class Acts(Protocol):
     ) -> list[ThreadResult]:
         """Prove what each thread's key and login reach, and that they do not reach the prefixes of `neighbours`."""
 
+    def probe_login(self, column: Column) -> list[ThreadResult]:
+        """Prove that the login reads its own database and no sibling's, from one thread: they share it."""
+
+    def note_proof(self, column: Column, whole: bool) -> None:
+        """Keep, until a roll-out changes it, that a probe of everything has passed, or else one of the login alone,
+        which proves nothing of keys that were never tried."""
+
     def info(self, column: Column) -> list[ThreadResult]:
         """Look at the copies of each thread. `failure` is why one could not be looked at."""
 

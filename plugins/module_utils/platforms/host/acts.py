@@ -16,7 +16,8 @@ from ...files import write_private
 from ..base import ThreadResult
 from ..said import judged, marked
 from .command import executable, run_all
-from .files import COLUMN_FILE, THREAD_FILE
+from .files import COLUMN_FILE, THREAD_FILE, read_state
+from .plan import mark_of, proof_in
 
 # Looking at a destination takes seconds; one that does not answer must not hold up the page that shows all of them.
 _LOOK = 120.0
@@ -101,6 +102,19 @@ def probe(column: Column, destinations: Sequence[str], neighbours: Sequence[str]
     arguments = [part for neighbour in neighbours for part in ("--neighbour", neighbour)]
     ended = _run(column, "probe", destinations, (*arguments, *(("--tamper",) if tamper else ())))
     return [judged(each) for each in ended]
+
+
+def probe_login(column: Column) -> list[ThreadResult]:
+    """See Acts.probe_login."""
+    return [judged(each) for each in _run(column, "probe", list(column.destinations)[:1], ("--login-only",))]
+
+
+def note_proof(column: Column, whole: bool) -> None:
+    """See Acts.note_proof."""
+    with about(column.app, "noting what was proved"):
+        earlier = proof_in(read_state(Path(column.folder)).files)
+        if earlier != "all" and (whole or earlier == "keys"):
+            write_private(Path(column.folder) / COLUMN_FILE, mark_of(column, "all").text)
 
 
 def info(column: Column) -> list[ThreadResult]:

@@ -24,6 +24,7 @@ from ...contract.thread import (
 )
 from ...destinations.marker import NAME as MARKER
 from ...identities import new_identity, recipient_of
+from ..proof import Proof, logins, proof_after
 from .files import COLUMN_FILE, THREAD_FILE, UNITS, File, Files
 from .markers import UNBORN, Onboarding, onboard
 from .siblings import check_apart, places_of_others
@@ -34,19 +35,23 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Mark:
-    """column.json: what makes a folder a column, for whoever looks for columns that no inventory claims."""
+    """column.json: what makes a folder a column, for whoever looks for columns that no inventory claims, and what of it
+    was proved."""
 
     format: int
     app: str
     platform: str
     destinations: tuple[str, ...]
+    proof: Proof = "nothing"
 
 
 @dataclass
 class Plan:
-    """The wanted files; the paths of markers that a roll-out makes; what a user should know; threads that fail."""
+    """The wanted files; what stays proved; the paths of markers that a roll-out makes; what a user should know; threads
+    that fail."""
 
     files: dict[str, File] = field(default_factory=dict)
+    proof: Proof = "nothing"
     markers: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     failures: list[BackupError] = field(default_factory=list)
@@ -59,8 +64,6 @@ def plan(column: Column, found: Files, fanout: Path, *, check_mode: bool) -> Pla
     identity is damaged: it is never replaced, since older copies can be decrypted by it alone.
     """
     planned = Plan()
-    mark = Mark(FORMAT, column.app, column.platform, tuple(column.destinations))
-    planned.files[COLUMN_FILE] = File(encode_json(mark))
     recipient = _identity(column, found, planned, check_mode)
     if (password := column.secrets.app_database_password) is not None:
         planned.files.update({f"{source.name}.password": File(password + "\n") for source in column.sources})
@@ -76,7 +79,27 @@ def plan(column: Column, found: Files, fanout: Path, *, check_mode: bool) -> Pla
                 continue
         _keep(column, rendered.name, found, planned)
     _leave_minted_keys(column, found, planned)
+    planned.proof = proof_after(proof_in(found), _logins(found), _logins(planned.files))
+    planned.files[COLUMN_FILE] = mark_of(column, planned.proof)
     return planned
+
+
+def mark_of(column: Column, proof: Proof) -> File:
+    """Return column.json."""
+    return File(encode_json(Mark(FORMAT, column.app, column.platform, tuple(column.destinations), proof)))
+
+
+def proof_in(found: Files) -> Proof:
+    """Return what an earlier probe has proved."""
+    try:
+        return decode_json(Mark, found[COLUMN_FILE].text, COLUMN_FILE).proof
+    except (KeyError, ConfigurationError):
+        return "nothing"
+
+
+def _logins(files: Files) -> frozenset[str]:
+    threads = [file.text for path, file in files.items() if path.endswith(f"/{THREAD_FILE}")]
+    return logins(threads, [file.text for path, file in files.items() if path.endswith((".password", ".ca.pem"))])
 
 
 @contextlib.contextmanager

@@ -43,7 +43,7 @@ def present(column: Column, check_mode: bool) -> Change:
         warnings.append(_IDLE)
     elif systemd.ends_with_the_session():
         warnings.append(_SESSION)
-    return Change(shown_before, shown_after, tuple(warnings), joined(planned.failures))
+    return Change(shown_before, shown_after, tuple(warnings), joined(planned.failures), planned.proof)
 
 
 def absent(column: Column, check_mode: bool) -> Change:

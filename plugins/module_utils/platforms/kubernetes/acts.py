@@ -21,7 +21,7 @@ from .cluster import Cluster, connect
 from .jobs import Order, run
 from .kinds import Manifest, shown_name
 from .login import drift
-from .objects import BACKUP, COLUMN, labels
+from .objects import BACKUP, COLUMN, labels, namespace, proof_in
 from .pods import FOLDER, LIVE, backup_pod, drill_pod, restore_pod
 from .threads import job_spec
 
@@ -132,6 +132,28 @@ def probe(column: Column, destinations: Sequence[str], neighbours: Sequence[str]
         return judged(_run(cluster, column, destination, command, column.limits.end))
 
     return _each(column, "probe", destinations, one)
+
+
+def probe_login(column: Column) -> list[ThreadResult]:
+    """See Acts.probe_login."""
+
+    def one(cluster: Cluster, destination: str) -> ThreadResult:
+        return judged(_run(cluster, column, destination, ("probe", "--login-only"), _LOOK))
+
+    return _each(column, "probe", list(column.destinations)[:1], one)
+
+
+def note_proof(column: Column, whole: bool) -> None:
+    """See Acts.note_proof."""
+    # Only here: what most acts need not compile.
+    from .apply import applied
+
+    with about(column.app, "noting what was proved"):
+        cluster = connect(column)
+        live = cluster.get("Namespace", "", column.namespace)
+        if (earlier := proof_in(live)) != "all" and (whole or earlier == "keys"):
+            force = column.variables.app_force_conflicts
+            applied(cluster, live, namespace(column, "all"), dry_run=False, force=force)
 
 
 def info(column: Column) -> list[ThreadResult]:

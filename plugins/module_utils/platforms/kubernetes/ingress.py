@@ -60,7 +60,11 @@ def blocked(cluster: Cluster, column: Column, found: Found) -> list[str]:
 def _namespace_labels(column: Column, found: Found) -> Labels:
     """What the namespace bears after this roll-out: labels that its owner put there stay."""
     there = found.objects.get(("Namespace", column.namespace), {"metadata": {}})["metadata"].get("labels") or {}
-    return {**there, **namespace(column)["metadata"]["labels"], "kubernetes.io/metadata.name": column.namespace}
+    return {
+        **there,
+        **namespace(column)["metadata"]["labels"],
+        "kubernetes.io/metadata.name": column.namespace,
+    }
 
 
 @dataclass(frozen=True)

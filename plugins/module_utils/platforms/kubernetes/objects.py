@@ -12,12 +12,14 @@ from ...contract.app import Column
 from ...contract.cluster import DRILL, DRILL_IDENTITY, KEY, object_name
 from ...contract.keys import KeyFile
 from ...contract.thread import IDENTITY_FILE, KEY_FILE, DirectoryDestination, Nfs
+from ..proof import UNPROVED, Proof
 from .kinds import KINDS, Manifest
 
 COLUMN = "fanout.backup/column"
 DESTINATION = "fanout.backup/destination"
 # Secrets of b2_application_key bear this label and not the one of columns, so that `column` leaves them alone.
 KEY_OF = "fanout.backup/key-of"
+PROOF = "fanout.backup/proof"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 BACKUP = ""  # the suffix of a thread's own objects
 
@@ -26,11 +28,18 @@ _SOFT_NFS = ["nfsvers=4.1", "soft", "timeo=300", "retrans=3", "noatime"]
 _CAPACITY = "1Ti"  # nobody enforces it: the NAS decides
 
 
-def namespace(column: Column) -> Manifest:
-    """Return the column's namespace. Only restricted pods run there."""
+def namespace(column: Column, proof: Proof = "nothing") -> Manifest:
+    """Return the column's namespace. Only restricted pods run there. It bears what was proved of the column."""
     levels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
     labels = {MANAGED_BY: "fanout.backup", COLUMN: column.app, **levels}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": column.namespace, "labels": labels}}
+    metadata = {"name": column.namespace, "labels": labels, "annotations": {PROOF: proof}}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def proof_in(namespace: Manifest | None) -> Proof:
+    """Return what an earlier probe has proved, as the column's namespace says."""
+    said = ((namespace or {}).get("metadata", {}).get("annotations") or {}).get(PROOF)
+    return said if said in UNPROVED else "nothing"
 
 
 def identity_secret(column: Column, text: str) -> Manifest:

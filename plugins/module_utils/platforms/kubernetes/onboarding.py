@@ -13,7 +13,7 @@ from ...contract.thread import DirectoryDestination
 from .apply import applied
 from .cluster import Cluster
 from .found import Found, at_once, id_of
-from .objects import BACKUP, namespace
+from .objects import BACKUP, namespace, proof_in
 from .plan import UNBORN, recorded_marker
 from .pods import onboarding_pod
 from .threads import job_spec, thread_objects
@@ -71,7 +71,8 @@ def _onboard(cluster: Cluster, column: Column, found: Found, new: Sequence[str],
         except BackupError as error:
             return error
 
-    applied(cluster, found.objects.get(("Namespace", column.namespace)), namespace(column), dry_run=False, force=force)
+    live = found.objects.get(("Namespace", column.namespace))
+    applied(cluster, live, namespace(column, proof_in(live)), dry_run=False, force=force)
     for name, answer in zip(new, at_once(ask, new), strict=True):
         if isinstance(answer, BackupError):
             markers.failures.append(answer)

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ...certificates import certificates_of
 from ...contract.app import Column
 from ...contract.cluster import DRILL_IDENTITY, object_name
 from ...contract.errors import BackupError, ConfigurationError, about
@@ -14,11 +15,12 @@ from ...contract.keys import KeyFile
 from ...contract.record import decode_json
 from ...contract.thread import IDENTITY_FILE, DirectoryDestination, S3Destination, Thread
 from ...identities import new_identity, recipient_of
-from .found import Found, Id, id_of
+from ..proof import Proof, logins, proof_after
+from .found import Found, Id, Objects, id_of
 from .kinds import Manifest, shown_name
 from .login import login_secret
 from .network import policies
-from .objects import identity_secret, key_secret, namespace, secret_text
+from .objects import identity_secret, key_secret, namespace, proof_in, secret_text
 from .threads import THREAD_FILE, thread_objects
 
 # What a diff shows before a roll-out has made it.
@@ -27,10 +29,11 @@ UNBORN = "<made at roll-out>"
 
 @dataclass
 class Plan:
-    """Wanted objects by thread ("" for the column's own), a new drill identity, threads that stay as they are, what a
-    user should know, threads that fail."""
+    """Wanted objects by thread ("" for the column's own), what stays proved, a new drill identity, threads that stay as
+    they are, what a user should know, threads that fail."""
 
     objects: dict[str, list[Manifest]] = field(default_factory=dict)
+    proof: Proof = "nothing"
     identity: Manifest | None = None
     kept: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
@@ -59,14 +62,14 @@ def plan(column: Column, found: Found, password: str | None, markers: Mapping[st
     decrypted by it alone.
     """
     planned = Plan()
-    planned.objects[""] = [namespace(column)]
+    certificates = certificates_of(column)
     recipient = _identity(column, found, planned, check_mode)
     for thread in column.threads(recipient, {**dict.fromkeys(column.destinations, ""), **markers}):
         if isinstance(thread.destination, DirectoryDestination) and not thread.destination.marker:
             planned.kept.add(thread.name)
             continue
         with planned.gathered(column, thread.name):
-            objects = [*thread_objects(column, thread), *policies(column, thread.name)]
+            objects = [*thread_objects(column, thread, certificates), *policies(column, thread.name)]
             if password is not None:
                 objects.append(login_secret(column, thread.name, password))
             if isinstance(thread.destination, S3Destination):
@@ -74,7 +77,21 @@ def plan(column: Column, found: Found, password: str | None, markers: Mapping[st
                     key_secret(column, thread.name, KeyFile(current=column.s3_key(thread.name)), minted=False)
                 )
             planned.objects[thread.name] = objects
+    live = found.objects.get(("Namespace", column.namespace))
+    planned.proof = proof_after(proof_in(live), _logins(column, found.objects), _logins(column, planned.all()))
+    planned.objects[""] = [namespace(column, planned.proof)]
     return planned
+
+
+def _logins(column: Column, objects: Objects) -> frozenset[str]:
+    """What threads log in with, of these objects, to be compared."""
+    names = [object_name(column.app, destination) for destination in column.destinations]
+    maps = [(objects.get(("ConfigMap", name)) or {}).get("data") or {} for name in names]
+    trusted = [text for data in maps for file, text in data.items() if file.endswith(".ca.pem")]
+    passwords = [
+        secret_text(one, file) for name in names if (one := objects.get(("Secret", name))) for file in one["data"]
+    ]
+    return logins([data[THREAD_FILE] for data in maps if THREAD_FILE in data], [*trusted, *map(str, passwords)])
 
 
 def _identity(column: Column, found: Found, planned: Plan, check_mode: bool) -> str:

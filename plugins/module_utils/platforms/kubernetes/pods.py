@@ -175,8 +175,12 @@ def _thread_files(column: Column, destination: str) -> list[Volume]:
 
 
 def _login_files(column: Column, destination: str) -> list[Volume]:
-    names = {file: file for source in column.sources if (file := password_file(source))}
-    return [_from_secret(object_name(column.app, destination), names)] if names else []
+    name = object_name(column.app, destination)
+    passwords = {file: file for source in column.sources if (file := password_file(source))}
+    files = [_from_secret(name, passwords)] if passwords else []
+    if trusted := [posixpath.basename(source.ca_file) for source in column.sources if source.ca_file]:
+        files.append({"configMap": {"name": name, "items": [{"key": file, "path": file} for file in trusted]}})
+    return files
 
 
 def password_file(source: Source) -> str | None:

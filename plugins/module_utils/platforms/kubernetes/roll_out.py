@@ -40,7 +40,7 @@ def present(column: Column, check_mode: bool) -> Change:
         after = roll_out.apply()
     before = found.ours(column)
     warnings = tuple(planned.warnings)
-    return Change(shown(before, {}), shown(after, found.objects), warnings, joined(planned.failures))
+    return Change(shown(before, {}), shown(after, found.objects), warnings, joined(planned.failures), planned.proof)
 
 
 def absent(column: Column, check_mode: bool) -> Change:

@@ -22,12 +22,14 @@ _FINAL = [64, 65, 77, 78]
 _HALF_A_DAY = 43200
 
 
-def thread_objects(column: Column, thread: Thread) -> list[Manifest]:
-    """Return everything that one thread's backups and drills need, but for Secrets and NetworkPolicies."""
+def thread_objects(column: Column, thread: Thread, certificates: Mapping[str, str] | None = None) -> list[Manifest]:
+    """Return everything that one thread's backups and drills need, but for Secrets and NetworkPolicies. `certificates`
+    vouch for the sources' servers, by the names of their files."""
     destination = thread.name
     found = [
         named(column, "ServiceAccount", destination) | {"automountServiceAccountToken": False},
-        named(column, "ConfigMap", destination) | {"data": {THREAD_FILE: render(thread), "passwd": PASSWD}},
+        named(column, "ConfigMap", destination)
+        | {"data": {THREAD_FILE: render(thread), "passwd": PASSWD, **(certificates or {})}},
         *volumes(column, destination),
         cron_job(column, destination, BACKUP),
     ]
