@@ -159,14 +159,15 @@ def field(
     well, and fill it by the file `sql/situation-*.sql` if one is named."""
     with (
         throwaway(major, settings) as server,
-        tempfile.TemporaryDirectory(prefix="fanout-field-", dir="/var/tmp") as name,
+        tempfile.TemporaryDirectory(prefix="fanout-field-", dir="/var/tmp") as place,
     ):
-        folder = Path(name)
+        folder = Path(place)
         folder.chmod(0o711)  # the account of scratch servers has to pass through
         with server.connect(autocommit=True) as connection:
-            connection.execute(f"CREATE ROLE \"{owner}\" LOGIN PASSWORD '{PASSWORD}'".encode())
+            role, name = (text.replace('"', '""') for text in (owner, database))
+            connection.execute(f"CREATE ROLE \"{role}\" LOGIN PASSWORD '{PASSWORD}'".encode())
             if database != "postgres":
-                connection.execute(f'CREATE DATABASE "{database}" OWNER "{owner}"'.encode())
+                connection.execute(f'CREATE DATABASE "{name}" OWNER "{role}"'.encode())
         user, password = (server.superuser, server.superuser_password) if superuser else (owner, PASSWORD)
         made = Database(server, database, user, password, folder)
         found = Field(made, dataclasses.replace(made.thread(), app="field", prefix="field/"))

@@ -48,9 +48,7 @@ def test_18_a_database_called_postgres_is_drilled_switched_and_recovered() -> No
 
 def paste(restored: Said, password: str) -> subprocess.CompletedProcess[str]:
     """Paste the printed switch into the printed psql, as a shell and psql read them."""
-    (command,) = {
-        line.partition("-- in: ")[2] for line in restored.text.splitlines() if line.startswith("-- in: psql ")
-    }
+    (command,) = {line.partition("-- in: ")[2] for line in restored.text.splitlines() if line.startswith("-- in: ")}
     lines = restored.text.partition("-- To switch")[2].partition("-- Start the app")[0]
     return subprocess.run(
         ["bash", "-c", f"{command} --no-psqlrc --set=ON_ERROR_STOP=1"], input=f"--{lines}", text=True, check=False,

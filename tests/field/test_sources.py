@@ -99,12 +99,15 @@ def test_15_a_value_too_large_for_text_is_no_matter_of_trying_again() -> None:
     assert "tries again" not in said.last
 
 
+STREAMING = {"wal_level": "replica", "max_wal_senders": "4"}
+
+
 @contextlib.contextmanager
 def standby_of(primary: PostgresServer) -> Iterator[PostgresServer]:
     """A hot standby that waits for nobody who reads."""
     directory = primary.directory / "standby"
     directory.mkdir(mode=0o711)
-    settings = {"max_standby_streaming_delay": "0", "hot_standby_feedback": "off"}
+    settings = {**STREAMING, "max_standby_streaming_delay": "0", "hot_standby_feedback": "off"}
     standby = PostgresServer(directory, primary.binaries, name="standby", settings=settings)
     for folder in (standby.data, directory / "s"):
         folder.mkdir(mode=0o700)
@@ -122,8 +125,7 @@ def standby_of(primary: PostgresServer) -> Iterator[PostgresServer]:
 
 
 def test_17_a_standby_that_cancels_is_told_with_what_would_help() -> None:
-    streaming = {"wal_level": "replica", "max_wal_senders": "4"}
-    with field(settings=streaming) as made:
+    with field(settings=STREAMING) as made:
         made.run(
             "CREATE TABLE busy (id int PRIMARY KEY, n int)",
             "INSERT INTO busy SELECT n, 0 FROM generate_series(1, 5000) n",
