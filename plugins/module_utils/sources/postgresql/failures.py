@@ -46,6 +46,7 @@ _FORBIDDEN = ("42501",)
 _MACHINE = ("58", "F0", "0A", "XX")
 # What only a server's installation can make: nothing of it is in the archive but the name.
 _INSTALLED = {"EXTENSION", "COLLATION", "PROCEDURAL LANGUAGE", "SECURITY LABEL"}
+_CONTENTS = ("TABLE DATA", "SEQUENCE SET")
 _UNFINDABLE = ("42883", "42P01", "42704", "3F000")  # a name without its schema
 # Definitions that may hold a secret, or are long.
 _UNSHOWN = {"USER MAPPING", "SERVER", "SUBSCRIPTION", "FOREIGN DATA WRAPPER", "FUNCTION", "PROCEDURE", "TABLE DATA"}
@@ -137,10 +138,16 @@ def judge(
             notes.append(f"{failure.subject} was not filled: the server that it reads from did not answer")
         elif failure.installed:
             difference = f"cannot be made on {target.label} ({failure.reason})"
-            findings.append(Finding("server", failure.subject, difference, _installing(evidence)))
+            findings.append(Finding("server", failure.subject, difference, _LACKING))
         else:
             findings.append(finding(failure, evidence.search_path, made=failure.entry.dump_id not in missing))
     return findings, notes
+
+
+_LACKING = (
+    "install what the server misses, or have it load the library at its start; what may be in one database of a server"
+    " only is made by hand after the switch"
+)
 
 
 def _installing(evidence: PostgresqlEvidence) -> str:
@@ -213,7 +220,14 @@ def diagnose(
     """Ask the server why it refuses the entries `failed`, given by dump id. Those that only lack another one of them
     are counted with it. Nothing is changed. Raise BackupError when the server does not answer."""
     by_id = {entry.dump_id: entry for entry in entries}
-    needed_by = {entry.dump_id: _needs(by_id, entry) & set(failed) for entry in entries if entry.dump_id in failed}
+    made = {(entry.schema, entry.tag) for entry in entries if entry.description in ("TABLE", "SEQUENCE")}
+    extensions = {entry.dump_id for entry in entries if entry.description == "EXTENSION"}
+    needed_by: dict[int, set[int]] = {}
+    for entry in entries:
+        if entry.dump_id in failed:
+            # Rows of a table that no entry makes are an extension's; the archive does not say of which.
+            foreign = entry.description in _CONTENTS and (entry.schema, entry.tag) not in made
+            needed_by[entry.dump_id] = (_needs(by_id, entry) | (extensions if foreign else set())) & set(failed)
     roots = [by_id[dump_id] for dump_id, needs in needed_by.items() if not needs][:_MOST]
     with target.opened() as connection:
         connection.execute(_SESSION)
@@ -280,7 +294,7 @@ class _RowsAgain:
     def __init__(self, connection: psycopg.Connection[Any], entry: TocEntry) -> None:
         self.refusal = ("", "")
         self._rows = self._copied(connection, entry)
-        next(self._rows)
+        self._send(None)  # up to the first rows
 
     def update(self, rows: bytes, /) -> None:
         if not self.refusal[0]:
@@ -289,7 +303,7 @@ class _RowsAgain:
     def end(self) -> None:
         self._send(b"")
 
-    def _send(self, rows: bytes) -> None:
+    def _send(self, rows: bytes | None) -> None:
         try:
             self._rows.send(rows)
         except StopIteration as ended:
