@@ -226,7 +226,9 @@ def _compare(
     copy: Decrypted, target: Target, selection: Selection | None, made: _Made, folder: Path, phases: Phases
 ) -> tuple[QueryAnswer, ...]:
     found, noted = verify(target, copy, made.available, folder, phases, selection)
-    made.findings += found
+    # What could not be applied is known with its reason, and differs.
+    said = {(finding.check, finding.subject) for finding in made.findings}
+    made.findings += [finding for finding in found if (finding.check, finding.subject) not in said]
     made.notes += noted
     answers = _ask(copy, target, made)
     found, noted = verify_indexes(target)

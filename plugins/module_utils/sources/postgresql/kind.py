@@ -10,7 +10,7 @@ from ...contract.probe import ProbeStep
 from ...contract.thread import PostgresqlSource
 from ...progress import Phases
 from ..base import Decrypted, Restored
-from . import catalog, restore
+from . import catalog, compare, properties, restore
 from .ask import ask
 from .beside import check_beside, restore_beside
 from .connection import check_direct, connect, translated
@@ -43,7 +43,12 @@ def restore_and_compare(copy: Decrypted, folder: Path, phases: Phases) -> Restor
                 available = restore.check_extensions(connection, target, evidence)
                 restore.create_roles(connection, read_globals(copy.globals_sql))
                 restore.create_database(connection, target, evidence.owner, evidence.locale)
-            findings = restore.complaints(restore.pg_restore(target, copy.archive, folder))
+                statements = properties.all_of(compare.read_toc(copy.archive), target.source.database)
+                findings = list(properties.apply(connection, statements))
+            if "amcheck" not in evidence.extensions:
+                with target.opened() as connection:
+                    restore.make_tools(connection)
+            findings += restore.complaints(restore.pg_restore(target, copy.archive, folder))
         with phases.phase("verify", total=copy.archive.stat().st_size):
             found, notes = verify(target, copy, available, folder, phases)
             with target.opened() as connection:

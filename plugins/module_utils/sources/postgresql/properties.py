@@ -33,6 +33,11 @@ def settings(entries: Sequence[TocEntry], name: str) -> list[str]:
     return _statements(entries, ("DATABASE PROPERTIES", "COMMENT", "SECURITY LABEL"), name)
 
 
+def all_of(entries: Sequence[TocEntry], name: str) -> list[str]:
+    """Return all of the archive's statements about its database but the one that makes it, for the database `name`."""
+    return [*grants(entries, name), *settings(entries, name)]
+
+
 def _statements(entries: Sequence[TocEntry], kinds: tuple[str, ...], name: str) -> list[str]:
     database = next((entry.tag for entry in entries if entry.description == "DATABASE"), "")
     return [

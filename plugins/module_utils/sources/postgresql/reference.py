@@ -131,7 +131,8 @@ class Schemas:
             ) as process:
                 try:
                     while process.stdout and (data := process.stdout.read(CHUNK)):
-                        take(data)
+                        if take:
+                            take(data)
                     code = process.wait()
                 finally:
                     client.stop(process)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from . import client
 from .connection import first_line
 from .globals import RoleStatement
 from .names import literal, quoted
+from .server_settings import SCHEMA
 from .target import Target
 
 if TYPE_CHECKING:
@@ -112,6 +114,16 @@ def check_extensions(
             remedy="install it for this major version of PostgreSQL on the server's machine",
         )
     return available
+
+
+def make_tools(connection: psycopg.Connection[Any]) -> None:
+    """Make, in an empty database that is thrown away, what we check it with: before anything of the archive's could
+    stand between."""
+    import psycopg
+
+    connection.execute(f"CREATE SCHEMA {SCHEMA}")
+    with contextlib.suppress(psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile):
+        connection.execute(f"CREATE EXTENSION amcheck SCHEMA {SCHEMA}")
 
 
 def pg_restore(target: Target, archive: Path, folder: Path, only: Path | None = None) -> str:

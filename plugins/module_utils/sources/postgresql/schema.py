@@ -18,6 +18,7 @@ from ...contract.verdict import Finding
 from .archive_toc import TocEntry
 from .definitions import both
 from .names import shown
+from .server_settings import SCHEMA
 
 Key: TypeAlias = tuple[str, str, str]
 # Owner and definition of each entry of one key.
@@ -25,8 +26,8 @@ Objects: TypeAlias = "dict[Key, Counter[tuple[str, str]]]"
 Definitions: TypeAlias = "Counter[tuple[str, str]] | None"
 
 # Where a drill puts its own tools, and the one that it puts there.
-TOOLS, AMCHECK = "fanout_drill", "amcheck"
-_OURS = (("SCHEMA", TOOLS), ("ACL", f"SCHEMA {TOOLS}"), ("EXTENSION", AMCHECK), ("COMMENT", f"EXTENSION {AMCHECK}"))
+AMCHECK = "amcheck"
+_OURS = (("SCHEMA", SCHEMA), ("ACL", f"SCHEMA {SCHEMA}"), ("EXTENSION", AMCHECK), ("COMMENT", f"EXTENSION {AMCHECK}"))
 
 # Data, and what says something about data or about the database as a whole: a schema-only dump of the scratch has none.
 _DATA = {
@@ -70,7 +71,7 @@ def differences(
     reference there.
     """
     wanted, found = _entries(archive), _entries(restored)
-    if ("SCHEMA", "", TOOLS) in found:
+    if ("SCHEMA", "", SCHEMA) in found:
         wanted, found = _without_tools(wanted), _without_tools(found)
     keys = {key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)}
     again: Objects = {}

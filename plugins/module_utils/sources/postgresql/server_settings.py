@@ -7,6 +7,8 @@ from __future__ import annotations
 # "postgres" can be restored beside them.
 SUPERUSER = "fanout_drill"
 DATABASE = "fanout_drill_scratch"
+# Holds what is ours in a restored database: a schema of its own, made before anything that the archive brings.
+SCHEMA = "fanout_drill"
 
 SETTINGS = {
     "listen_addresses": "",
