@@ -235,7 +235,9 @@ def _compare(
     copy: Decrypted, target: Target, selection: Selection | None, made: _Made, folder: Path, phases: Phases
 ) -> tuple[QueryAnswer, ...]:
     found, noted = verify(target, copy, made.available, folder, phases, selection)
-    made.findings += [finding for finding in found if (finding.check, finding.subject) not in made.told]
+    # What is missing or could not be applied is known with its reason.
+    said = made.told | {(finding.check, finding.subject) for finding in made.findings}
+    made.findings += [finding for finding in found if (finding.check, finding.subject) not in said]
     made.notes += noted
     answers = _ask(copy, target, made)
     found, noted = verify_indexes(target)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,12 +74,15 @@ named(oid) AS (
   UNION SELECT oid FROM pg_roles WHERE rolname = session_user
   UNION SELECT m.roleid FROM pg_auth_members m JOIN named ON named.oid = m.member
 )
-SELECT r.oid, r.rolname, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin, r.rolreplication,
-       r.rolbypassrls, r.rolconnlimit, r.rolconfig,
-       CASE WHEN isfinite(r.rolvaliduntil)
-         THEN to_char(r.rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00'
-         ELSE r.rolvaliduntil::text END AS valid_until
-FROM pg_roles r JOIN named USING (oid) WHERE r.rolname NOT LIKE 'pg\\_%' ORDER BY r.rolname
+SELECT r.rolname FROM pg_roles r JOIN named USING (oid) WHERE r.rolname NOT LIKE 'pg\\_%' ORDER BY r.rolname
+"""
+_ATTRIBUTES = """
+SELECT oid, rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls,
+       rolconnlimit, rolconfig,
+       CASE WHEN isfinite(rolvaliduntil)
+         THEN to_char(rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00'
+         ELSE rolvaliduntil::text END AS valid_until
+FROM pg_roles WHERE rolname = ANY(%s) ORDER BY rolname
 """
 
 
@@ -174,9 +177,14 @@ def text_encoding(database: Locale) -> str:
 
 
 def roles(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
-    """Return what pg_roles says of every role that the copy needs; `valid_until` is a time in UTC, "infinity" or
+    """Return what pg_roles says of every role that the copy needs, as `roles_named` does."""
+    return roles_named(connection, [name for (name,) in connection.execute(_ROLES.encode())])
+
+
+def roles_named(connection: psycopg.Connection[Any], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what pg_roles says of the roles `names` that there are; `valid_until` is a time in UTC, "infinity" or
     None."""
-    cursor = connection.execute(_ROLES.encode())
+    cursor = connection.execute(_ATTRIBUTES.encode(), [list(names)])
     columns = [column.name for column in cursor.description or ()]
     return [dict(zip(columns, row, strict=True)) for row in cursor]
 

@@ -16,7 +16,7 @@ from . import catalog
 from .archive import ArchiveReader, Contents
 from .archive_toc import TocEntry
 from .connection import reason
-from .names import qualified, quoted, shown
+from .names import qualified, quoted, shown, unquoted
 from .server_settings import SCHEMA
 
 if TYPE_CHECKING:
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
 _WHOLE_OBJECT = 64 << 20  # large objects up to this size are hashed by the server, which holds one in memory
 _SEQUENCE_SET = re.compile(r"setval\(.*, (-?[0-9]+), (true|false)\)")
-_INVALID_INDEXES = """
-SELECT n.nspname, c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT (i.indisvalid AND i.indisready AND i.indislive)
+_PART = re.compile(r'"(?:[^"]|"")+"|[^.]+')
+_INDEXES = """
+SELECT n.nspname, c.relname, i.indisvalid AND i.indisready AND i.indislive FROM pg_index i
+JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname NOT IN ('pg_catalog', 'pg_toast')
 """
 _UNPOPULATED = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -43,6 +45,8 @@ _EXTENSIONS = "SELECT extname, extversion FROM pg_extension WHERE extnamespace::
 _AMCHECK = (
     "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE extname = 'amcheck'"
 )
+# Without ours, which stands in a schema of its own.
+_EXTENSIONS = "SELECT extname, extversion FROM pg_extension WHERE extnamespace::regnamespace::text <> %s"
 
 
 def read_toc(archive: Path) -> tuple[TocEntry, ...]:
@@ -111,8 +115,13 @@ def sequences(connection: psycopg.Connection[Any], contents: Contents) -> Iterat
         except psycopg.errors.UndefinedTable:
             yield Finding("sequence", name, "is missing")
             continue
-        if row != (int(match[1]), match[2] == "true"):
-            yield Finding("sequence", name, f"restored {row[0] if row else None}, in the dump {match[1]}")
+        wanted = (int(match[1]), match[2] == "true")
+        if row is not None and row != wanted:
+            yield Finding("sequence", name, f"restored {_position(*row)}, in the dump {_position(*wanted)}")
+
+
+def _position(value: int, called: bool) -> str:
+    return f"{value}" if called else f"{value}, not given out yet"
 
 
 def extensions(
@@ -133,10 +142,42 @@ def extensions(
     return findings, notes
 
 
-def validity(connection: psycopg.Connection[Any], contents: Contents) -> Iterator[Finding]:
-    """Find invalid indexes, and materialised views without the rows that the dump fills in."""
-    for name in connection.execute(_INVALID_INDEXES):
-        yield Finding("index", shown(*name), "is not valid")
+def extension_rows(connection: psycopg.Connection[Any], evidence: PostgresqlEvidence, label: str) -> Iterator[str]:
+    """Yield a note for each extension's table whose rows no dump carries, and that has fewer than it had at the
+    source."""
+    import psycopg
+
+    for table, rows in sorted(evidence.excluded_rows.items()):
+        name = ".".join(quoted(unquoted(part)) for part in _PART.findall(table))
+        try:
+            (found,) = connection.execute(f"SELECT count(*) FROM ONLY {name}".encode()).fetchone() or (0,)
+        except psycopg.errors.UndefinedTable:
+            found = 0  # another version of the extension may have none
+        except psycopg.errors.InsufficientPrivilege:
+            continue  # the extension is the administrator's, and so are its rows
+        if found < rows:
+            yield f"rows of {table}, an extension's own table, are in no dump: {found} on {label}, {rows} at the source"
+
+
+def indexes(
+    connection: psycopg.Connection[Any], evidence: PostgresqlEvidence, *, selected: bool
+) -> tuple[list[Finding], list[str]]:
+    """Return findings for indexes that are not valid, and notes on those that were not valid at the source already: a
+    dump carries them as they were, or not at all. Where tables were `selected`, others' indexes mean nothing."""
+    notes = []
+    valid = {shown(schema, name): whole for schema, name, whole in connection.execute(_INDEXES)}
+    unexpected = sorted(name for name in valid.keys() - set(evidence.invalid_indexes) if not valid[name])
+    findings = [Finding("index", name, "is not valid") for name in unexpected]
+    for name in evidence.invalid_indexes:
+        if name not in valid and not selected:
+            notes.append(f"the index {name} was not valid at the source, so that the dump does not carry it")
+        elif not valid.get(name, True):
+            notes.append(f"the index {name} is not valid, as it was at the source")
+    return findings, notes
+
+
+def populated(connection: psycopg.Connection[Any], contents: Contents) -> Iterator[Finding]:
+    """Find materialised views without the rows that the dump fills in."""
     filled = {(entry.schema, entry.tag) for entry in contents.entries if entry.description == "MATERIALIZED VIEW DATA"}
     for name in connection.execute(_UNPOPULATED):
         if name in filled:

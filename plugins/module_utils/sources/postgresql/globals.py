@@ -71,21 +71,25 @@ def globals_sql(connection: psycopg.Connection[Any]) -> str:
     Passwords are not in it: a login could not read them, and a backup should not carry them. Raise ConfigurationError
     for a role whose name cannot be part of a line.
     """
-    found = roles(connection)
+    lines = ["-- Roles that this database refers to, without passwords: set them with ALTER ROLE ... PASSWORD."]
+    return "\n".join([*lines, *statements_for(connection, roles(connection))]) + "\n"
+
+
+def statements_for(connection: psycopg.Connection[Any], found: list[dict[str, Any]]) -> list[str]:
+    """Return the statements that make these roles, which are rows of pg_roles."""
     for role in found:
         if _CONTROL.search(role["rolname"]):
             raise ConfigurationError(
                 f"the name of the role {role['rolname']!r} holds a line break or another control character",
                 remedy="rename it: ALTER ROLE ... RENAME TO ...",
             )
-    lines = ["-- Roles that this database refers to, without passwords: set them with ALTER ROLE ... PASSWORD."]
-    lines += [_create(role) for role in found]
+    lines = [_create(role) for role in found]
     lines += [
         f"ALTER ROLE {quoted(role['rolname'])} SET {_setting(setting)};"
         for role in found
         for setting in role["rolconfig"] or ()
     ]
-    return "\n".join([*lines, *_memberships(connection, [role["oid"] for role in found])]) + "\n"
+    return [*lines, *_memberships(connection, [role["oid"] for role in found])]
 
 
 def _create(role: dict[str, Any]) -> str:

@@ -5,8 +5,9 @@ otherwise."""
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,6 +30,15 @@ _SETTINGS = {
     "intervalstyle": "postgres",
     "extra_float_digits": "3",
 }
+# Which rows of extensions' own tables are dumped: the others come with the extension.
+_FILTERS = """
+SELECT n.nspname, c.relname, coalesce(x.filter, '') FROM pg_extension e
+CROSS JOIN unnest(e.extconfig, e.extcondition) AS x(relation, filter)
+JOIN pg_class c ON c.oid = x.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+"""
+_NAME = r'(?:"(?:[^"]|"")+"|[^\s".(]+)'
+_COPY = re.compile(rf"COPY (?P<table>{_NAME}\.{_NAME}) (?:\((?P<columns>.*)\) )?FROM stdin;\s*", re.DOTALL)
+
 # psycopg hands over row by row, which takes three times as long as a stream from psql, but psql takes time to start.
 _MANY_ROWS = 50_000
 
@@ -66,6 +76,7 @@ class Reader:
     connection: psycopg.Connection[Any]
     encoding: str
     folder: Path
+    filters: Mapping[tuple[str, str], str]
 
     def text(self, entry: TocEntry, rows: int) -> contextlib.AbstractContextManager[Text]:
         """Give the COPY text of a table that should have so many rows, which is to be read to its end.
@@ -76,12 +87,12 @@ class Reader:
 
     def rows(self, entry: TocEntry) -> int:
         """Return the number of a table's rows. Raise psycopg.Error if they cannot be read."""
-        with self.connection.cursor() as cursor, cursor.copy(_statement(entry)) as rows:
+        with self.connection.cursor() as cursor, cursor.copy(self._statement(entry)) as rows:
             return sum(1 for _row in rows)
 
     @contextlib.contextmanager
     def _by_connection(self, entry: TocEntry) -> Iterator[Text]:
-        with self.connection.cursor() as cursor, cursor.copy(_statement(entry)) as rows:
+        with self.connection.cursor() as cursor, cursor.copy(self._statement(entry)) as rows:
             yield _Rows(iter(rows))
 
     @contextlib.contextmanager
@@ -92,7 +103,7 @@ class Reader:
             environment["PGOPTIONS"] += f" {client.options(_SETTINGS)} {self.target.programs.later_timeouts}"
             environment["PGCLIENTENCODING"] = self.encoding
             with subprocess.Popen(
-                (*command, _statement(entry)), env=environment,
+                (*command, self._statement(entry)), env=environment,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             ) as process:  # fmt: skip
                 try:
@@ -104,15 +115,20 @@ class Reader:
                 finally:
                     client.stop(process)
 
+    def _statement(self, entry: TocEntry) -> bytes:
+        """Return the statement that reads those rows of a table which pg_dump read."""
+        statement = entry.copy_out_statement
+        condition = self.filters.get((entry.schema, entry.tag))
+        if condition and (match := _COPY.fullmatch(entry.copy_statement)):
+            statement = f"COPY (SELECT {match['columns'] or '*'} FROM {match['table']} {condition}) TO stdout;"
+        return statement.encode(errors="surrogateescape")
+
 
 @contextlib.contextmanager
 def reader(target: Target, connection: psycopg.Connection[Any], encoding: str, folder: Path) -> Iterator[Reader]:
     """Yield a reader of tables that uses an open `connection` to `target`, and the folder `folder` for a passfile."""
+    filters = {(schema, table): condition for schema, table, condition in connection.execute(_FILTERS)}
     settings = {**_SETTINGS, "client_encoding": encoding}
     connection.execute(";".join(f"SET {name} = '{value}'" for name, value in settings.items()).encode())
-    yield Reader(target, connection, encoding, folder)
+    yield Reader(target, connection, encoding, folder, filters)
     connection.execute("RESET search_path; SET client_encoding = 'UTF8'")
-
-
-def _statement(entry: TocEntry) -> bytes:
-    return entry.copy_out_statement.encode(errors="surrogateescape")

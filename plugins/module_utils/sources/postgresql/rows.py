@@ -129,7 +129,9 @@ class ArchiveBeside:
 
     def _watch(self, entry: TocEntry) -> Beside | None:
         self._end()
-        rows = self._evidence.tables.get(shown(entry.schema, entry.tag))
+        table = shown(entry.schema, entry.tag)
+        # Of an extension's own table some rows are dumped, those that its users made; the extension brings the others.
+        rows = self._evidence.tables.get(table, self._evidence.configuration.get(table))
         if rows is not None:
             self._present = Beside(self._reader.text(entry, rows), self._stack)
             self._tables[entry.dump_id] = self._present
@@ -142,19 +144,22 @@ class ArchiveBeside:
 
     def differences(self, contents: Contents) -> Iterator[Finding]:
         """Compare each table's rows with the archive's, and their number with the evidence."""
-        evidence, carried = self._evidence, {}
+        wanted, carried = self._evidence.tables.copy(), {}
         for entry in contents.entries:
             table = shown(entry.schema, entry.tag)
-            # Of an extension's own table only some rows are dumped; the extension brings the others.
-            if entry.dump_id not in contents.tables or table in evidence.excluded:
+            if entry.dump_id not in contents.tables:
                 continue
+            if table in self._evidence.configuration:
+                wanted[table] = self._evidence.configuration[table]
+            elif table in self._evidence.excluded:
+                continue  # evidence of a time when the rows of extensions' tables were not counted
             carried[table] = contents.tables[entry.dump_id].rows
             beside = self._tables.get(entry.dump_id)
             if beside and not beside.same:
                 yield self._difference(entry, table, carried[table], beside)
-        for table in sorted(evidence.tables.keys() | carried.keys()):
-            if evidence.tables.get(table) != carried.get(table):
-                said = f"{evidence.tables.get(table)} rows in the evidence, {carried.get(table)} in the dump"
+        for table in sorted(wanted.keys() | carried.keys()):
+            if wanted.get(table) != carried.get(table):
+                said = f"{wanted.get(table)} rows in the evidence, {carried.get(table)} in the dump"
                 yield Finding("evidence", table, said)
 
     def _difference(self, entry: TocEntry, table: str, wanted: int, beside: Beside) -> Finding:

@@ -4,17 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ...contract.verdict import Finding
 from ...progress import Phases
 from ..base import Decrypted
-from . import catalog, compare, schema
+from . import catalog, compare, database, roles, schema
+from .globals import read_globals
 from .read_back import reader
 from .reference import Schemas, quiet
 from .rows import ArchiveBeside
 from .selection import Selection
 from .target import Target
+
+if TYPE_CHECKING:
+    import psycopg
 
 
 def verify(
@@ -31,32 +37,44 @@ def verify(
     `available` are the versions of extensions that the server would make. Raise BackupError if the comparison could not
     be finished.
     """
-    findings: list[Finding] = []
     evidence = copy.evidence
     with target.opened() as connection:
         with reader(target, connection, catalog.text_encoding(evidence.locale), folder) as tables:
             beside = ArchiveBeside(tables, evidence)
             whole = beside.read(copy.archive, phases)
             contents = selection.contents(whole) if selection else whole
-            findings += beside.differences(contents)
+            findings = [*beside.differences(contents)]
         findings += compare.large_objects(connection, contents, evidence)
         findings += compare.sequences(connection, contents)
         findings += compare.roles_and_locale(connection, evidence)
-        found, notes = compare.extensions(connection, evidence, available, target.label)
-        findings += found
-        findings += compare.validity(connection, contents)
-        major = connection.info.server_version // 10000
+        findings += compare.populated(connection, contents)
+        notes = [*compare.extension_rows(connection, evidence, target.label)]
+        checks = [
+            compare.extensions(connection, evidence, available, target.label),
+            compare.indexes(connection, evidence, selected=selection is not None),
+            _roles(connection, target, copy),
+        ]
         schemas = Schemas(target, evidence, folder, quiet(connection), selection)
-    found, uncompared = schema.differences(
-        contents.entries,
-        schemas.restored(),
-        lambda: schemas.again(copy.archive, whole.entries),
-        same_major=major == evidence.major,
-    )
-    findings += found
+        same_major = connection.info.server_version // 10000 == evidence.major
+    restored = schemas.restored()
+    findings += database.differences(whole.entries, restored, target.source.database)
+    again = partial(schemas.again, copy.archive, whole.entries)
+    found, uncompared = schema.differences(contents.entries, restored, again, same_major=same_major)
     if uncompared:
         notes.append(f"could not be compared, as {target.label} makes it no second time: {', '.join(uncompared)}")
+    for more, noted in (*checks, (found, [])):
+        findings += more
+        notes += noted
     return findings, notes
+
+
+def _roles(connection: psycopg.Connection[Any], target: Target, copy: Decrypted) -> tuple[list[Finding], list[str]]:
+    """Compare roles with those of the copy. On a server that had some of them before, these are left as they are."""
+    statements = read_globals(copy.globals_sql)
+    found = [*roles.differences(connection, statements, copy.evidence.roles, copy.evidence.major)]
+    if target.scratch:
+        return [Finding("role", name, said) for name, said in found], []
+    return [], [f"the role {name} is not as in the dump: {said}" for name, said in found]
 
 
 def verify_indexes(target: Target) -> tuple[list[Finding], list[str]]:
