@@ -208,4 +208,47 @@ PROVING = (
         tests=(f"{UNIT}/test_freshness.py",),
         harm="one forged name keeps a dead thread fresh for ever",
     ),
+    Mutant(
+        name="what the drilling machine lacks condemns the copy",
+        file=f"{POSTGRESQL}/failures.py",
+        original="    lacking = [failure for failure in found if failure.installed]\n",
+        mutated="    lacking = [failure for failure in found if not failure.entry]\n",
+        tests=(f"{UNIT}/sources/postgresql/test_failures.py",),
+        harm="a missing file of text search closes the gate for ever",
+    ),
+    Mutant(
+        name="what was refused is not tried again when all else is there",
+        file=f"{POSTGRESQL}/restore.py",
+        original="            failed = set(content(target, archive, folder, again).failed)\n",
+        mutated="            failed = {entry.dump_id for entry in again}\n",
+        tests=(
+            "tests/field/test_schemas.py::"
+            "test_3_functions_that_find_no_name_fail_the_drill_by_name_and_every_row_comes_back_all_the_same",
+        ),
+        harm="one function without search_path keeps a table and its rows away on the day of need",
+    ),
+    Mutant(
+        name="event triggers are restored with all else",
+        file=f"{POSTGRESQL}/steps.py",
+        original="        return EVENT_TRIGGERS\n",
+        mutated="        return CONTENT\n",
+        tests=(f"{END}/test_scratch_server.py::test_event_triggers_and_jobs_of_the_app_do_not_run",),
+        harm="an app's guard keeps its own copy from being restored",
+    ),
+    Mutant(
+        name="jobs of the app run in a scratch server",
+        file=f"{POSTGRESQL}/server_settings.py",
+        original='    "max_worker_processes": "0",\n',
+        mutated="",
+        tests=(f"{END}/test_scratch_server.py::test_event_triggers_and_jobs_of_the_app_do_not_run",),
+        harm="a drill sends the app's mails once more",
+    ),
+    Mutant(
+        name="the guide goes another way than the drill",
+        file="docs/recovery.md",
+        original="-c array_nulls=on ",
+        mutated="",
+        tests=(f"{UNIT}/sources/postgresql/test_steps.py",),
+        harm="what was proven is not what a person types",
+    ),
 )
