@@ -40,8 +40,9 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Everything]:
         yield made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def backed_up(lab: Everything) -> Thread:
+    """A thread whose newest backup is of the database as it is: a drill takes the newest, whoever made it."""
     thread = lab.thread()
     backup(thread)
     return thread
