@@ -12,8 +12,9 @@ from ..contract.errors import ConfigurationError, about
 from .argument_spec import ArgumentSpec
 
 # Ansible masks every occurrence of a secret in all output, and a short one occurs in harmless words: with the password
-# "app" every app_* name turns into "********_*".
-_SHORTEST_SECRET = 8
+# "app" every app_* name turns into "********_*". So a shorter one is not searched for.
+_SHORTEST_MASKED = 8
+_MASK = "********"
 
 
 def column_options() -> ArgumentSpec:
@@ -27,18 +28,17 @@ def column_options() -> ArgumentSpec:
 
 
 def column_of(module: AnsibleModule) -> Column:
-    """Return the column that the options describe. Raise ConfigurationError, naming app and variable, if they fail."""
+    """Return the column that the options describe. Raise ConfigurationError, naming app and variable, if they fail.
+
+    The module forgets the secrets: it would tell what it was called with, and mask there only what it searches for."""
     app, secrets = module.params["app"], module.params["secrets"]
+    module.params["secrets"] = dict.fromkeys(secrets, _MASK)
     with about(str(app.get("app_name", "")), "reading its variables"):
         for name, value in _leaves(secrets, ""):
-            if len(value) < _SHORTEST_SECRET:
-                # Or this very message would be masked beyond recognition. It does not hold the value.
+            if not value:
+                raise ConfigurationError(f"{name} is empty", remedy=f"leave {name} out or set it")
+            if len(value) < _SHORTEST_MASKED:
                 module.no_log_values.discard(value)
-                raise ConfigurationError(
-                    f"{name} is {'empty' if not value else f'shorter than {_SHORTEST_SECRET} characters'}, and Ansible"
-                    " would mask it inside of harmless words in all output",
-                    remedy=f"leave {name} out or set it to a longer value",
-                )
     return parse(app, secrets)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 # Of these also the answers to the app's questions; the steps of a probe would fill pages.
 _IN_FULL = ("ask", "clone", "drill", "recovery_check", "restore", "revert")
+_REACH = "set ansible_connection: local for the apps of this inventory, or let Ansible log in to that host"
 
 Result = Mapping[str, Any]
 
@@ -55,7 +56,7 @@ def _lines(result: Result, act: str, app: str, server: str | None) -> Iterable[s
         return [f"{app}: {line}" for line in result["lines"]]
     if "lines" in result and act in _IN_FULL:
         return list(result["lines"])
-    return [thread["line"] for thread in result.get("threads") or () if thread["line"]]
+    return [thread["line"] for thread in result.get("threads") or () if thread["line"] and not _is_error(thread)]
 
 
 def _failure(result: Result, app: str) -> list[str]:
@@ -64,9 +65,16 @@ def _failure(result: Result, app: str) -> list[str]:
     if not _failed(result):
         return []
     error = re.sub(r"\s+", " ", str(result.get("msg", "no message")))
+    if result.get("unreachable"):
+        error = f"its host cannot be reached ({error.removeprefix('Task failed: ')}). Remedy: {_REACH}"
     return [error if error.startswith((f"{app}:", f"{app}/")) else f"{app}: {error}"]
 
 
 def _failed(result: Result) -> bool:
     """A module of ours says what failed also where its task was told to go on."""
-    return bool(result.get("failed") or result.get("failure"))
+    return bool(result.get("failed") or result.get("failure") or result.get("unreachable"))
+
+
+def _is_error(thread: Result) -> bool:
+    """Whether a thread's line is no more than the error that stands among the failures."""
+    return bool(thread.get("failure")) and thread["line"].startswith(f"{thread['thread']}: ")

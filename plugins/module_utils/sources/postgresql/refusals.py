@@ -53,7 +53,8 @@ def refused(source: PostgresqlSource, login: Mapping[str, Any], words: str) -> B
         return TryAgain(f"{where} took no connection a moment ago ({words})", remedy="none: the next run tries again")
     if refusal.needs_password or refusal.code == "28P01":
         return NoPermission(
-            f"{where} refused the password of {source.user}", remedy="correct app_database_password and run site.yml"
+            f"{where} refused the password of {source.user}",
+            remedy="correct app_database_password, or app_database_user, and run site.yml",
         )
     if refusal.code == "08P01":  # a server takes what libpq says for what it is: only what stands before one does not
         return pooler(where)
