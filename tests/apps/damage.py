@@ -76,6 +76,7 @@ DAMAGES = {
 def plan(connection: psycopg.Connection) -> tuple[str, set[tuple[str, str]]]:
     """Given the undamaged database, return the statements that damage a copy of it, separated by `;;`, and the check
     and subject of all findings that have to come of it."""
+    connection.execute("SET search_path = ''")  # so that the server names each object with its schema
     statements = ["SET session_replication_role = replica"]
     expected = set()
     for question in DAMAGES.values():
