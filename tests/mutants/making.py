@@ -125,7 +125,7 @@ MAKING = (
     ),
     Mutant(
         name="large objects that may not be read are passed over",
-        file=f"{POSTGRESQL}/catalog.py",
+        file=f"{POSTGRESQL}/rights.py",
         original="AND NOT pg_has_role(l.lomowner",
         mutated="AND pg_has_role(l.lomowner",
         tests=(f"{END}/test_backup.py::test_a_login_that_cannot_read_everything_makes_no_backup",),

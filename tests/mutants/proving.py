@@ -53,9 +53,9 @@ PROVING = (
     ),
     Mutant(
         name="a restore that complains passes",
-        file=f"{POSTGRESQL}/restore.py",
-        original="said.splitlines()[0])] if said else []",
-        mutated="said.splitlines()[0])] if said.startswith(chr(0)) else []",
+        file=f"{POSTGRESQL}/pg_restore.py",
+        original="and not line.startswith(_ENDED) and code == 0:",
+        mutated="and not line.startswith(_ENDED) and code != 0:",
         tests=(f"{END}/test_proof.py::test_a_restore_that_complains_fails_the_drill_although_it_ended_well",),
         harm="what pg_restore left out with a warning is taken for restored",
     ),

@@ -54,7 +54,9 @@ def restore_and_compare(copy: Decrypted, folder: Path, phases: Phases) -> Restor
             with target.opened() as connection:
                 answers = catalog.answers_again(connection, evidence)
             unindexed, unchecked = verify_indexes(target)
+    # What is missing or could not be applied is known with its reason.
     told = failures.consequences(entries, {*loaded.missing, *(entry.dump_id for entry in remote)})
+    told |= {(finding.check, finding.subject) for finding in findings}
     found = [finding for finding in found if (finding.check, finding.subject) not in told]
     notes += [f"{failures.subject(entry)} was not filled: it reads from another server" for entry in remote]
     return Restored(

@@ -120,6 +120,7 @@ def test_the_last_pass_is_found_however_many_drills_failed_since_and_no_verdict_
     place: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place.publish()
+    place.now -= timedelta(minutes=5)
     for result in ("fail", "pass", *["fail"] * 25):
         place.now += timedelta(seconds=1)
         drilled(place, result)  # type: ignore[arg-type]
