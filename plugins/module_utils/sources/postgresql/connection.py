@@ -23,7 +23,6 @@ _MEANINGS: dict[str, tuple[type[BackupError], str]] = {
     "08": (Unavailable, "check the database server and its network"),
     "40P01": (TryAgain, _MIGRATION),
     "42501": (NoPermission, "make the login the database's owner, or grant it what it lacks (docs/login.md)"),
-    "42P01": (TryAgain, "none: a table went away meanwhile, the next run tries again"),
     "53100": (TryAgain, "make room on the database server"),
     "55P03": (TryAgain, _MIGRATION),
     "57014": (TryAgain, _MIGRATION),
