@@ -46,6 +46,7 @@ SELECT pg_get_userbyid(datdba), (SELECT system_identifier::text FROM pg_control_
        current_setting('server_version'), (SELECT count(*) FROM pg_largeobject_metadata), session_user
 FROM pg_database WHERE datname = current_database()
 """
+_NOTHING = ("", "", "", 0, "")
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,6 @@ class _Seen:
     schema and name; `configuration` the same of extensions' tables."""
 
     catalogue: Catalogue
-    locks: Locks
-    tables: catalog.Tables
     counted: dict[tuple[str, str], int]
     configuration: dict[tuple[str, str], int]
     evidence: PostgresqlEvidence
@@ -93,9 +92,11 @@ class Session:
     def _attempt(
         self, folder: Path, recipients: Sequence[str], queries: Sequence[Query], phases: Phases, *, hold: bool
     ) -> Taken:
-        snapshot = self._snapshot(hold)
+        with translated("looking at the server"):
+            locks = Locks(self._connection)
+        snapshot = self._snapshot(locks, hold)
         with phases.phase("count"):
-            seen = self._look(snapshot, queries)
+            seen = self._look(snapshot, locks, queries)
         with phases.phase("dump"):
             order = dump.Order(
                 source=self._source,
@@ -104,18 +105,18 @@ class Session:
                 encoding=catalog.text_encoding(seen.evidence.locale),
                 application_name=self._name,
                 size=self._size(),
-                locks=seen.locks,
+                locks=locks,
                 described=lambda: self._check(seen.catalogue),
             )
             dumped = dump.write(order, folder, recipients, phases)
         check_agreement(seen.counted, seen.configuration, seen.evidence.large_objects, dumped.contents)
         globals_record = encrypt_text(seen.roles_sql, folder / globals_file(self._source.name), recipients)
-        return self._taken(seen, dumped, globals_record)
+        return self._taken(seen, dumped, globals_record, locks)
 
-    def _snapshot(self, hold: bool) -> str:
+    def _snapshot(self, locks: Locks, hold: bool) -> str:
         """Begin a transaction and export its snapshot. `hold` locks all tables before, as pg_dump will: nobody can drop
         or empty one of them then, but whoever wants to has to wait, and what comes behind him as well."""
-        with translated("exporting a snapshot"):
+        with translated("exporting a snapshot"), explained(locks):
             names = self._connection.execute(_LOCKABLE).fetchall() if hold else []
             self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             self._connection.execute("SET LOCAL row_security = off")
@@ -146,32 +147,25 @@ class Session:
         with translated("reading the catalogue again"):
             moving.check(before, moving.catalogue(self._connection))
 
-    def _look(self, snapshot: str, queries: Sequence[Query]) -> _Seen:
+    def _look(self, snapshot: str, locks: Locks, queries: Sequence[Query]) -> _Seen:
         """Return what the server says in the snapshot. Raise Moved if something goes away meanwhile."""
         import psycopg
 
         with translated("counting rows"):
             before = moving.catalogue(self._connection)
-            locks = Locks(self._connection)
         try:
             with explained(locks), contextlib.closing(connect(self._source, self._name)) as connection:
-                return self._seen(before, locks, Counter(connection, snapshot), queries)
+                return self._seen(before, Counter(connection, snapshot), queries)
         except psycopg.Error as error:
             if error.sqlstate in moving.GONE:
                 self._check(before)
             with translated("counting rows"):
                 raise
 
-    def _seen(self, before: Catalogue, locks: Locks, counter: Counter, queries: Sequence[Query]) -> _Seen:
+    def _seen(self, before: Catalogue, counter: Counter, queries: Sequence[Query]) -> _Seen:
         connection = self._connection
         tables = catalog.tables(connection)
-        (owner, identifier, version, large_objects, login) = connection.execute(_SERVER).fetchone() or (
-            "",
-            "",
-            "",
-            0,
-            "",
-        )
+        (owner, identifier, version, large_objects, login) = connection.execute(_SERVER).fetchone() or _NOTHING
         counted = counter.row_counts(tables.carried)
         configuration = counter.row_counts(tables.configuration)
         evidence = PostgresqlEvidence(
@@ -200,13 +194,13 @@ class Session:
             login=login,
             collations=left_out.collations(connection),
         )
-        return _Seen(before, locks, tables, counted, configuration, evidence, globals_sql(connection))
+        return _Seen(before, counted, configuration, evidence, globals_sql(connection))
 
     def _size(self) -> int:
         with translated("counting rows"):
             return catalog.size(self._connection)
 
-    def _taken(self, seen: _Seen, dumped: dump.Dumped, globals_record: FileRecord) -> Taken:
+    def _taken(self, seen: _Seen, dumped: dump.Dumped, globals_record: FileRecord, locks: Locks) -> Taken:
         names = (dump_file(self._source.name), globals_file(self._source.name))
         evidence = seen.evidence
         record = SourceRecord(
@@ -221,10 +215,10 @@ class Session:
             system_identifier=evidence.system_identifier,
         )
         warnings, notices = left_out.remarks(self._source.database, evidence.left_out, evidence.collations)
-        if seen.locks.needed > seen.locks.room:
+        if locks.needed > locks.room:
             warnings.append(
-                f"a dump locks {seen.locks.needed} tables, and the server has room for {seen.locks.room} locks of all"
-                f" sessions: the app may fail meanwhile. Remedy: {seen.locks.remedy}"
+                f"a dump locks {locks.needed} tables, and the server has room for {locks.room} locks of all"
+                f" sessions: the app may fail meanwhile. Remedy: {locks.remedy}"
             )
         return Taken(
             evidence,
