@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from .mutant import END, LIBRARY, UNIT, Mutant
+from .mutant import END, LIBRARY, POSTGRESQL, UNIT, Mutant
 
 CONFINING = (
     Mutant(
@@ -86,6 +86,33 @@ CONFINING = (
         mutated="            temporary.chmod(0o644)\n            temporary.replace(path)\n",
         tests=(f"{UNIT}/test_files.py",),
         harm="any user of the machine reads passwords and identities",
+    ),
+    Mutant(
+        name="a key beside the certificates is copied with them",
+        file=f"{LIBRARY}/certificates.py",
+        original="in _CERTIFICATE.findall(text)",
+        mutated="in [text]",
+        tests=(f"{END}/test_certificates.py::test_a_key_beside_the_certificates_stays_where_it_is",),
+        harm="the database server's private key lies in every column and in a ConfigMap",
+    ),
+    Mutant(
+        name="what a function raises is shown",
+        file=f"{POSTGRESQL}/sqlstates.py",
+        original=" and not raised",
+        mutated="",
+        tests=(f"{END}/test_login.py::test_a_reason_names_objects_and_never_a_value_of_a_row",),
+        harm="a row of a user's data stands in the log of a backup",
+    ),
+    Mutant(
+        name="a login that changed counts as proved",
+        file=f"{LIBRARY}/platforms/proof.py",
+        original=" and not after <= before",
+        mutated=" and not before",
+        tests=(
+            f"{UNIT}/platforms/kubernetes/test_plan.py"
+            "::test_whatever_changes_of_a_login_takes_its_proof_away_and_nothing_else_does",
+        ),
+        harm="a roll-out is green with a login that no backup can use",
     ),
     Mutant(
         name="scratch of a living run is swept",
