@@ -14,17 +14,19 @@ from tests.sandbox.postgresql import PostgresServer
 
 
 @contextlib.contextmanager
-def extension(server: PostgresServer, name: str, sql: str) -> Iterator[None]:
+def extension(server: PostgresServer, name: str, sql: str, **later: str) -> Iterator[None]:
     """Install an extension whose script is `sql` where the programs of `server` look for it, and remove it again. All
-    servers that are run from the same programs have it meanwhile."""
+    servers that are run from the same programs have it meanwhile. It has the version 1.0, and those of `later`, by
+    their name with "v" before it; the last one is the default."""
+    versions = {"1.0": sql, **{version.removeprefix("v").replace("_", "."): text for version, text in later.items()}}
     with server.connect() as connection:
         (share,) = connection.execute("SELECT setting FROM pg_config WHERE name = 'SHAREDIR'").fetchone() or ("",)
     folder = Path(share) / "extension"
     if not os.access(folder, os.W_OK):
         pytest.skip(f"only root may put an extension into {folder}")
     files = {
-        f"{name}.control": "default_version = '1.0'\nrelocatable = false\nschema = public\n",
-        f"{name}--1.0.sql": sql,
+        f"{name}.control": f"default_version = '{[*versions][-1]}'\nrelocatable = false\nschema = public\n",
+        **{f"{name}--{version}.sql": text for version, text in versions.items()},
     }
     try:
         for file, text in files.items():

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -78,11 +77,11 @@ def test_it_says_that_it_is_incomplete_and_is_dropped_whatever_happens(
 ) -> None:
     seen: list[dict[str, str | None]] = []
 
-    def broken(_schemas: object, second: Target, _archive: Path) -> None:
+    def broken(second: Target, *_copy: object) -> None:
         seen.append({name: said for name, said in databases(lab.server).items() if name == second.source.database})
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(reference.Schemas, "_restore", broken)
+    monkeypatch.setattr(reference, "load", broken)
     with pytest.raises(KeyboardInterrupt):
         restore(own, RestoreOrder("restored", tables=("public.checked",)))
     assert [list(comments.values()) for comments in seen] == [[reference.INCOMPLETE]]

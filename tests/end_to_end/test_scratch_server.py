@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -20,9 +19,9 @@ from fanout.sources.postgresql.target import Target
 from tests.sandbox.postgresql import PostgresServer, throwaway
 
 from .databases import Database
+from .extensions import extension
 
 PASSWORD = "pw-of-the-app-in-tests"
-_CONTROL = "default_version = '{default}'\nrelocatable = true\n"
 
 
 @pytest.fixture(scope="module")
@@ -67,37 +66,15 @@ def asked_in_the_drill(thread: Thread, monkeypatch: pytest.MonkeyPatch, sql: str
     return drill(thread), answers
 
 
-@contextlib.contextmanager
-def extension(server: PostgresServer, name: str, versions: dict[str, str], default: str) -> Iterator[None]:
-    """Install an extension of SQL for the server, in several versions."""
-    share = Path(
-        subprocess.run(
-            (server.binaries / "pg_config", "--sharedir"), capture_output=True, text=True, check=True
-        ).stdout.strip()
-    )
-    files = {share / "extension" / f"{name}.control": _CONTROL.format(default=default)}
-    files |= {share / "extension" / f"{name}--{version}.sql": sql for version, sql in versions.items()}
-    try:
-        for file, text in files.items():
-            file.write_text(text)
-        yield
-    finally:
-        for file in files:
-            file.unlink(missing_ok=True)
-
-
 def test_an_extension_is_made_in_the_source_s_version_where_the_server_has_it(
     server: PostgresServer, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    versions = {
-        "1.0": "CREATE FUNCTION fanout_answer() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 41';",
-        "2.0": "CREATE FUNCTION fanout_answer2() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 42';",
-    }
-    with extension(server, "fanout_test", versions, "2.0"):
+    first = "CREATE FUNCTION fanout_answer() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 41';"
+    second = "CREATE FUNCTION fanout_answer2() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 42';"
+    with extension(server, "fanout_test", first, v2_0=second):
         with server.connect("app", autocommit=True) as connection:
-            connection.execute("CREATE SCHEMA tools")
-            connection.execute("CREATE EXTENSION fanout_test SCHEMA tools VERSION '1.0'")
-            connection.execute("CREATE VIEW answer AS SELECT tools.fanout_answer()")
+            connection.execute("CREATE EXTENSION fanout_test VERSION '1.0'")
+            connection.execute("CREATE VIEW answer AS SELECT fanout_answer()")
         thread = database.thread()
         backup(thread)
 

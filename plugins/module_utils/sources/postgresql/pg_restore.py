@@ -35,12 +35,12 @@ class Said:
     complaints: list[Finding] = field(default_factory=list)
 
 
-def content(target: Target, archive: Path, folder: Path, entries: Sequence[TocEntry]) -> Said:
-    """Restore entries. Raise BackupError if pg_restore broke off."""
+def content(target: Target, archive: Path, folder: Path, entries: Sequence[TocEntry], *options: str) -> Said:
+    """Restore entries, with more options. Raise BackupError if pg_restore broke off."""
     if not entries:
         return Said()
     # Without --verbose it does not tell which entries failed.
-    said = pg_restore(target, archive, folder, ("--no-tablespaces", "--verbose"), entries)
+    said = pg_restore(target, archive, folder, ("--no-tablespaces", "--verbose", *options), entries)
     if said.code:
         _check(target)
     if not said.ended:

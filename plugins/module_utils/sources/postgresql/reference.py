@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from ...contract.errors import BackupError, NoPermission, TryAgain, about
 from ...contract.evidence import PostgresqlEvidence
 from ...streams import CHUNK
-from . import catalog, client, properties, restore
+from . import catalog, client, properties
 from .archive import ArchiveReader
 from .archive_toc import TocEntry
 from .names import literal, quoted
+from .restore import create_database, load
 from .selection import Selection
 from .target import Target
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 # Stands on the second database as long as it is there: a run that is killed leaves it behind.
 INCOMPLETE = "incomplete: fanout was comparing a restored database with this one"
-_GOES_ON = "pg_restore: warning: errors ignored on restore"
 
 
 def quiet(connection: psycopg.Connection[Any]) -> str:
@@ -64,8 +64,11 @@ class Schemas:
 
         What the server refuses to make a second time is missing there. The database is dropped again in every case.
         Raise NoPermission if the login may not make it."""
+        chosen = self.selection.entries if self.selection else entries
+        # A database with a subscription cannot be dropped.
+        kept = [entry for entry in chosen if entry.description != "SUBSCRIPTION"]
         with self._second(entries) as second:
-            self._restore(second, archive)
+            load(second, archive, kept, self.evidence, self.folder, "--schema-only")
             return self._dumped(second)
 
     @contextlib.contextmanager
@@ -77,7 +80,7 @@ class Schemas:
         statements = [*properties.grants(entries, name), *properties.settings(entries, name)]
         try:
             with self.target.opened() as connection:
-                restore.create_database(connection, second, self.evidence.owner, self.evidence.locale)
+                create_database(connection, second, self.evidence.owner, self.evidence.locale)
                 connection.execute(f"COMMENT ON DATABASE {quoted(name)} IS {literal(INCOMPLETE)}".encode())
                 list(properties.apply(connection, statements))  # what is refused was refused of the restored one, too
             yield second
@@ -86,38 +89,12 @@ class Schemas:
                 # With force: extensions start jobs of their own in it.
                 connection.execute(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)".encode())
 
-    def _restore(self, second: Target, archive: Path) -> None:
-        """Make the archive's objects without their rows, and without subscriptions, which would keep the database from
-        being dropped."""
-        with tempfile.NamedTemporaryFile("w", dir=self.folder, encoding="utf-8") as chosen:
-            command = [
-                second.programs.path("pg_restore"), "--schema-only", "--no-subscriptions", "--no-tablespaces",
-                "--no-password", f"--dbname={client.conninfo(second.source.database)}",
-            ]  # fmt: skip
-            if self.selection:
-                chosen.write(self.selection.list_for_pg_restore())
-                chosen.flush()
-                command.append(f"--use-list={chosen.name}")
-            code, said = self._run(second, [*command, str(archive)])
-        # Where it goes on after an error, that is its last word.
-        if code != 0 and not any(line.startswith(_GOES_ON) for line in said.splitlines()):
-            raise self._failed("pg_restore", code, said)
-
     def _dumped(self, target: Target) -> tuple[TocEntry, ...]:
         reader = ArchiveReader()
         command = (
             target.programs.path("pg_dump"), "--format=custom", "--schema-only", "--compress=0", "--no-password",
             f"--encoding={catalog.text_encoding(self.evidence.locale)}",
         )  # fmt: skip
-        code, said = self._run(target, command, reader.feed)
-        if code != 0:
-            raise self._failed("pg_dump", code, said)
-        return reader.finish().entries
-
-    def _run(
-        self, target: Target, command: Sequence[str], take: Callable[[bytes], None] | None = None
-    ) -> tuple[int, str]:
-        """Run a program on `target`, give its output to `take`, and return its exit code and its complaints."""
         with (
             tempfile.TemporaryFile(dir=self.folder) as complaints,
             client.environment(target.source, self.folder, target.application_name) as environment,
@@ -128,18 +105,20 @@ class Schemas:
             ) as process:
                 try:
                     while process.stdout and (data := process.stdout.read(CHUNK)):
-                        if take:
-                            take(data)
+                        reader.feed(data)
                     code = process.wait()
                 finally:
                     client.stop(process)
             complaints.seek(0)
-            return code, complaints.read().decode(errors="replace")
+            if code != 0:
+                raise _failed(code, complaints.read().decode(errors="replace"))
+        return reader.finish().entries
 
-    def _failed(self, program: str, code: int, said: str) -> BackupError:
-        """Return the error for a program that failed, with its own last words: what else it prints are statements."""
-        own = [line for line in said.splitlines() if line.startswith(f"{program}: error: ")]
-        problem = f"comparing the schema: {program} {client.ended(code)} ({own[-1] if own else 'it said nothing'})"
-        if own and "permission denied" in own[-1]:
-            return NoPermission(problem, remedy="use a login that may read the whole database")
-        return TryAgain(problem, remedy="try again")
+
+def _failed(code: int, said: str) -> BackupError:
+    """Return the error for a pg_dump that failed, with its own last words: what else it prints are statements."""
+    own = [line for line in said.splitlines() if line.startswith("pg_dump: error: ")]
+    problem = f"comparing the schema: pg_dump {client.ended(code)} ({own[-1] if own else 'it said nothing'})"
+    if own and "permission denied" in own[-1]:
+        return NoPermission(problem, remedy="use a login that may read the whole database")
+    return TryAgain(problem, remedy="try again")

@@ -159,9 +159,15 @@ class Loaded:
 
 
 def load(
-    target: Target, archive: Path, entries: Sequence[TocEntry], evidence: PostgresqlEvidence, folder: Path
+    target: Target,
+    archive: Path,
+    entries: Sequence[TocEntry],
+    evidence: PostgresqlEvidence,
+    folder: Path,
+    *options: str,
 ) -> Loaded:
-    """Restore `entries` of the archive, but for those about the database itself, into the target's empty database.
+    """Restore `entries` of the archive, but for those about the database itself, into the target's empty database, with
+    more `options` of pg_restore.
 
     Whatever the server refuses is tried once more, when all else is there, with the search_path of the source. Nothing
     that was restored is taken away. Raise BackupError when pg_restore itself could not go on.
@@ -170,7 +176,7 @@ def load(
     complaints: list[Finding] = []
     failed: set[int] = set()
     for part in (steps.SCHEMAS, steps.CONTENT):
-        said = content(target, archive, folder, found[part])
+        said = content(target, archive, folder, found[part], *options)
         failed |= said.failed
         complaints += said.complaints
         if part == steps.SCHEMAS:
@@ -180,8 +186,8 @@ def load(
         first = failures.diagnose(target, archive, entries, failed)
         with _search_path(target, evidence):
             again = [entry for entry in entries if entry.dump_id in failed]
-            failed = set(content(target, archive, folder, again).failed)
-    failed |= content(target, archive, folder, found[steps.EVENT_TRIGGERS]).failed
+            failed = set(content(target, archive, folder, again, *options).failed)
+    failed |= content(target, archive, folder, found[steps.EVENT_TRIGGERS], *options).failed
     last, missing = _missing(target, archive, entries, failed)
     made = tuple(failure for failure in first if not (failure.exists or failure.entry.dump_id in missing))
     return Loaded((*made, *last), missing, list(dict.fromkeys(complaints)))
