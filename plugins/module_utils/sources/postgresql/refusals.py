@@ -165,7 +165,7 @@ def _tried(login: Mapping[str, Any]) -> _Refusal:
     code = file = function = ""
     for found in _REFUSAL.finditer(text):
         code = found[1]
-        *_, (file, function) = [("", ""), *_PLACE.findall(text, found.end())]
+        file, function = [("", ""), *_PLACE.findall(text, found.end())][-1]
     answers = _TLS.findall(text)
     return _Refusal(code, file, function, answers[-1] if answers else "", needs_password, connected)
 

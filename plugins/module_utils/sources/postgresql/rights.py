@@ -69,7 +69,9 @@ def lacking(connection: psycopg.Connection[Any]) -> list[tuple[str, str]]:
 def check(connection: psycopg.Connection[Any]) -> None:
     """Raise NoPermission, with everything that the login lacks, if its backup would not be whole."""
     if found := lacking(connection):
-        raise NoPermission("; ".join(what for what, _remedy in found), remedy="; ".join(remedy for _, remedy in found))
+        raise NoPermission(
+            "; ".join(what for what, _remedy in found), remedy="; ".join(remedy for _what, remedy in found)
+        )
 
 
 def _grant(kind: str, schemas: Iterable[str], user: str) -> str:
