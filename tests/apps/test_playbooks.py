@@ -84,7 +84,7 @@ def test_the_playbooks_roll_out_back_up_drill_and_restore_real_applications(esta
     (folder / "scratch").mkdir(mode=0o711)
     play, only = player_in(folder), inventory(estate, folder)
 
-    assert last_word(well(play("site.yml", only=only), estate), "ROLL-OUT") == "ROLL-OUT OK (apps: 3)"
+    assert last_word(well(play("site.yml", only=only), estate), "ROLL-OUT") == "ROLL-OUT OK (apps: 3, threads: 3)"
     assert last_word(well(play("backup.yml", only=only), estate), "BACKUP") == "BACKUP OK (apps: 3, threads: 3)"
     drilled = well(play("drill.yml", only=only), estate)
     assert last_word(drilled, "DRILL") == "DRILL OK (apps: 3, threads: 3)"
