@@ -186,3 +186,23 @@ def test_40_a_locale_that_the_drilling_machine_lacks_condemns_no_copy() -> None:
 
     assert there.code == Exit.OK, there.text
     assert_inconclusive(away, LOCALE)
+
+
+def test_a_database_in_a_tablespace_of_its_own_comes_back_where_there_is_none() -> None:
+    with field(superuser=True) as made:
+        server = made.database.server
+        place = server.directory / "tablespace"
+        place.mkdir(mode=0o700)
+        if server.account:
+            os.chown(place, server.account.uid, server.account.gid)
+        with server.connect(autocommit=True) as connection:
+            connection.execute(f"CREATE TABLESPACE fast LOCATION '{place}'".encode())
+            connection.execute("ALTER DATABASE field SET TABLESPACE fast")
+        made.run("CREATE TABLE visit (id int) TABLESPACE fast", "INSERT INTO visit VALUES (1)")
+        assert made.backup().code == Exit.OK
+        drilled = made.drill()
+        with made.recovered(login="postgres") as again:
+            assert again.said.code == 0, again.said.text
+            assert again.rows == {"visit": 1}
+
+    assert drilled.code == Exit.OK, drilled.text

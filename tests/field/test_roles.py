@@ -95,7 +95,7 @@ def test_36_names_with_capitals_spaces_dashes_and_quotes_go_all_the_way(*, super
         drilled = made.drill()
         restored = made.restore()
         # psql reads names as SQL does: only in quotes do they keep their capitals and spaces.
-        with made.recovered(login='"Owner ""of"" it-2"') as again:
+        with made.recovered(login='Owner ""of"" it-2') as again:
             assert again.said.code == 0, again.said.text
             assert again.rows == {"parcel": 2}
 

@@ -139,6 +139,7 @@ def _pg_dump(order: Order, folder: Path, phases: Phases) -> Iterator[_DumpReader
         f"--snapshot={order.snapshot}",
         f"--lock-wait-timeout={LOCK_TIMEOUT}s",
         "--no-password",
+        "--no-tablespaces",  # else CREATE DATABASE names the source's, which no other server has
     )
     with (
         tempfile.TemporaryFile(dir=folder) as complaints,
