@@ -219,7 +219,7 @@ PROVING = (
     Mutant(
         name="what was refused is not tried again when all else is there",
         file=f"{POSTGRESQL}/restore.py",
-        original="            failed = set(content(target, archive, folder, again).failed)\n",
+        original="            failed = set(content(target, archive, folder, again, *options).failed)\n",
         mutated="            failed = {entry.dump_id for entry in again}\n",
         tests=(
             "tests/field/test_schemas.py::"
