@@ -204,11 +204,13 @@ def _complete(new: NewDatabase, entries: Sequence[TocEntry], made: _Made) -> Non
 
 @contextlib.contextmanager
 def _taken_back_on_failure(new: NewDatabase, made: _Made) -> Iterator[None]:
-    """Whatever passes, drop what this run has made, and say so in the error."""
+    """If the restore breaks off, or is told to end, drop what this run has made, and say so in the error. A mistake of
+    our own says nothing about rows that may all be there: they stay, marked as incomplete."""
     try:
         yield
     except BaseException as error:
-        if made.created or made.roles:
+        ours = isinstance(error, Exception) and not isinstance(error, BackupError)
+        if (made.created or made.roles) and not ours:
             said = _take_back(new, made)
             if isinstance(error, BackupError):
                 error.problem = f"{error.problem}; {said}"
