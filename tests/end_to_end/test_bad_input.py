@@ -209,7 +209,7 @@ def test_a_login_that_cannot_make_a_whole_backup_is_told_at_its_first_roll_out(
         ("wrong-password", Exit.NO_PERMISSION, "refused the password of forgejo", "correct app_database_password"),
         ("unreadable-table", Exit.NO_PERMISSION, "troubled may not read the table public.secret_notes", "grant SELECT"),
         ("unreadable-object", Exit.NO_PERMISSION, "troubled may not read the large object 4242", "grant it SELECT"),
-        ("hidden-rows", Exit.NO_PERMISSION, "row security hides rows of public.hidden_rows", "BYPASSRLS"),
+        ("hidden-rows", Exit.NO_PERMISSION, "row security hides rows of the table public.hidden_rows", "BYPASSRLS"),
         ("pooled", Exit.CONFIGURATION, "is a connection pooler", "to the database server itself"),
         ("pooled-leniently", Exit.CONFIGURATION, "is a connection pooler", "to the database server itself"),
         ("no-client", Exit.CONFIGURATION, "no pg_dump of PostgreSQL 16 was found", "install postgresql-client-16"),

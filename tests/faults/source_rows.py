@@ -38,7 +38,7 @@ SOURCE_ROWS = (
         "the login lost a right",
         source.login_without_a_right,
         Exit.NO_PERMISSION,
-        r": count: owner may not read the table public\.made_by_another",
+        r": check: owner may not read the table public\.made_by_another",
     ),
     Row(
         "an administrator ends the dump's session",
