@@ -142,10 +142,12 @@ def _probe(thread: Thread, options: argparse.Namespace, _report: Report) -> Outc
 
     with about(thread.id, "probe"):
         steps: list[ProbeStep] = []
+        lacks = ""
         if not options.login_only:
             destination = open_destination(thread, deadline=time.monotonic() + thread.limits.deadline)
             destination.check()
             steps += destination.probe(options.neighbour, tamper=options.tamper)
+            lacks = destination.lacks
         for source in thread.sources:
             steps += kind_of(source).probe(source, thread.id)
     lines = [f"{thread.id}  {step.name}: {step.outcome} ({step.detail})" for step in steps]
@@ -156,7 +158,7 @@ def _probe(thread: Thread, options: argparse.Namespace, _report: Report) -> Outc
         code = Exit.UNAVAILABLE if bad else Exit.OK
     last = f"PROBE {'FAIL' if bad else 'PASS'} {thread.id}: {len(steps) - len(bad)} of {len(steps)} steps passed"
     # In the last line, which is all that a roll-out shows of a probe that passed.
-    lines.append(f"{last}; {destination.lacks}" if destination.lacks else last)
+    lines.append(f"{last}; {lacks}" if lacks else last)
     return Outcome(code, tuple(lines), {"steps": steps})
 
 

@@ -86,7 +86,7 @@ def test_a_server_without_room_for_the_dumps_locks_is_a_wrong_setting_and_the_na
         )
         assert wanted, caught.value
         lab.server.stop()
-        lab.server._own_settings = {**_FEW_LOCKS, "max_locks_per_transaction": wanted[1]}
+        lab.server._settings |= {"max_locks_per_transaction": wanted[1]}
         lab.server.start()
         assert backup(quiet(lab)).manifest.tables == 1200
 

@@ -185,7 +185,7 @@ def subscription(server: PostgresServer, database: str) -> tuple[object, ...] | 
 
 
 def wait_for_worker(server: PostgresServer, database: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     with server.connect("template1", autocommit=True) as connection:
         query = "SELECT 1 FROM pg_stat_subscription WHERE subname = %s AND pid IS NOT NULL"
         while not connection.execute(query, [SUBSCRIPTION]).fetchone():

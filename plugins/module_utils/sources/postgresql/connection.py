@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ...contract.errors import BackupError, ConfigurationError, NoPermission, TryAgain, Unavailable
 from ...contract.thread import PostgresqlSource
 from .client import TIMEOUTS, options, password_of, settled
+from .reasons import STANDBY
 from .refusals import MINIMUM_MAJOR, pooler, refused
 from .sqlstates import named, only_names
 
@@ -21,6 +22,7 @@ _MIGRATION = "none: the next run tries again, when the app's migration is over"
 # SQLSTATE, or the class of one, that a statement of ours may end with -> what it means for a run, and what to do.
 _MEANINGS: dict[str, tuple[type[BackupError], str]] = {
     "08": (Unavailable, "check the database server and its network"),
+    "40001": (TryAgain, STANDBY),  # we only read: nothing but a standby's replay takes away what we see
     "40P01": (TryAgain, _MIGRATION),
     "42501": (NoPermission, "make the login the database's owner, or grant it what it lacks (docs/login.md)"),
     "53100": (TryAgain, "make room on the database server"),
@@ -62,6 +64,8 @@ def connect(source: PostgresqlSource, application_name: str) -> psycopg.Connecti
             remedy="check that the database server runs and is reachable",
         ) from None
     except psycopg.Error as error:
+        if error.sqlstate is not None:  # it was let in, and refused what every session of ours asks first
+            raise _translated(error, "") from None
         raise refused(source, login, first_line(error)) from None
 
 
