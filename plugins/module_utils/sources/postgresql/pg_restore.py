@@ -14,6 +14,7 @@ from typing import IO
 
 from ...contract.errors import TryAgain, Unavailable
 from ...contract.verdict import Finding
+from ...streams import room
 from . import client, compare, steps
 from .archive_toc import TocEntry
 from .target import Target
@@ -66,7 +67,10 @@ def pg_restore(
     target: Target, archive: Path, folder: Path, options: tuple[str, ...], entries: Sequence[TocEntry]
 ) -> Said:
     """Run pg_restore for the `entries` of the archive, and read what it says about each."""
-    with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".list", encoding="utf-8") as chosen:
+    with (
+        room(folder / "entries"),
+        tempfile.NamedTemporaryFile("w", dir=folder, suffix=".list", encoding="utf-8") as chosen,
+    ):
         chosen.write(steps.list_of(entries))
         chosen.flush()
         command = (
