@@ -135,7 +135,7 @@ PREVENTED = (
         "scratch is full when the copy is restored",
         small_scratch("56m"),
         Exit.FULL,
-        r"restore: (TABLE DATA \S+ found no room on the scratch server|\S+ is full: [0-9]+ bytes are free)\. Rem",
+        r"restore: .*Remedy: free space",
         kinds=AT_A_DISK,
         database="large",
         mark=places.mounts,

@@ -67,14 +67,12 @@ def pg_restore(
     target: Target, archive: Path, folder: Path, options: tuple[str, ...], entries: Sequence[TocEntry]
 ) -> Said:
     """Run pg_restore for the `entries` of the archive, and read what it says about each."""
-    with (
-        room(folder / "entries"),
-        tempfile.NamedTemporaryFile("w", dir=folder, suffix=".list", encoding="utf-8") as chosen,
-    ):
-        chosen.write(steps.list_of(entries))
-        chosen.flush()
+    chosen = folder / "entries.list"
+    try:
+        with room(chosen):
+            chosen.write_text(steps.list_of(entries), encoding="utf-8")
         command = (
-            target.programs.path("pg_restore"), *options, f"--use-list={chosen.name}", "--no-password",
+            target.programs.path("pg_restore"), *options, f"--use-list={chosen}", "--no-password",
             f"--dbname={client.conninfo(target.source.database)}", str(archive),
         )  # fmt: skip
         with (
@@ -91,6 +89,8 @@ def pg_restore(
                 client.stop(process)
             complaints.seek(0)
             return _read(code, complaints)
+    finally:
+        chosen.unlink(missing_ok=True)
 
 
 def _read(code: int, complaints: IO[bytes]) -> Said:
