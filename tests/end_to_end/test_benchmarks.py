@@ -15,6 +15,6 @@ def test_a_small_run_backs_up_drills_and_prints_every_ratio() -> None:
     run = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stderr
     rows = [line for line in run.stdout.splitlines() if line.startswith("| ") and " to " in line]
-    assert len(rows) == 7
-    assert all(line.count(" to ") == 4 for line in rows)
+    # Each of the three databases and their mean; only `app` has definitions that are parsed once more.
+    assert [line.count(" to ") for line in rows] == [4, 4, 4, 4, 4, 4, 1]
     assert (CHECKOUT / "docs" / "benchmarks.md").read_text(encoding="utf-8") == before
