@@ -31,6 +31,7 @@ _PROGRAMS = ("/bin", "/lib", "/lib32", "/lib64", "/sbin")
 _BESIDE = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/locale.alias", "/var/cache/postgresql/dicts")
 # Of bubblewrap itself, whose first process can be looked at from inside: none of our own goes in.
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", "HOME": INSIDE}
+_SERVER = ("initdb", "postgres")
 _LIBRARY = re.compile(r"=> (/\S+) \(")
 _TRIAL = 60
 _END = 30
@@ -93,7 +94,7 @@ def sandbox(folder: Path, programs: Path) -> Sandbox:
     with room(passwd):
         passwd.write_text(_PASSWD, encoding="utf-8")
     made = Sandbox(folder, (_bubblewrap(), *_arguments(folder, programs), "--ro-bind", str(passwd), "/etc/passwd"))
-    code, complaints = made.run((str(programs / "initdb"), "--version"), timeout=_TRIAL, files={})
+    code, complaints = made.run((str(programs / _SERVER[0]), "--version"), timeout=_TRIAL, files={})
     if code != 0:
         said = " / ".join(complaints.split("\n")).strip(" /")[-300:]
         raise ConfigurationError(f"this machine cannot confine a scratch server ({said})", remedy=_ALLOW)
@@ -138,10 +139,11 @@ def _arguments(folder: Path, programs: Path) -> Iterator[str]:
 
 def _places(programs: Path) -> set[Path]:
     """Return the folders outside of /usr that PostgreSQL's programs need, and the libraries that they are linked to."""
-    prefix = programs.parent
-    folders = {programs, *(prefix / name for name in ("lib", "lib64", "share"))}
+    files = [(programs / name).resolve() for name in _SERVER]
+    homes = {file.parent for file in files}
+    folders = {programs, *homes, *(home.parent / name for home in homes for name in ("lib", "lib64", "share"))}
     linked = subprocess.run(
-        ("ldd", str(programs / "initdb"), str(programs / "postgres")),
+        ("ldd", *map(str, files)),
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TRIAL, check=False,
     ).stdout  # fmt: skip
     libraries = {Path(library) for library in _LIBRARY.findall(linked)}

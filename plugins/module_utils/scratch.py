@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,46 +15,40 @@ from pathlib import Path
 
 from .streams import room
 
+# Programs that a killed run had started may write for a moment longer.
+_REMOVE = 'read -r _; for _ in 1 2 3 4 5 6 7 8 9; do rm -rf -- "$1"; [ -e "$1" ] || exit; sleep 0.3; done'
 _NEWBORN = 60  # seconds in which a folder may exist before its owner has locked it
 
 
 @contextlib.contextmanager
 def scratch_folder(parent: str, purpose: str) -> Iterator[Path]:
-    """Yield a fresh folder of mode 0700 below `parent`, and remove it with all that is in it.
+    """Yield a fresh folder of mode 0700 below `parent`, and remove it with all that is in it, also when this process is
+    killed.
 
-    What earlier, killed runs of any purpose left behind is removed first. A run that is alive holds a lock on its
-    folder, which the kernel frees however the run ends.
+    What earlier runs of any purpose left behind, since the whole machine went down, is removed first. A run that is
+    alive holds a lock on its folder, which the kernel frees however the run ends.
     """
     above = Path(parent)
     with room(above / purpose):
-        # The account of a scratch server has to pass through to its own folder; what lies beside is private anyhow.
-        above.mkdir(mode=0o711, parents=True, exist_ok=True)
+        above.mkdir(mode=0o700, parents=True, exist_ok=True)
         _sweep(above)
         folder = Path(tempfile.mkdtemp(prefix=f"fanout-scratch-{purpose}-", dir=above))
+        remover = _remover(folder)
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remover.communicate()
         os.close(lock)
 
 
-@contextlib.contextmanager
-def socket_folder(scratch: Path) -> Iterator[Path]:
-    """Yield a folder of mode 0700 that belongs to the scratch folder, with a path short enough for a socket: the system
-    allows 107 bytes. It is swept with its scratch folder."""
-    folder = _sockets_of(scratch)
-    with room(folder):
-        folder.mkdir(mode=0o700)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sockets_of(scratch: Path) -> Path:
-    return Path(tempfile.gettempdir()) / f"fanout-sockets-{scratch.name[-8:]}"
+def _remover(folder: Path) -> subprocess.Popen[bytes]:
+    """Start a process that removes `folder` as soon as this one closes the pipe to it, or ends, however it ends."""
+    return subprocess.Popen(
+        ("/bin/sh", "-c", _REMOVE, "sh", str(folder)), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True, cwd="/", env={"PATH": os.defpath},
+    )  # fmt: skip
 
 
 def _sweep(above: Path) -> None:
@@ -65,8 +60,6 @@ def _sweep(above: Path) -> None:
                 found = os.fstat(lock)
                 if found.st_uid == os.geteuid() and time.time() - found.st_mtime > _NEWBORN:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(_sockets_of(leftover), ignore_errors=True)
-                    # A server that still runs in there notices within a minute that its lock file is gone, and ends.
                     shutil.rmtree(leftover, ignore_errors=True)
             finally:
                 os.close(lock)
