@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from .errors import DataRefused
-from .names import ArtifactName, parse_artifact
+from .names import EVIDENCE, ArtifactName, artifact_of, dump_file, globals_file, parse_artifact
 from .record import decode_json, encode_json
 
 FORMAT = 1
 MAXIMUM_SIZE = 1 << 20
+_OTHERS = "find out who wrote it there; use an older artifact meanwhile"
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,21 @@ def read_manifest(text: bytes, *, app: str, artifact: ArtifactName) -> Manifest:
     if manifest.app != app or manifest.artifact != str(artifact):
         raise DataRefused(
             f"{where} says that it belongs to {manifest.app}, artifact {manifest.artifact}",
-            remedy="find out who wrote it there; use an older artifact meanwhile",
+            remedy=_OTHERS,
         )
+    # The names that the kind of a source gives its files, and no other: they become paths.
+    files = {EVIDENCE}
     for source in manifest.sources:
-        if source.archive not in manifest.files or source.globals not in manifest.files:
-            raise DataRefused(f"{where} lists no file for source {source.name}", remedy="use an older artifact")
+        files |= {dump_file(source.name), globals_file(source.name)}
+        if artifact_of(artifact.key(dump_file(source.name))) is None:
+            raise DataRefused(f"{where} has a source whose name is none", remedy=_OTHERS)
+        if (source.archive, source.globals) != (dump_file(source.name), globals_file(source.name)):
+            raise DataRefused(f"{where} gives source {source.name} other files than a backup does", remedy=_OTHERS)
+    if set(manifest.files) != files:
+        odd = sorted(files.symmetric_difference(manifest.files))[:3]
+        raise DataRefused(f"{where} lists other files than a backup does: {', '.join(map(ascii, odd))}", remedy=_OTHERS)
+    if any(size < 0 for record in manifest.files.values() for size in (record.size, record.plain_size)):
+        raise DataRefused(f"{where} gives a file a size below zero", remedy=_OTHERS)
     return manifest
 
 

@@ -19,6 +19,7 @@ PROBE = "probe"
 
 _TIME = "%Y%m%dT%H%M%SZ"
 _NAME = re.compile(r"([0-9]{8}T[0-9]{6}Z)-([0-9a-f]{8})")
+_FILE = re.compile(r"[a-z0-9][-a-z0-9]{0,63}(\.[a-z]{1,16}){1,3}")
 
 
 @dataclass(frozen=True, order=True)
@@ -54,8 +55,11 @@ def parse_artifact(text: str) -> ArtifactName | None:
 
 
 def artifact_of(key: str) -> ArtifactName | None:
-    """Return the artifact to which the object at `key` belongs, or None for verdicts, probes and foreign objects."""
-    return parse_artifact(key.partition("/")[0]) if "/" in key else None
+    """Return the artifact to which the object at `key` belongs, or None for verdicts, probes and foreign objects.
+
+    A key comes out of a listing that others may have written to: below an artifact lie plain names of files alone."""
+    artifact, _slash, file = key.partition("/")
+    return parse_artifact(artifact) if _FILE.fullmatch(file) else None
 
 
 def dump_file(source: str) -> str:

@@ -40,10 +40,16 @@ def decode(cls: type[T], value: object, where: str, *, error: type[BackupError] 
 def decode_json(cls: type[T], text: str | bytes, where: str, *, error: type[BackupError] = ConfigurationError) -> T:
     """Given JSON text, return it as the dataclass `cls`; raise `error` as `decode` does, or when it is no JSON."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_no_number)
     except ValueError as broken:
         raise error(f"{where} is not JSON ({broken})", remedy=f"restore or re-create {where}") from None
+    except RecursionError:
+        raise error(f"{where} is nested too deeply", remedy=f"restore or re-create {where}") from None
     return decode(cls, value, where, error=error)
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number")
 
 
 def encode(record: object) -> Any:

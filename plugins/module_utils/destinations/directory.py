@@ -13,21 +13,24 @@ import contextlib
 import hashlib
 import os
 import secrets
-import shutil
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 from ..contract.errors import DataRefused, about
-from ..contract.names import PROBE
+from ..contract.names import DRILLS, PROBE, parse_artifact
 from ..contract.probe import ProbeStep
 from .base import Listing, Progress, Stored, check_key
-from .files import copy, free_bytes, full, new_file, pieces, sync_and_reread, sync_folder, told
+from .files import copy, free_bytes, full, new_file, open_plain, pieces, sync_and_reread, told
+from .folder import Folder
 from .marker import check_marker
 from .patience import Patience
 
 _RETIRED = ".retired"
 _PARTIAL = ".partial"
+_DEPTH = 4  # of folders in each other; ours have two
 # As long as it takes to notice that something was retired that should not have been.
 _PURGE_RETIRED_AFTER = timedelta(days=7)
 # Longer than any run may take.
@@ -44,108 +47,96 @@ class Directory:
         check_key(prefix.rstrip("/"))
         self._root = root
         self._marker = marker
-        self._base = root / prefix
+        self._prefix = prefix
         self._patience = patience or Patience()
-        self.where = str(self._base)
+        self.where = str(root / prefix)
 
     def check(self) -> None:
         """Return if the marker proves that the destination is mounted."""
         with about(doing=f"checking {self.where}"):
             check_marker(self._root, self._marker)
 
+    @contextlib.contextmanager
+    def _opened(self, *, make: bool = False) -> Iterator[Folder]:
+        """Give the thread's folder, of a destination that has the marker. Without `make` it may be missing:
+        FileNotFoundError."""
+        check_marker(self._root, self._marker)
+        with Folder.opened(self._root) as root, root.inner(self._prefix, make=make) as own:
+            yield own
+
     def list(self, under: str = "") -> Listing:
         """See Destination.list."""
-        with about(doing=f"listing {self.where}"):
-            check_marker(self._root, self._marker)
-            visible = [_stored(key, status) for key, status in self._walk(self._base, under)]
+        doing = f"listing {self.where}"
+        with about(doing=doing), told(doing, self._root):
+            visible = [_stored(key, status) for key, status in self._objects("", under)]
         return sorted(visible, key=lambda stored: stored.key)
 
     def versions(self, under: str = "") -> Listing:
         """See Destination.versions. A retired object has the version ".retired"."""
         found = self.list(under)
-        with about(doing=f"listing what was retired in {self.where}"):
-            retired = self._base / _RETIRED
-            for key, status in self._walk(retired, under):
-                with contextlib.suppress(FileNotFoundError):  # purged meanwhile
-                    since = (retired / key.partition("/")[0]).lstat().st_mtime
-                    found.append(_stored(key, status, hidden_since=since))
+        doing = f"listing what was retired in {self.where}"
+        with about(doing=doing), told(doing, self._root):
+            retired = self._objects(_RETIRED, under)
+            since = self._retired_since() if retired else {}
+            for key, status in retired:
+                top = key.partition("/")[0]
+                if top in since:  # not purged meanwhile
+                    found.append(_stored(key, status, hidden_since=since[top]))
         return sorted(found, key=lambda stored: (stored.key, stored.hidden))
 
-    def _walk(self, top: Path, under: str) -> Iterator[tuple[str, os.stat_result]]:
-        """Yield key and status of every file below `top` whose key begins with `under`. Links are no objects."""
-        folders = [""]
-        while folders:
-            folder = folders.pop()
-            for entry in self._entries(top / folder):
-                key = folder + entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    if f"{key}/".startswith(under) or under.startswith(f"{key}/"):
-                        folders.append(f"{key}/")
-                elif entry.is_file(follow_symlinks=False) and key.startswith(under):
-                    with contextlib.suppress(FileNotFoundError):  # retired meanwhile
-                        yield key, entry.stat(follow_symlinks=False)
+    def _retired_since(self) -> dict[str, float]:
+        with self._opened() as own, own.inner(_RETIRED) as retired:
+            return {name: status.st_mtime for name, status in retired.entries()}
 
-    def _entries(self, folder: Path) -> Sequence[os.DirEntry[str]]:
-        with told(f"listing {folder}", folder):
-            try:
-                with os.scandir(folder) as entries:
-                    return [entry for entry in entries if not entry.name.startswith(".")]
-            except FileNotFoundError:  # nothing was stored yet, or it was retired meanwhile
-                return ()
+    def _objects(self, below: str, under: str) -> Sequence[tuple[str, os.stat_result]]:
+        """Return key and state of every file in the folder `below` whose key begins with `under`. Links are no
+        objects, and names that begin with a dot are none of ours."""
+        # Without the folder, nothing was stored or retired yet.
+        with contextlib.suppress(FileNotFoundError), self._opened() as own, own.inner(below) as top:
+            return [found for found in _walk(top, under) if not _hidden(found[0].rpartition("/")[2])]
+        return ()
 
     def put(self, key: str, file: Path, *, sha256: str, progress: Progress | None = None) -> Stored:
         """See Destination.put."""
-        with told(f"reading {file.name}", file):
-            size = file.stat().st_size
-        return self._store(key, pieces(file, self._patience.check), size, sha256, progress)
+        with told(f"reading {file.name}", file), open_plain(file) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            return self._store(key, pieces(stream, self._patience.check), size, sha256, progress)
 
     def put_bytes(self, key: str, data: bytes) -> Stored:
         """See Destination.put_bytes."""
         return self._store(key, (data,), len(data), hashlib.sha256(data).hexdigest(), None)
 
     def _store(self, key: str, content: Iterable[bytes], size: int, sha256: str, progress: Progress | None) -> Stored:
+        check_key(key)
         doing = f"storing {key} in {self.where}"
-        target = self._path(key)
-        partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_PARTIAL}")
-        with about(doing=doing), told(doing, self._base, needed=size):
+        above, _slash, name = key.rpartition("/")
+        partial = f".{name}.{secrets.token_hex(4)}{_PARTIAL}"
+        with about(doing=doing), told(doing, self._root / self._prefix, needed=size):
             check_marker(self._root, self._marker)
-            free = free_bytes(self._base)
+            free = free_bytes(self._root / self._prefix)
             if free is not None and free < size:  # filling the disk to the brim would hit every other app there
-                raise full(doing, self._base, size, "found before writing")
-            self._make_folders(target.parent)
-            try:
-                with new_file(partial, doing=doing, needed=size) as stream:
-                    _compare(copy(content, stream, progress), sha256, f"the file that becomes {key}")
-                _compare(sync_and_reread(partial, self._patience.check), sha256, f"what the disk kept of {key}")
-                partial.rename(target)
-            finally:
-                with contextlib.suppress(OSError):
-                    partial.unlink()
-            sync_folder(target.parent)
+                raise full(doing, self._root / self._prefix, size, "found before writing")
+            with self._opened(make=True) as own, own.inner(above, make=True) as folder:
+                try:
+                    with folder.new_file(partial) as stream:
+                        _compare(copy(content, stream, progress), sha256, f"the file that becomes {key}")
+                    with folder.file(partial) as stream:
+                        again = sync_and_reread(stream, self._patience.check)
+                    _compare(again, sha256, f"what the disk kept of {key}")
+                    folder.rename(partial, folder, name)
+                finally:
+                    with contextlib.suppress(OSError):
+                        folder.remove_file(partial)
+                folder.sync()
+                stored = _stored(key, folder.state(name))
             # Had the NAS gone away meanwhile, the copy would lie on this machine's own disk.
             check_marker(self._root, self._marker)
-            return _stored(key, target.lstat())
-
-    def _path(self, key: str) -> Path:
-        check_key(key)
-        return self._base / key
-
-    def _make_folders(self, folder: Path) -> None:
-        """Create what is missing below the root, never the root itself."""
-        at = self._root
-        for part in folder.relative_to(self._root).parts:
-            above, at = at, at / part
-            try:
-                at.mkdir(mode=0o700)
-            except FileExistsError:
-                continue
-            sync_folder(above)
+            return stored
 
     def get(self, stored: Stored, target: Path, *, progress: Progress | None = None) -> None:
         """See Destination.get."""
         doing = f"fetching {stored.key} from {self.where}"
-        with about(doing=doing):
-            source = self._find(stored)
+        with about(doing=doing), self._found(stored) as source:
             with told(doing, target):
                 target.unlink(missing_ok=True)
             with new_file(target, doing=doing, needed=stored.size) as stream:
@@ -158,62 +149,54 @@ class Directory:
         with about(doing=f"reading {stored.key} in {self.where}"):
             if stored.size > limit:
                 raise DataRefused(f"{stored.size} bytes are more than {limit}", remedy="find out who wrote it")
-            data = b"".join(pieces(self._find(stored), self._patience.check))
+            with self._found(stored) as source:
+                data = b"".join(pieces(source, self._patience.check))
             if len(data) != stored.size:
                 raise _changed(stored, len(data))
             return data
 
-    def _find(self, stored: Stored) -> Path:
-        check_marker(self._root, self._marker)
+    @contextlib.contextmanager
+    def _found(self, stored: Stored) -> Iterator[BinaryIO]:
+        """Give an object, opened, if it is what was listed."""
         check_key(stored.key)
-        path = (self._base / _RETIRED if stored.hidden else self._base) / stored.key
-        with told(f"reading {stored.key}", path):
-            try:
-                size = path.lstat().st_size
-            except FileNotFoundError:
-                raise DataRefused(f"{path} is gone", remedy="list again; use another artifact") from None
-        if size != stored.size:
-            raise _changed(stored, size)
-        return path
+        above, _slash, name = stored.key.rpartition("/")
+        if stored.hidden:
+            above = f"{_RETIRED}/{above}"
+        with contextlib.ExitStack() as stack:
+            with told(f"reading {stored.key}", self._root):
+                try:
+                    own = stack.enter_context(self._opened())
+                    stream = stack.enter_context(stack.enter_context(own.inner(above)).file(name))
+                except FileNotFoundError:
+                    path = self._root / self._prefix / above / name
+                    raise DataRefused(f"{path} is gone", remedy="list again; use another artifact") from None
+                size = os.fstat(stream.fileno()).st_size
+            if size != stored.size:
+                raise _changed(stored, size)
+            yield stream
 
     def retire(self, keys: Sequence[str]) -> None:
         """See Destination.retire."""
         for key in keys:
+            check_key(key)
             doing = f"retiring {key} in {self.where}"
-            with about(doing=doing), told(doing, self._base):
-                check_marker(self._root, self._marker)
-                self._retire(key)
-
-    def _retire(self, key: str) -> None:
-        source = self._path(key)
-        retired = self._base / _RETIRED
-        target = retired / key
-        self._make_folders(target.parent)
-        try:
-            source.rename(target)
-        except FileNotFoundError:  # an earlier run was interrupted after this one
-            return
-        os.utime(retired / key.partition("/")[0])
-        sync_folder(target.parent)
-        sync_folder(source.parent)
-        if source.parent != self._base:
-            with contextlib.suppress(OSError):  # other files of the artifact are still there
-                source.parent.rmdir()
+            with about(doing=doing), told(doing, self._root / self._prefix), self._opened(make=True) as own:
+                _retire(own, key)
 
     def purge(self, now: datetime) -> None:
-        """Remove what was retired seven days ago, and what interrupted uploads left two days ago."""
+        """Remove what was retired seven days ago, and what interrupted uploads left two days ago. Nothing is removed
+        that no run of ours makes."""
         doing = f"purging {self.where}"
-        with about(doing=doing), told(doing, self._base):
-            check_marker(self._root, self._marker)
-            for entry in self._entries(self._base / _RETIRED):
-                if _older(entry.stat(follow_symlinks=False), now - _PURGE_RETIRED_AFTER):
-                    if entry.is_dir(follow_symlinks=False):
-                        shutil.rmtree(entry)
-                    else:
-                        Path(entry).unlink()
-            for partial in self._base.glob(f"**/.*{_PARTIAL}"):
-                if _older(partial.lstat(), now - _PURGE_PARTIAL_AFTER):
-                    partial.unlink()
+        with about(doing=doing), told(doing, self._root / self._prefix), self._opened(make=True) as own:
+            with contextlib.suppress(FileNotFoundError), own.inner(_RETIRED) as retired:
+                for name, status in retired.entries():
+                    if _is_ours(name) and _older(status, now - _PURGE_RETIRED_AFTER):
+                        _remove(retired, name, status)
+            partials = [key for key, status in _walk(own, "") if _older(status, now - _PURGE_PARTIAL_AFTER)]
+            for above, _slash, name in (key.rpartition("/") for key in partials):
+                if _hidden(name) and name.endswith(_PARTIAL):
+                    with contextlib.suppress(FileNotFoundError), own.inner(above) as folder:
+                        folder.remove_file(name)
 
     def probe(self, neighbours: Sequence[str], *, tamper: bool) -> tuple[ProbeStep, ...]:  # noqa: ARG002 (other kinds have a key)
         """Store, read, list and retire one object. There is no key whose limits could be tried."""
@@ -234,6 +217,61 @@ class Directory:
                 "nothing to refuse: a folder has no key, and whoever may write there may change or remove every copy",
             ),
         )
+
+
+def _walk(top: Folder, under: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield key and state of every plain file below `top` whose key begins with `under`. Folders whose name begins with
+    a dot are passed over, and so is what lies deeper than anything of ours."""
+    folders = [""]
+    while folders:
+        above = folders.pop()
+        entries: Sequence[tuple[str, os.stat_result]] = ()
+        with contextlib.suppress(FileNotFoundError), top.inner(above) as folder:  # retired meanwhile
+            entries = folder.entries()
+        for name, status in entries:
+            key = above + name
+            if stat.S_ISDIR(status.st_mode):
+                wanted = f"{key}/".startswith(under) or under.startswith(f"{key}/")
+                if wanted and not _hidden(name) and key.count("/") < _DEPTH:
+                    folders.append(f"{key}/")
+            elif stat.S_ISREG(status.st_mode) and key.startswith(under):
+                yield key, status
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".")
+
+
+def _retire(own: Folder, key: str) -> None:
+    """Move an object of the folder `own` to where retired ones lie."""
+    above, _slash, name = key.rpartition("/")
+    with contextlib.ExitStack() as stack:
+        try:
+            source = stack.enter_context(own.inner(above))
+            source.state(name)
+        except FileNotFoundError:  # an earlier run was interrupted after this one
+            return
+        retired = stack.enter_context(own.inner(_RETIRED, make=True))
+        target = stack.enter_context(retired.inner(above, make=True))
+        source.rename(name, target, name)
+        retired.touch(key.partition("/")[0])
+        target.sync()
+        source.sync()
+        if above:
+            top, _slash, last = above.rpartition("/")
+            with contextlib.suppress(OSError), own.inner(top) as folder:  # other files of the artifact are there
+                folder.remove_empty(last)
+
+
+def _is_ours(name: str) -> bool:
+    return parse_artifact(name) is not None or name in (DRILLS.rstrip("/"), PROBE)
+
+
+def _remove(folder: Folder, name: str, status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        folder.remove_tree(name)
+    else:
+        folder.remove_file(name)
 
 
 def _stored(key: str, status: os.stat_result, hidden_since: float | None = None) -> Stored:

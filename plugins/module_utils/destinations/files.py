@@ -80,12 +80,11 @@ def open_plain(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
 
 
-def pieces(path: Path, check: Callable[[], None]) -> Iterator[bytes]:
-    """Yield the content of a file, calling `check` at every piece."""
-    with told(f"reading {path.name}", path), open_plain(path) as stream:
-        while piece := stream.read(PIECE):
-            check()
-            yield piece
+def pieces(stream: BinaryIO, check: Callable[[], None]) -> Iterator[bytes]:
+    """Yield the rest of a file, calling `check` at every piece."""
+    while piece := stream.read(PIECE):
+        check()
+        yield piece
 
 
 def copy(source: Iterable[bytes], target: BinaryIO, progress: Progress | None) -> str:
@@ -99,28 +98,14 @@ def copy(source: Iterable[bytes], target: BinaryIO, progress: Progress | None) -
     return digest.hexdigest()
 
 
-def sync_and_reread(path: Path, check: Callable[[], None]) -> str:
-    """Force a file to the device, and return the sha256 of what the device gives back."""
-    with open_plain(path) as stream:
-        os.fsync(stream.fileno())
-        # Without its pages in memory, the file has to come from the device; a file system that cannot drop them reads
-        # from memory and still proves the copy.
-        with contextlib.suppress(OSError):
-            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+def sync_and_reread(stream: BinaryIO, check: Callable[[], None]) -> str:
+    """Force an open file to the device, and return the sha256 of what the device gives back."""
+    os.fsync(stream.fileno())
+    # Without its pages in memory, the file has to come from the device; a file system that cannot drop them reads from
+    # memory and still proves the copy.
+    with contextlib.suppress(OSError):
+        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     digest = hashlib.sha256()
-    for piece in pieces(path, check):
+    for piece in pieces(stream, check):
         digest.update(piece)
     return digest.hexdigest()
-
-
-def sync_folder(path: Path) -> None:
-    """Force the names in a folder to the device."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        # SMB and some FUSE file systems have no fsync for folders; they write names through.
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise
-    finally:
-        os.close(descriptor)

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from ..contract.errors import ConfigurationError, Unavailable
 from ..contract.record import decode_json, encode_json
-from .files import open_plain, sync_folder, told
+from .files import told
+from .folder import Folder
 
 NAME = ".fanout-destination.json"
 _REPLACED = (
@@ -43,7 +44,7 @@ def read_marker(path: Path) -> str | None:
     file = path / NAME
     with told("reading the destination's marker", file):
         try:
-            with open_plain(file) as stream:
+            with Folder.opened(path) as folder, folder.file(NAME) as stream:
                 text = stream.read(_MAXIMUM_SIZE)
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -77,7 +78,8 @@ def write_marker(path: Path) -> str:
             raise
         finally:
             os.close(descriptor)
-        sync_folder(path)
+        with Folder.opened(path) as folder:
+            folder.sync()
     return marker.id
 
 

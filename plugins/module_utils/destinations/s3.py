@@ -152,6 +152,7 @@ class S3Bucket:
                     raise
 
     def _request(self, stored: Stored) -> dict[str, Any]:
+        check_key(stored.key)
         version = {} if stored.version is None else {"VersionId": stored.version}
         return {"Bucket": self._bucket, "Key": self._prefix + stored.key, **version}
 

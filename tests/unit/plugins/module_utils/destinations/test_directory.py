@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import errno
 import hashlib
 import os
+import shutil
 from collections import namedtuple
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -117,8 +120,51 @@ def test_a_link_in_the_place_of_an_object_is_not_followed(root: Path, folder: Di
     path.unlink()
     path.symlink_to(private)  # a link is as large as the name in it
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(DataRefused, match="is a link, or not what belongs there"):
         folder.read(stored, 1000)
+
+
+@pytest.mark.parametrize("link", ["forgejo", "forgejo/.retired", f"forgejo/{MANIFEST.partition('/')[0]}"])
+def test_a_link_in_the_place_of_a_folder_leads_nothing_elsewhere(root: Path, folder: Directory, link: str) -> None:
+    elsewhere = root.parent / "home"
+    precious = elsewhere / MANIFEST
+    precious.parent.mkdir(parents=True)
+    precious.write_bytes(b"thesis")
+    for path in (precious, precious.parent):
+        os.utime(path, (1, 1))
+    stored = folder.put_bytes(MANIFEST, b"{}")
+    shutil.rmtree(root / link, ignore_errors=True)
+    (root / link).symlink_to(elsewhere)
+    works: tuple[Callable[[], object], ...] = (
+        lambda: folder.put_bytes(MANIFEST, b"overwritten"),
+        lambda: folder.read(dataclasses.replace(stored, size=6), 100),
+        lambda: folder.retire([MANIFEST]),
+        lambda: folder.purge(datetime.now(UTC)),
+        folder.list,
+        folder.versions,
+    )
+    for work in works:
+        with contextlib.suppress(DataRefused):
+            assert work() != b"thesis"
+    assert precious.read_bytes() == b"thesis"
+    assert [path.name for path in elsewhere.rglob("*")] == [precious.parent.name, precious.name]
+
+
+def test_a_pipe_in_the_place_of_an_object_is_not_waited_for(root: Path, folder: Directory) -> None:
+    stored = folder.put_bytes(MANIFEST, b"{}")
+    (root / "forgejo" / MANIFEST).unlink()
+    os.mkfifo(root / "forgejo" / MANIFEST)
+    with pytest.raises(DataRefused, match="is a link, or not what belongs there"):
+        folder.read(stored, 100)
+
+
+def test_what_others_put_among_the_retired_is_not_purged(root: Path, folder: Directory) -> None:
+    folder.put_bytes(MANIFEST, b"{}")
+    photos = root / "forgejo" / ".retired" / "photos"
+    photos.mkdir(parents=True)
+    os.utime(photos, (1, 1))
+    folder.purge(datetime.now(UTC))
+    assert photos.is_dir()
 
 
 def test_a_prefix_that_leads_elsewhere_is_refused(root: Path) -> None:
@@ -129,9 +175,9 @@ def test_a_prefix_that_leads_elsewhere_is_refused(root: Path) -> None:
 def test_what_the_disk_gives_back_differently_is_not_published(
     root: Path, folder: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def damage(path: Path, check: Callable[[], None]) -> str:
-        path.write_bytes(b"rotten")
-        return files.sync_and_reread(path, check)
+    def damage(stream: BinaryIO, check: Callable[[], None]) -> str:
+        Path(opened(stream.fileno())).write_bytes(b"rotten")
+        return files.sync_and_reread(stream, check)
 
     monkeypatch.setattr(module, "sync_and_reread", damage)
 
