@@ -13,10 +13,11 @@ from fanout.contract.record import decode_json
 
 NOW = datetime(2026, 11, 25, 9, 30, 15, tzinfo=UTC)
 NAME = new_artifact(NOW)
+FILES = ("database.dump.age", "database.globals.sql.age", "evidence.json.age")
 
 
 def manifest(**changes: object) -> Manifest:
-    source = SourceRecord("database", "postgresql", "a", "g", 3, 10, "18.1", "18.1", "1")
+    source = SourceRecord("database", "postgresql", *FILES[:2], 3, 10, "18.1", "18.1", "1")
     record = FileRecord(1, "0", 1, "0")
     given: dict[str, object] = {
         "format": manifest_record.FORMAT,
@@ -27,7 +28,7 @@ def manifest(**changes: object) -> Manifest:
         "finished": "2026-11-25T09:31:15Z",
         "version": "1.0.0",
         "recipients": ("age1x", "age1y"),
-        "files": {"a": record, "g": record},
+        "files": dict.fromkeys(FILES, record),
         "sources": (source,),
         "seconds": {"dump": 1.5, "upload": 2.0},
     }
@@ -46,6 +47,34 @@ def test_a_manifest_that_is_another_ones_is_refused(changes: dict[str, object]) 
         read_manifest(render_manifest(manifest(**changes)), app="forgejo", artifact=NAME)
 
 
+@pytest.mark.parametrize(
+    "name", ["../../../cron/evil", "/etc/cron.d/evil", "evil", "x.age", "manifest.json", ".x.age", "a\nb.age", "a\0b"]
+)
+def test_a_manifest_that_names_other_files_than_a_backup_has_is_refused_on_one_printable_line(name: str) -> None:
+    record = FileRecord(1, "0", 1, "0")
+    with pytest.raises(DataRefused) as caught:
+        read_manifest(render_manifest(manifest(files={**manifest().files, name: record})), app="forgejo", artifact=NAME)
+    assert "lists other files than a backup does" in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("source", ["../evil", "", "a/b", "x" * 200, "A b"])
+def test_a_manifest_of_a_source_that_cannot_exist_is_refused(source: str) -> None:
+    files = (f"{source}.dump.age", f"{source}.globals.sql.age")
+    record = SourceRecord(source, "postgresql", *files, 3, 10, "18.1", "18.1", "1")
+    one = FileRecord(1, "0", 1, "0")
+    changed = manifest(sources=(record,), files=dict.fromkeys((*files, "evidence.json.age"), one))
+    with pytest.raises(DataRefused, match="has a source whose name is none"):
+        read_manifest(render_manifest(changed), app="forgejo", artifact=NAME)
+
+
+@pytest.mark.parametrize("text", [b"[" * 100_000, b'{"a":' * 100_000, b'{"format": NaN}', b'{"format": Infinity}'])
+def test_what_would_break_a_reader_of_json_is_refused_in_one_line(text: bytes) -> None:
+    with pytest.raises(DataRefused) as caught:
+        decode_json(Manifest, text, "the manifest", error=DataRefused)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"format": "1"}', b'{"format": 1, "surprise": 2}', b"\xff"])
 def test_broken_text_is_refused_in_one_line(text: bytes) -> None:
     with pytest.raises(DataRefused) as caught:
@@ -57,7 +86,8 @@ def test_names_of_artifacts_sort_by_time_and_are_read_back() -> None:
     assert parse_artifact(str(NAME)) == NAME
     assert new_artifact(NOW) < new_artifact(NOW.replace(second=16))
     assert artifact_of(f"{NAME}/manifest.json") == NAME
-    for foreign in ("drills/x.json", "probe", f"{NAME}", "20261399T000000Z-00000000/x", "../x"):
+    odd = [f"{NAME}/{file}" for file in ("../x.age", "a/b.age", ".x.age", "", "x", "x.age/", "x\n.age", "X.age")]
+    for foreign in ("drills/x.json", "probe", f"{NAME}", "20261399T000000Z-00000000/x.age", "../x", *odd):
         assert artifact_of(foreign) is None
     name = verdict_name(verdict_key(NOW))
     assert name is not None
