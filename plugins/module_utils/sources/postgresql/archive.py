@@ -309,8 +309,8 @@ class ArchiveReader:
                 raise damaged(f"the dump id {entry.dump_id} of {entry.label} is not unique")
             if entry.has_data and entry.description not in BLOCK_TYPES:
                 raise unsupported(f"{entry.label} carries data of an unknown kind")
-            if entry.has_data and entry.description == "TABLE DATA" and not entry.copy_statement:
-                raise unsupported(f"the rows of {entry.label} are not COPY text but INSERT statements")
+            if entry.has_data and entry.description == "TABLE DATA" and not entry.is_copied:
+                raise unsupported(f"the rows of {entry.label} are not COPY text as pg_dump writes it")
             entries[entry.dump_id] = entry
         if not entries:
             raise damaged("its table of contents is empty")

@@ -7,6 +7,7 @@ pg_backup_custom.c (WriteOffset after each entry).
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from datetime import datetime
@@ -123,6 +124,10 @@ class Cursor:
         return self.optional_string() or ""
 
 
+_NAME = r'(?:"(?:[^"]|"")+"|[a-z_][a-z0-9_]*)'
+COPY = re.compile(rf"COPY (?P<table>{_NAME}\.{_NAME}) (?:\((?P<columns>{_NAME}(?:, {_NAME})*)?\) )?FROM stdin;\s*")
+
+
 @dataclass(frozen=True)
 class Header:
     """What an archive says about itself. `created` is the local time where pg_dump ran, without a zone."""
@@ -158,6 +163,11 @@ class TocEntry:
     relkind: str | None
     owner: str
     dependencies: tuple[int, ...]
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether the rows are read by the statement that pg_dump writes, and by nothing else: it is run."""
+        return COPY.fullmatch(self.copy_statement) is not None
 
     @property
     def copy_out_statement(self) -> str:

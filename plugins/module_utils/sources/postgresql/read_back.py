@@ -5,7 +5,6 @@ otherwise."""
 from __future__ import annotations
 
 import contextlib
-import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ...contract.errors import TryAgain
 from . import client
-from .archive_toc import TocEntry
+from .archive_toc import COPY, TocEntry
 from .target import Target
 
 if TYPE_CHECKING:
@@ -36,8 +35,6 @@ SELECT n.nspname, c.relname, coalesce(x.filter, '') FROM pg_extension e
 CROSS JOIN unnest(e.extconfig, e.extcondition) AS x(relation, filter)
 JOIN pg_class c ON c.oid = x.relation JOIN pg_namespace n ON n.oid = c.relnamespace
 """
-_NAME = r'(?:"(?:[^"]|"")+"|[^\s".(]+)'
-_COPY = re.compile(rf"COPY (?P<table>{_NAME}\.{_NAME}) (?:\((?P<columns>.*)\) )?FROM stdin;\s*", re.DOTALL)
 
 # psycopg hands over row by row, which takes three times as long as a stream from psql, but psql takes time to start.
 _MANY_ROWS = 50_000
@@ -119,7 +116,7 @@ class Reader:
         """Return the statement that reads those rows of a table which pg_dump read."""
         statement = entry.copy_out_statement
         condition = self.filters.get((entry.schema, entry.tag))
-        if condition and (match := _COPY.fullmatch(entry.copy_statement)):
+        if condition and (match := COPY.fullmatch(entry.copy_statement)):
             statement = f"COPY (SELECT {match['columns'] or '*'} FROM {match['table']} {condition}) TO stdout;"
         return statement.encode(errors="surrogateescape")
 

@@ -86,6 +86,10 @@ def test_an_archive_without_table_of_contents_is_refused(count: bytes) -> None:
         (entry(description=b"NEWS"), "NEWS public.users carries data of an unknown kind"),
         (entry(copy_statement=b""), "not COPY text"),
         (entry(copy_statement=None), "not COPY text"),
+        (entry(copy_statement=b"\\! id > /tmp/seen FROM stdin;\n"), "not COPY text"),
+        (entry(copy_statement=b"COPY public.users FROM stdin; DROP TABLE x; COPY a.b FROM stdin;\n"), "not COPY text"),
+        (entry(copy_statement=b"COPY (SELECT 1) TO PROGRAM 'id'; COPY a.b FROM stdin;\n"), "not COPY text"),
+        (entry(copy_statement=b"COPY a.b TO PROGRAM 'id'; -- FROM stdin;\n"), "not COPY text"),
         (integer(1) + b"\2", "a number has the sign 2"),
     ],
 )
@@ -109,12 +113,12 @@ def test_dependencies_and_relkind_are_read() -> None:
 
 def test_names_in_another_encoding_keep_their_bytes_and_can_be_printed() -> None:
     latin = "müsli".encode("latin-1")
-    archive = header() + toc(entry(tag=latin, copy_statement=b"COPY " + latin + b" FROM stdin;\n"))
+    archive = header() + toc(entry(tag=latin, copy_statement=b'COPY public."' + latin + b'" FROM stdin;\n'))
     with pytest.raises(DataRefused) as caught:
         read(archive)
     assert b"m\\udcfcsli" in str(caught.value).encode()
     found = read(archive + ROWS).entries[0]
-    assert found.copy_out_statement.encode(errors="surrogateescape") == b"COPY " + latin + b" TO stdout;"
+    assert found.copy_out_statement.encode(errors="surrogateescape") == b'COPY public."' + latin + b'" TO stdout;'
 
 
 def test_the_header_may_arrive_byte_by_byte() -> None:
