@@ -25,7 +25,7 @@ from .contract.durations import spoken
 from .contract.errors import BackupError, ConfigurationError, about
 from .contract.evidence import Evidence
 from .contract.manifest import FileRecord, Manifest, timestamp
-from .contract.names import EVIDENCE, MANIFEST, ArtifactName, new_artifact
+from .contract.names import EVIDENCE, MANIFEST, MARKED, ArtifactName, new_artifact
 from .contract.record import encode_json
 from .contract.thread import ShrinkLimit, Thread
 from .contract.version import VERSION
@@ -168,8 +168,9 @@ def _publish(destination: Destination, manifest: Manifest, folder: Path, phases:
         with phases.phase("publish"):
             finished = timestamp(datetime.now(UTC))
             manifest = dataclasses.replace(manifest, finished=finished, seconds=dict(phases.seconds))
-            sent.append(name.key(MANIFEST))
-            destination.put_bytes(name.key(MANIFEST), manifest_record.render_manifest(manifest))
+            key = name.key(MARKED if manifest.marks else MANIFEST)
+            sent.append(key)
+            destination.put_bytes(key, manifest_record.render_manifest(manifest))
     except BaseException:
         # Best effort: without a manifest these files are no backup, and a later run retires them.
         with contextlib.suppress(BackupError):

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from . import artifacts
 from .answers import Comparison, compared
@@ -19,7 +20,7 @@ from .artifacts import Artifact
 from .contract import verdict as verdict_record
 from .contract.errors import BackupError, DataRefused, Exit, about
 from .contract.manifest import Manifest, moment, timestamp
-from .contract.names import MANIFEST, verdict_key
+from .contract.names import verdict_key
 from .contract.record import encode_json
 from .contract.thread import Thread
 from .contract.verdict import Finding, Result, Verdict, summary
@@ -29,6 +30,7 @@ from .destinations.kinds import open_destination
 from .encryption import encrypt_bytes
 from .progress import Phases, Report, silent
 from .scratch import scratch_folder
+from .signatures import sign
 from .sources.kinds import kind_of
 from .unpack import pick, unpack
 
@@ -57,6 +59,8 @@ class DrillResult:
 class _State:
     """What is known so far: a drill that fails half-way reports it all the same."""
 
+    started: datetime
+    chosen: bool
     artifact: Artifact | None = None
     manifest: Manifest | None = None
     findings: list[Finding] = field(default_factory=list)
@@ -78,8 +82,7 @@ def drill(
 
 
 def _drill(thread: Thread, at: datetime | None, live: Mapping[str, str] | None, phases: Phases) -> DrillResult:
-    started = datetime.now(UTC)
-    state = _State()
+    state = _State(datetime.now(UTC), chosen=at is not None)
     destination = open_destination(thread, deadline=time.monotonic() + thread.limits.deadline)
     result: Result = "pass"
     reason, code = "", Exit.OK
@@ -90,12 +93,17 @@ def _drill(thread: Thread, at: datetime | None, live: Mapping[str, str] | None, 
         state.findings.append(Finding(error.doing or "artifact", thread.id, error.problem))
     except BackupError as error:
         result, reason, code = "inconclusive", f"{_because(error)}. Remedy: {error.remedy}", error.exit_code
+    except Exception as error:
+        # A mistake of ours: the last verdict of this thread must not go on as if nothing had been tried since.
+        reason = f"unexpected {type(error).__name__}. Remedy: report it"
+        _store(thread, destination, _verdict(thread, state, "inconclusive", reason, phases), state.started)
+        raise
     else:
         if state.findings:
             result, code = "fail", Exit.DATA_REFUSED
             reason = summary(state.findings)
-    verdict = _verdict(thread, state, result, reason, started, phases)
-    warning = _store(destination, verdict, started)
+    verdict = _verdict(thread, state, result, reason, phases)
+    warning = _store(thread, destination, verdict, state.started)
     return DrillResult(verdict, tuple(state.findings), tuple(state.notes), tuple(state.comparisons), code, warning)
 
 
@@ -135,13 +143,13 @@ def _visible(artifact: Artifact) -> list[Finding]:
     hidden = {name: stored for name, stored in sorted(artifact.files.items()) if stored.hidden}
     if not hidden:
         return []
-    what = "the newest backup" if MANIFEST in hidden else f"{', '.join(hidden)} of the newest backup"
+    what = "the newest backup" if artifact.manifest.hidden else f"{', '.join(hidden)} of the newest backup"
     since = min((stored.hidden_since for stored in hidden.values() if stored.hidden_since), default=None)
     difference = f"{what} is hidden{f' since {timestamp(since)}' if since else ''}"
     return [Finding("visible", str(artifact.name), difference)]
 
 
-def _verdict(thread: Thread, state: _State, result: Result, reason: str, started: datetime, phases: Phases) -> Verdict:
+def _verdict(thread: Thread, state: _State, result: Result, reason: str, phases: Phases) -> Verdict:
     details = encode_json(Details(tuple(state.findings), tuple(state.notes))).encode()
     manifest = state.manifest
     counts: dict[str, int] = {}
@@ -154,27 +162,31 @@ def _verdict(thread: Thread, state: _State, result: Result, reason: str, started
         artifact=str(state.artifact.name) if state.artifact else "",
         result=result,
         reason=reason,
-        started=timestamp(started),
+        started=timestamp(state.started),
         finished=timestamp(datetime.now(UTC)),
         version=VERSION,
         tables=manifest.tables if manifest else 0,
         rows=manifest.rows if manifest else 0,
-        age=int((started - moment(manifest.started)).total_seconds()) if manifest else 0,
+        age=int((state.started - moment(manifest.started)).total_seconds()) if manifest else 0,
         objective=thread.limits.objective,
         seconds=phases.seconds,
         findings=counts,
         left_out=tuple(state.left_out),
         details=encrypt_bytes(details, thread.recipients.all(), armored=True).decode(),
+        chosen=state.chosen,
     )
 
 
-def _store(destination: Destination, verdict: Verdict, started: datetime) -> str:
+def _store(thread: Thread, destination: Destination, verdict: Verdict, started: datetime) -> str:
     """Store the verdict beside the artifacts. Return why it could not be stored, or "".
 
     What is stored is clear text: the reason of a failure names objects, so that only its kind goes in."""
     clear = dataclasses.replace(verdict, reason=verdict.reason if verdict.result == "inconclusive" else "")
     try:
-        destination.put_bytes(verdict_key(started), encode_json(clear).encode())
+        signature = sign(clear.signed, Path(thread.identity_file))
+        destination.put_bytes(
+            verdict_key(started), encode_json(dataclasses.replace(clear, signature=signature)).encode()
+        )
     except BackupError as error:
         return f"the verdict could not be stored: {error.problem}"
     return ""

@@ -3,33 +3,20 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from . import artifacts
 from .artifacts import Artifact
 from .contract.durations import spoken
 from .contract.errors import DataRefused, about
-from .contract.names import ArtifactName, verdict_name
-from .contract.record import decode_json
+from .contract.manifest import Manifest
 from .contract.thread import Thread
-from .contract.verdict import MAXIMUM_SIZE, Result, Verdict
-from .destinations.base import Destination, Stored
+from .destinations.base import Destination
 from .destinations.kinds import open_destination
-
-_VERDICTS = 400  # newest verdicts that are read until one has passed: a year of daily drills that all failed
-_SKEW = timedelta(minutes=5)
-
-
-@dataclass(frozen=True)
-class Proof:
-    """One drill in short: its result, which artifact it drilled, and how old the result is, in seconds."""
-
-    result: Result
-    artifact: str
-    age: int
+from .history import tampered
+from .proofs import SKEW, Proof, Proofs, proofs
 
 
 @dataclass(frozen=True)
@@ -59,27 +46,23 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
     `drills_expected` says whether drills of this thread are planned: without them a missing drill is no problem.
     """
     now = now or datetime.now(UTC)
+    problems: list[str] = []
     with about(thread.id, "status"):
         destination = open_destination(thread)
         destination.check()
-        objects = destination.list()
-        whole = artifacts.complete(objects)
-        newest = next(artifacts.readable(destination, whole, thread.app), None)
-        proofs = _proofs(destination, objects, thread, now)
-        last_drill = next(proofs, None)
-        newer = [last_drill] if last_drill else []
-        last_pass = next((proof for proof in itertools.chain(newer, proofs) if proof.result == "pass"), None)
+        objects = destination.versions()
+        visible = [stored for stored in objects if not stored.hidden]
+        complete = artifacts.complete(visible)
+        newest = next(_whole(destination, complete, thread, problems), None)
+        found = proofs(destination, visible, {str(each.name) for each in complete if each.has_files}, thread, now)
+        problems += tampered(objects, thread, clocked=destination.has_clock)
     age = _age(newest[0], now) if newest else None
-    problems = []
     if newest is None or age is None:
-        problems.append("there is no backup")
-    elif age > thread.limits.fresh_within:
-        problems.append(f"the newest backup is {spoken(age)} old, the limit is {spoken(thread.limits.fresh_within)}")
-    if newest is not None:
-        problems += [f"the newest backup is marked: {mark}" for mark in newest[1].marks]
-        if newest[0].name != whole[0].name:
-            problems.append(f"the manifest of {whole[0].name} cannot be read")
-    problems += _drill_problems(thread, last_drill, last_pass) if drills_expected else []
+        problems.insert(0, "there is no backup")
+    else:
+        problems[:0] = [*_age_problems(newest[0], age, thread, now), *_mark_problems(newest[1])]
+    problems += found.strange
+    problems += _drill_problems(thread, found) if drills_expected else []
     return Freshness(
         thread=thread.id,
         newest=str(newest[0].name) if newest else None,
@@ -87,9 +70,9 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
         size=sum(record.size for record in newest[1].files.values()) if newest else None,
         rows=newest[1].rows if newest else None,
         tables=newest[1].tables if newest else None,
-        copies=len(whole),
-        last_drill=last_drill,
-        last_pass=last_pass,
+        copies=len(complete),
+        last_drill=found.last,
+        last_pass=found.passed,
         fresh_within=thread.limits.fresh_within,
         drilled_within=thread.limits.drilled_within,
         can_retire=destination.can_retire,
@@ -98,39 +81,54 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
     )
 
 
+def _whole(
+    destination: Destination, complete: Sequence[Artifact], thread: Thread, problems: list[str]
+) -> Iterator[tuple[Artifact, Manifest]]:
+    """Yield the artifacts whose files are there as their manifests say, newest first. Each is read when it is asked
+    for. What was passed over goes into `problems`, the newest by name."""
+    for number, artifact in enumerate(complete):
+        try:
+            manifest = artifacts.manifest_of(destination, artifact, thread.app)
+        except DataRefused:
+            problem = f"the manifest of {artifact.name} cannot be read"
+        else:
+            lacks = artifact.lacks(manifest)
+            if not lacks:
+                yield artifact, manifest
+                return
+            problem = f"{artifact.name} is no backup: {lacks}"
+        if number == 0:
+            problems.append(problem)
+
+
 def _age(artifact: Artifact, now: datetime) -> int:
     """Age of the data. A name can be forged by the holder of a writer key, the destination's own time cannot: the older
-    one of the two counts."""
-    return _since(min(artifact.name.time, artifact.manifest.modified + _SKEW), now)
+    one of the two counts. Clocks differ, and two runs in one second push names ahead: a little before is now."""
+    return max(0, int((now - min(artifact.name.time, artifact.manifest.modified + SKEW)).total_seconds()))
 
 
-def _since(time: datetime, now: datetime) -> int:
-    """Seconds since then; none if that is yet to come: clocks differ, and two runs in one second push names ahead."""
-    return max(0, int((now - time).total_seconds()))
+def _age_problems(artifact: Artifact, age: int, thread: Thread, now: datetime) -> list[str]:
+    ahead = (artifact.name.time - now).total_seconds()
+    if ahead > SKEW.total_seconds():
+        return [f"the newest backup, {artifact.name}, is {spoken(ahead)} ahead of this machine's clock"]
+    if age > thread.limits.fresh_within:
+        return [f"the newest backup is {spoken(age)} old, the limit is {spoken(thread.limits.fresh_within)}"]
+    return []
 
 
-def _proofs(destination: Destination, objects: Iterable[Stored], thread: Thread, now: datetime) -> Iterator[Proof]:
-    """Yield the newest verdicts, newest first. Each is read when it is asked for."""
-    named: list[tuple[ArtifactName, Stored]] = []
-    for stored in objects:
-        name = verdict_name(stored.key)
-        if name is not None:
-            named.append((name, stored))
-    for name, stored in sorted(named, key=lambda pair: pair[0], reverse=True)[:_VERDICTS]:
-        try:
-            verdict = decode_json(Verdict, destination.read(stored, MAXIMUM_SIZE), "a verdict", error=DataRefused)
-        except DataRefused:
-            continue  # not ours, or damaged: it proves nothing
-        if verdict.app == thread.app:
-            yield Proof(verdict.result, verdict.artifact, _since(name.time, now))
+def _mark_problems(manifest: Manifest) -> list[str]:
+    return [f"the newest backup is marked: {mark}" for mark in manifest.marks]
 
 
-def _drill_problems(thread: Thread, last_drill: Proof | None, last_pass: Proof | None) -> list[str]:
-    if last_drill is not None and last_drill.result != "pass":
-        problem = "failed" if last_drill.result == "fail" else "could not run"
-        return [f"the last drill {problem}, {spoken(last_drill.age)} ago"]
-    if last_pass is None:
-        return ["it was never drilled"]
-    if last_pass.age > thread.limits.drilled_within:
-        return [f"the last drill is {spoken(last_pass.age)} ago, the limit is {spoken(thread.limits.drilled_within)}"]
+def _drill_problems(thread: Thread, found: Proofs) -> list[str]:
+    if found.last is not None and found.last.result != "pass":
+        problem = "failed" if found.last.result == "fail" else "could not run"
+        return [f"the last drill {problem}, {spoken(found.last.age)} ago"]
+    if found.failed is not None:
+        return [f"the drill of {found.failed.artifact or 'the newest backup'} failed, and none has passed since"]
+    if found.passed is None:
+        return ["it was never drilled" if found.last is None else "what passed the last drill is not there any more"]
+    limit = thread.limits.drilled_within
+    if found.passed.age > limit:
+        return [f"the last drill is {spoken(found.passed.age)} ago, the limit is {spoken(limit)}"]
     return []

@@ -34,7 +34,7 @@ def new_identity() -> str:
 def recipient_of(identity_text: str, where: str) -> str:
     """Return the public key of an identity file's text. Raise ConfigurationError, without its content, if there is
     none."""
-    return str(_identity(identity_text, where).to_public())
+    return str(identity_in(identity_text, where).to_public())
 
 
 def read_identity(file: Path) -> Any:
@@ -47,10 +47,12 @@ def read_identity(file: Path) -> Any:
             f"the identity file {os.fspath(file)} cannot be read ({reason})",
             remedy="run playbooks/site.yml as the user that runs drills, or name an identity file",
         ) from None
-    return _identity(text, os.fspath(file))
+    return identity_in(text, os.fspath(file))
 
 
-def _identity(text: str, where: str) -> Any:
+def identity_in(text: str, where: str) -> Any:
+    """Return pyrage's identity from an identity file's text. Raise ConfigurationError, without its content, if there is
+    none."""
     import pyrage
 
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]

@@ -18,31 +18,36 @@ NEWEST_GOOD = 3
 
 
 def to_retire(
-    artifacts: Collection[ArtifactName], *, good: Collection[ArtifactName], keep: Keep, now: datetime, most: int
+    artifacts: Collection[ArtifactName], *, marked: Collection[ArtifactName], keep: Keep, now: datetime
 ) -> tuple[ArtifactName, ...]:
-    """Given all complete artifacts and those that are known to be good, return which to retire, oldest first.
+    """Given all complete artifacts and those of them that are marked, return which to retire, oldest first.
 
-    Kept are all of the last `keep.hourly` hours, the first artifact of each of the last `daily` days, `weekly` ISO
-    weeks and `monthly` months that have one, the newest good ones, and whatever is newer than `now`: there a clock was
-    wrong. At most `most` are returned, and none while nothing is known to be good. What stays would stay again.
+    Kept are all of the last `keep.hourly` hours, of each of the last `daily` days, `weekly` ISO weeks and `monthly`
+    months that have one the first artifact that is not marked, or else the first, the newest good ones, and whatever is
+    newer than `now`: there a clock was wrong. None is returned while nothing is good. What stays would stay again.
     """
+    bad = set(marked)
+    past = sorted(artifact for artifact in set(artifacts) if artifact.time <= now)
+    good = [artifact for artifact in past if artifact not in bad]
     if not good:
         return ()
-    past = sorted(artifact for artifact in set(artifacts) if artifact.time <= now)
-    kept = set(sorted(good)[-NEWEST_GOOD:])
+    kept = set(good[-NEWEST_GOOD:])
     kept.update(artifact for artifact in past if artifact.time > now - timedelta(hours=keep.hourly))
     for period, count in ((_day, keep.daily), (_week, keep.weekly), (_month, keep.monthly)):
-        kept.update(_firsts(past, period, count))
-    return tuple(artifact for artifact in past if artifact not in kept)[:most]
+        kept.update(_firsts(past, bad, period, count))
+    return tuple(artifact for artifact in past if artifact not in kept)
 
 
 def _firsts(
-    past: Sequence[ArtifactName], period: Callable[[datetime], Hashable], count: int
+    past: Sequence[ArtifactName], bad: Collection[ArtifactName], period: Callable[[datetime], Hashable], count: int
 ) -> Collection[ArtifactName]:
-    """Given artifacts sorted by time, return the first one of each of the last `count` periods that have one."""
+    """Given artifacts sorted by time, return the first good one of each of the last `count` periods that have one, and
+    the first one of those that have only bad ones."""
     firsts: dict[Hashable, ArtifactName] = {}
     for artifact in past:
-        firsts.setdefault(period(artifact.time.astimezone(UTC)), artifact)
+        first = firsts.setdefault(period(artifact.time.astimezone(UTC)), artifact)
+        if first in bad and artifact not in bad:
+            firsts[period(artifact.time.astimezone(UTC))] = artifact
     return list(firsts.values())[-count:] if count > 0 else ()
 
 

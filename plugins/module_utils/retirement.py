@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -14,6 +12,8 @@ from .contract.errors import BackupError
 from .contract.names import ArtifactName
 from .contract.thread import Thread
 from .destinations.base import Destination
+from .history import is_good
+from .proofs import proofs
 
 _MOST = 50  # artifacts that one run may retire: a wrong clock or setting does bounded harm
 _UNFINISHED = timedelta(days=2)  # no run lasts longer: what has no manifest by then died
@@ -43,11 +43,17 @@ def retire_old(thread: Thread, destination: Destination, name: ArtifactName) -> 
 def _retire(thread: Thread, destination: Destination, name: ArtifactName) -> Retired:
     present = destination.list()
     whole = {artifact.name: artifact for artifact in artifacts.complete(present)}
-    good = _newest_good(thread, destination, list(whole.values()))
-    if name not in good:
+    if not _is_good(thread, destination, whole.get(name)):
         return Retired(warnings=(f"nothing is retired: the destination does not give back {name}, just written",))
     now = name.time
-    old = retention.to_retire(list(whole), good=good, keep=thread.keep, now=now, most=_MOST)
+    clocked = destination.has_clock
+    marked = [each for each, artifact in whole.items() if not is_good(artifact, thread, clocked=clocked)]
+    found = proofs(destination, present, set(map(str, whole)), thread, now)
+    old = [
+        each
+        for each in retention.to_retire(list(whole), marked=marked, keep=thread.keep, now=now)
+        if found.passed is None or str(each) != found.passed.artifact
+    ][:_MOST]
     for artifact in old:
         destination.retire(whole[artifact].keys)
     dead = [keys for artifact, keys in artifacts.unfinished(present).items() if artifact.time < now - _UNFINISHED]
@@ -58,7 +64,8 @@ def _retire(thread: Thread, destination: Destination, name: ArtifactName) -> Ret
     return Retired(tuple(map(str, old)))
 
 
-def _newest_good(thread: Thread, destination: Destination, whole: Sequence[Artifact]) -> list[ArtifactName]:
-    readable = artifacts.readable(destination, whole, thread.app)
-    unmarked = (artifact.name for artifact, manifest in readable if not manifest.marks)
-    return list(itertools.islice(unmarked, retention.NEWEST_GOOD))
+def _is_good(thread: Thread, destination: Destination, written: Artifact | None) -> bool:
+    """Whether the destination gives back what was just written: what it keeps is worth something, then."""
+    if written is None or written.marked or not written.has_files:
+        return False
+    return next(artifacts.readable(destination, [written], thread.app), None) is not None

@@ -3,19 +3,28 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import hashlib
 import os
+import shutil
+import tempfile
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from fanout.artifacts import complete
 from fanout.contract.manifest import FORMAT, FileRecord, Manifest, SourceRecord, render_manifest, timestamp
-from fanout.contract.names import EVIDENCE, MANIFEST, ArtifactName, new_artifact
+from fanout.contract.names import EVIDENCE, MANIFEST, MARKED, ArtifactName, new_artifact, verdict_key
+from fanout.contract.record import encode_json
 from fanout.contract.thread import B2Destination, DirectoryDestination, Limits, Recipients, Thread
+from fanout.contract.verdict import Result, Verdict
 from fanout.destinations.kinds import open_destination
 from fanout.destinations.marker import write_marker
+from fanout.identities import new_identity
 from fanout.retirement import Retired, retire_old
+from fanout.signatures import drill_keys, sign
 from tests.unit.plugins.modules.calling import RECIPIENT, call
 
 from .key_owner import BUCKET, Account, App
@@ -23,6 +32,18 @@ from .key_owner import BUCKET, Account, App
 PURGE_DAYS = 7  # a directory's own number; the bucket's rule gets the same
 _DUMP = b"dump"
 _FILE = FileRecord(len(_DUMP), hashlib.sha256(_DUMP).hexdigest(), len(_DUMP), hashlib.sha256(_DUMP).hexdigest())
+
+
+_FILES = ("database.dump.age", "database.globals.sql.age", EVIDENCE)
+_IDENTITY = new_identity()
+
+
+@cache
+def _identity_file() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="fanout-test-"))
+    atexit.register(shutil.rmtree, folder)
+    (folder / "identity").write_text(_IDENTITY)
+    return folder / "identity"
 
 
 SMALL = Thread(
@@ -35,6 +56,7 @@ SMALL = Thread(
     recipients=Recipients(RECIPIENT, (RECIPIENT,)),
     limits=Limits(fresh_within=3600, drilled_within=3600, deadline=600, objective=60),
     scratch_directory="/nonexistent",
+    verifier=drill_keys(_IDENTITY, "").verifier,
 )
 
 
@@ -54,9 +76,24 @@ class Place:
     def publish(self, *marks: str, rows: int = 1) -> ArtifactName:
         """Leave a small artifact, as a run does that begins now. Its manifest claims that many rows."""
         name = new_artifact(self.now + self.ahead)
-        self.destination.put_bytes(name.key("database.dump.age"), _DUMP)
-        self.destination.put_bytes(name.key(MANIFEST), render_manifest(_manifest(self.thread, name, marks, rows)))
+        for file in _FILES:
+            self.destination.put_bytes(name.key(file), _DUMP)
+        manifest = render_manifest(_manifest(self.thread, name, marks, rows))
+        self.destination.put_bytes(name.key(MARKED if marks else MANIFEST), manifest)
         return name
+
+    def drilled(self, result: Result, artifact: ArtifactName | str = "", **changes: Any) -> str:
+        """Leave the verdict of a drill, signed, and return its key."""
+        verdict = Verdict(
+            format=FORMAT, app=self.thread.app, thread=self.thread.id, artifact=str(artifact), result=result, reason="",
+            started=timestamp(self.now), finished=timestamp(self.now), version="1", tables=1, rows=1, age=0,
+            objective=60, seconds={}, findings={}, details="",
+        )  # fmt: skip
+        verdict = dataclasses.replace(verdict, **changes)
+        signed = dataclasses.replace(verdict, signature=sign(verdict.signed, _identity_file()))
+        key = verdict_key(self.now)
+        self.destination.put_bytes(key, encode_json(signed).encode())
+        return key
 
     def retire_old(self, name: ArtifactName) -> Retired:
         """Apply retention as the run that left `name` does."""
@@ -84,16 +121,16 @@ class Folder(Place):
 
     def __init__(self, thread: Thread) -> None:
         super().__init__(thread)
-        self._base = Path(thread.destination.path) / thread.prefix  # type: ignore[union-attr]
+        self.folder = Path(thread.destination.path) / thread.prefix  # type: ignore[union-attr]
 
     def move_to(self, now: datetime) -> None:
-        for path in self._base.rglob("*"):
+        for path in self.folder.rglob("*"):
             modified = path.lstat().st_mtime - (now - self.now).total_seconds()
             os.utime(path, (modified, modified))
         super().move_to(now)
 
     def unhide(self, name: ArtifactName) -> None:
-        (self._base / ".retired" / str(name)).rename(self._base / str(name))
+        (self.folder / ".retired" / str(name)).rename(self.folder / str(name))
 
 
 class Bucket(Place):
@@ -141,8 +178,7 @@ def bucket_place(folder: Path, account: Account, thread: Thread = SMALL) -> Buck
 
 
 def _manifest(thread: Thread, name: ArtifactName, marks: tuple[str, ...], rows: int) -> Manifest:
-    files = ("database.dump.age", "database.globals.sql.age", EVIDENCE)
-    source = SourceRecord("database", "postgresql", files[0], files[1], 1, rows, "16.1", "16.1", "1")
+    source = SourceRecord("database", "postgresql", *_FILES[:2], 1, rows, "16.1", "16.1", "1")
     return Manifest(
         format=FORMAT,
         app=thread.app,
@@ -152,7 +188,7 @@ def _manifest(thread: Thread, name: ArtifactName, marks: tuple[str, ...], rows: 
         finished=timestamp(name.time),
         version="1",
         recipients=thread.recipients.all(),
-        files=dict.fromkeys(files, _FILE),
+        files=dict.fromkeys(_FILES, _FILE),
         sources=(source,),
         seconds={},
         marks=marks,

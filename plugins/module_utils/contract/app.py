@@ -24,6 +24,7 @@ from .thread import (
     B2Destination,
     Destination,
     DirectoryDestination,
+    DrillKeys,
     Limits,
     PostgresqlSource,
     Query,
@@ -94,15 +95,15 @@ class Column:
             prefix=self.prefix,
         )
 
-    def threads(self, drill_recipient: str, markers: Mapping[str, str]) -> tuple[Thread, ...]:
+    def threads(self, drill_keys: DrillKeys, markers: Mapping[str, str]) -> tuple[Thread, ...]:
         """Return the column's threads.
 
-        `drill_recipient` is the public half of the column's drill identity, `markers` the marker ids of its directory
+        `drill_keys` are the public halves of the column's drill identity, `markers` the marker ids of its directory
         destinations by name: both exist only on the platform, so that the platform hands them in.
         """
-        return tuple(self._thread(name, drill_recipient, markers) for name in self.destinations)
+        return tuple(self._thread(name, drill_keys, markers) for name in self.destinations)
 
-    def _thread(self, name: str, drill_recipient: str, markers: Mapping[str, str]) -> Thread:
+    def _thread(self, name: str, drill_keys: DrillKeys, markers: Mapping[str, str]) -> Thread:
         destination = self.destinations[name]
         if isinstance(destination, DirectoryDestination):
             destination = dataclasses.replace(destination, marker=markers[name])
@@ -113,7 +114,7 @@ class Column:
             prefix=self.prefix,
             destination=destination,
             sources=self.sources,
-            recipients=Recipients(drill_recipient, self.variables.app_recovery_recipients),
+            recipients=Recipients(drill_keys.recipient, self.variables.app_recovery_recipients),
             limits=self.limits,
             scratch_directory=self.variables.app_scratch_directory,
             key_file=None if isinstance(destination, DirectoryDestination) else KEY_FILE,
@@ -122,6 +123,7 @@ class Column:
             drilled=name in self.drill_destinations,
             keep=self.variables.app_keep,
             shrink_limit=self.variables.app_shrink_limit,
+            verifier=drill_keys.verifier,
         )
 
 

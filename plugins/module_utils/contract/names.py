@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Object keys below an app's prefix: who writes and who reads them agrees here.
 
-<YYYYMMDDTHHMMSSZ>-<random>/{<source>.dump.age, <source>.globals.sql.age, evidence.json.age, manifest.json}
+<YYYYMMDDTHHMMSSZ>-<random>/{<source>.dump.age, <source>.globals.sql.age, evidence.json.age, manifest.json or
+    manifest.marked.json}
 drills/<YYYYMMDDTHHMMSSZ>-<random>.json    probe
 """
 
@@ -13,7 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 MANIFEST = "manifest.json"
+MARKED = "manifest.marked.json"  # in its place, where a run left marks: a listing tells good from marked
 EVIDENCE = "evidence.json.age"
+DUMP_ENDING = ".dump.age"
+GLOBALS_ENDING = ".globals.sql.age"
 DRILLS = "drills/"
 PROBE = "probe"
 
@@ -64,12 +68,12 @@ def artifact_of(key: str) -> ArtifactName | None:
 
 def dump_file(source: str) -> str:
     """Return the file name of a source's encrypted archive."""
-    return f"{source}.dump.age"
+    return source + DUMP_ENDING
 
 
 def globals_file(source: str) -> str:
     """Return the file name of the encrypted roles and memberships that a source's archive refers to."""
-    return f"{source}.globals.sql.age"
+    return source + GLOBALS_ENDING
 
 
 def verdict_key(now: datetime) -> str:

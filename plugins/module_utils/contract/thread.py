@@ -145,6 +145,15 @@ class ShrinkLimit:
 
 
 @dataclass(frozen=True)
+class DrillKeys:
+    """The public halves of a column's drill identity: its age `recipient`, and the `verifier` of its verdicts, in
+    hex."""
+
+    recipient: str
+    verifier: str
+
+
+@dataclass(frozen=True)
 class Recipients:
     """age public keys: the column's drill identity, and the owner's offline recovery identities."""
 
@@ -176,7 +185,8 @@ class Limits:
 class Thread:
     """app x destination. File names are relative to the folder of thread.json until `load` makes them absolute.
 
-    `drilled` says whether its column plans drills of it: without them a missing drill is no problem."""
+    `drilled` says whether its column plans drills of it: without them a missing drill is no problem. `verifier` is
+    what its verdicts are signed for, see signatures.py: a verdict that is not counts for nothing."""
 
     format: int
     app: str
@@ -194,6 +204,7 @@ class Thread:
     drilled: bool = True
     keep: Keep = Keep()
     shrink_limit: ShrinkLimit = ShrinkLimit()
+    verifier: str = ""
 
     @property
     def id(self) -> str:

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from .durations import spoken
+from .record import encode_json
 
 FORMAT = 1
 MAXIMUM_SIZE = 4 << 20
@@ -49,7 +51,8 @@ def summary(findings: Sequence[Finding]) -> str:
 class Verdict:
     """What a drill found. Times are UTC in ISO 8601; `age` is the artifact's when the drill began, in seconds,
     `seconds` the duration of each phase, `findings` the number of findings per check, `left_out` what the backup lacks
-    although it succeeded, in words without names; `details` is age-armored text."""
+    although it succeeded, in words without names; `details` is age-armored text. An artifact that somebody has
+    `chosen` says nothing of the thread's newest ones. The `signature` is made with the column's drill identity."""
 
     format: int
     app: str
@@ -68,6 +71,13 @@ class Verdict:
     findings: dict[str, int]
     details: str
     left_out: tuple[str, ...] = ()
+    chosen: bool = False
+    signature: str = ""
+
+    @property
+    def signed(self) -> bytes:
+        """What its signature is of: everything else."""
+        return encode_json(dataclasses.replace(self, signature="")).encode()
 
     @property
     def restore_seconds(self) -> float:

@@ -52,6 +52,10 @@ class Destination(Protocol):
         """Whether an object can be taken away undoably. Where it cannot, `retire` refuses."""
 
     @property
+    def has_clock(self) -> bool:
+        """Whether the times of its objects are those of a clock of its own, which its writers do not set."""
+
+    @property
     def lacks(self) -> str:
         """What this destination cannot do that others can, in words for its owner, or ""."""
 

@@ -41,6 +41,7 @@ class Directory:
     """One thread's folder below a destination's root."""
 
     can_retire = True
+    has_clock = False
     lacks = ""
 
     def __init__(self, root: Path, marker: str | None, prefix: str, *, patience: Patience | None = None) -> None:

@@ -33,6 +33,8 @@ _UNKNOWN = "unknown"
 class S3Bucket:
     """One thread's prefix of a bucket, reached with its own key."""
 
+    has_clock = True
+
     _refusal = Refusal(message=None)  # every server has its own words
 
     def __init__(self, key: StoredKey, *, patience: Patience | None = None) -> None:

@@ -19,11 +19,13 @@ from ...contract.thread import (
     KEY_FILE,
     B2Destination,
     DirectoryDestination,
+    DrillKeys,
     S3Destination,
     Thread,
 )
 from ...destinations.marker import NAME as MARKER
-from ...identities import new_identity, recipient_of
+from ...identities import new_identity
+from ...signatures import drill_keys
 from ..proof import Proof, logins, proof_after
 from .files import COLUMN_FILE, THREAD_FILE, UNITS, File, Files
 from .markers import UNBORN, Onboarding, onboard
@@ -64,14 +66,14 @@ def plan(column: Column, found: Files, fanout: Path, *, check_mode: bool) -> Pla
     identity is damaged: it is never replaced, since older copies can be decrypted by it alone.
     """
     planned = Plan()
-    recipient = _identity(column, found, planned, check_mode)
+    keys = _identity(column, found, planned, check_mode)
     if (password := column.secrets.app_database_password) is not None:
         planned.files.update({f"{source.name}.password": File(password + "\n") for source in column.sources})
     planned.files.update({name: File(text) for name, text in certificates_of(column).items()})
     onboarded = _onboarded(column, found, planned, check_mode)
     markers = {name: onboarding.id for name, onboarding in onboarded.items()}
     others = places_of_others(column)
-    for rendered in column.threads(recipient, {**dict.fromkeys(column.destinations, ""), **markers}):
+    for rendered in column.threads(keys, {**dict.fromkeys(column.destinations, ""), **markers}):
         if not isinstance(rendered.destination, DirectoryDestination) or rendered.destination.marker:
             with _gathered(column, rendered.name, planned):
                 check_apart(column, rendered.name, others)
@@ -111,13 +113,13 @@ def _gathered(column: Column, destination: str, planned: Plan) -> Iterator[None]
         planned.failures.append(error)
 
 
-def _identity(column: Column, found: Files, planned: Plan, check_mode: bool) -> str:
-    """Plan the drill identity and return its public half."""
+def _identity(column: Column, found: Files, planned: Plan, check_mode: bool) -> DrillKeys:
+    """Plan the drill identity and return its public halves."""
     known = found.get(IDENTITY_FILE)
     if known is not None:
         # Its mode is put right, its text never touched.
         planned.files[IDENTITY_FILE] = File(known.text)
-        return recipient_of(known.text, str(PurePosixPath(column.folder) / IDENTITY_FILE))
+        return drill_keys(known.text, str(PurePosixPath(column.folder) / IDENTITY_FILE))
     if any(name.endswith(f"/{THREAD_FILE}") for name in found):
         planned.warnings.append(
             f"{column.app}: {IDENTITY_FILE} is gone, and a new one is made: older copies can only be decrypted with the"
@@ -125,7 +127,7 @@ def _identity(column: Column, found: Files, planned: Plan, check_mode: bool) -> 
         )
     text = new_identity()
     planned.files[IDENTITY_FILE] = File(text)
-    return UNBORN if check_mode else recipient_of(text, IDENTITY_FILE)
+    return DrillKeys(UNBORN, UNBORN) if check_mode else drill_keys(text, IDENTITY_FILE)
 
 
 def _onboarded(column: Column, found: Files, planned: Plan, check_mode: bool) -> dict[str, Onboarding]:

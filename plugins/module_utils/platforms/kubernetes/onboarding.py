@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ...contract.app import Column
 from ...contract.cluster import object_name
 from ...contract.errors import BackupError, about
-from ...contract.thread import DirectoryDestination
+from ...contract.thread import DirectoryDestination, DrillKeys
 from .apply import applied
 from .cluster import Cluster
 from .found import Found, at_once, id_of
@@ -56,7 +56,8 @@ def _onboard(cluster: Cluster, column: Column, found: Found, new: Sequence[str],
     force = column.variables.app_force_conflicts
 
     def ask(name: str) -> str | BackupError:
-        (thread,) = (each for each in column.threads("", dict.fromkeys(column.destinations, "")) if each.name == name)
+        threads = column.threads(DrillKeys("", ""), dict.fromkeys(column.destinations, ""))
+        (thread,) = (each for each in threads if each.name == name)
         try:
             with about(f"{column.app}/{name}", "onboarding its destination"):
                 for one in thread_objects(column, thread):

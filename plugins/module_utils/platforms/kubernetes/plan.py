@@ -13,8 +13,9 @@ from ...contract.cluster import DRILL_IDENTITY, object_name
 from ...contract.errors import BackupError, ConfigurationError, about
 from ...contract.keys import KeyFile
 from ...contract.record import decode_json
-from ...contract.thread import IDENTITY_FILE, DirectoryDestination, S3Destination, Thread
-from ...identities import new_identity, recipient_of
+from ...contract.thread import IDENTITY_FILE, DirectoryDestination, DrillKeys, S3Destination, Thread
+from ...identities import new_identity
+from ...signatures import drill_keys
 from ..proof import Proof, logins, proof_after
 from .found import Found, Id, Objects, id_of
 from .kinds import Manifest, shown_name
@@ -63,8 +64,8 @@ def plan(column: Column, found: Found, password: str | None, markers: Mapping[st
     """
     planned = Plan()
     certificates = certificates_of(column)
-    recipient = _identity(column, found, planned, check_mode)
-    for thread in column.threads(recipient, {**dict.fromkeys(column.destinations, ""), **markers}):
+    keys = _identity(column, found, planned, check_mode)
+    for thread in column.threads(keys, {**dict.fromkeys(column.destinations, ""), **markers}):
         if isinstance(thread.destination, DirectoryDestination) and not thread.destination.marker:
             planned.kept.add(thread.name)
             continue
@@ -94,12 +95,12 @@ def _logins(column: Column, objects: Objects) -> frozenset[str]:
     return logins([data[THREAD_FILE] for data in maps if THREAD_FILE in data], [*trusted, *map(str, passwords)])
 
 
-def _identity(column: Column, found: Found, planned: Plan, check_mode: bool) -> str:
-    """Plan the drill identity if there is none, and return its public half."""
+def _identity(column: Column, found: Found, planned: Plan, check_mode: bool) -> DrillKeys:
+    """Plan the drill identity if there is none, and return its public halves."""
     known = found.objects.get(("Secret", DRILL_IDENTITY))
     if known is not None:
         where = shown_name("Secret", column.namespace, DRILL_IDENTITY)
-        return recipient_of(secret_text(known, IDENTITY_FILE) or "", where)
+        return drill_keys(secret_text(known, IDENTITY_FILE) or "", where)
     if any(kind == "CronJob" for kind, _name in found.ours(column)):
         planned.warnings.append(
             f"{column.app}: the Secret {DRILL_IDENTITY} is gone, and a new one is made: older copies can only be"
@@ -107,7 +108,7 @@ def _identity(column: Column, found: Found, planned: Plan, check_mode: bool) -> 
         )
     text = new_identity()
     planned.identity = identity_secret(column, text)
-    return UNBORN if check_mode else recipient_of(text, DRILL_IDENTITY)
+    return DrillKeys(UNBORN, UNBORN) if check_mode else drill_keys(text, DRILL_IDENTITY)
 
 
 def recorded_marker(column: Column, found: Found, destination: str) -> str | None:

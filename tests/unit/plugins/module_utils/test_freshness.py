@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from fanout.contract.manifest import timestamp
 from fanout.contract.names import MANIFEST, verdict_key
-from fanout.contract.record import encode_json
-from fanout.contract.verdict import FORMAT, Result, Verdict
+from fanout.contract.verdict import Result
 from fanout.destinations.base import Stored
 from fanout.destinations.directory import Directory
 from fanout.freshness import freshness
@@ -21,28 +20,6 @@ HOUR = timedelta(hours=1)
 @pytest.fixture
 def place(tmp_path: Path) -> Folder:
     return folder_place(tmp_path)
-
-
-def drilled(place: Folder, result: Result, app: str = "forgejo") -> None:
-    verdict = Verdict(
-        format=FORMAT,
-        app=app,
-        thread=place.thread.id,
-        artifact="",
-        result=result,
-        reason="",
-        started=timestamp(place.now),
-        finished=timestamp(place.now),
-        version="1",
-        tables=1,
-        rows=1,
-        age=0,
-        objective=60,
-        seconds={},
-        findings={},
-        details="",
-    )
-    place.destination.put_bytes(verdict_key(place.now), encode_json(verdict).encode())
 
 
 def test_a_copy_is_as_old_as_the_older_one_of_its_name_and_the_destinations_own_time(place: Folder) -> None:
@@ -98,10 +75,11 @@ def test_a_marked_backup_is_a_problem(place: Folder) -> None:
 def test_only_a_drill_that_passed_last_proves_anything(
     place: Folder, results: tuple[Result, ...], problem: str | None
 ) -> None:
-    place.publish()
-    for number, result in enumerate(results):
-        place.now += timedelta(seconds=number)
-        drilled(place, result)
+    artifact = place.publish()
+    place.now -= timedelta(minutes=1)
+    for result in results:
+        place.now += timedelta(seconds=1)
+        place.drilled(result, artifact)
 
     problems = freshness(place.thread).problems
 
@@ -110,8 +88,7 @@ def test_only_a_drill_that_passed_last_proves_anything(
 
 
 def test_another_apps_verdict_proves_nothing(place: Folder) -> None:
-    place.publish()
-    drilled(place, "pass", app="gitlab")
+    place.drilled("pass", place.publish(), thread="gitlab/place")
 
     assert "it was never drilled" in freshness(place.thread).problems
 
@@ -119,11 +96,11 @@ def test_another_apps_verdict_proves_nothing(place: Folder) -> None:
 def test_the_last_pass_is_found_however_many_drills_failed_since_and_no_verdict_before_it_is_read(
     place: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place.publish()
+    artifact = place.publish()
     place.now -= timedelta(minutes=5)
     for result in ("fail", "pass", *["fail"] * 25):
         place.now += timedelta(seconds=1)
-        drilled(place, result)  # type: ignore[arg-type]
+        place.drilled(result, artifact)  # type: ignore[arg-type]
     read: list[str] = []
     original = Directory.read
 
@@ -149,3 +126,77 @@ def test_the_newest_backup_that_can_be_read_is_found_behind_any_number_that_cann
         place.destination.put_bytes(place.publish().key(MANIFEST), b"{}")
 
     assert freshness(place.thread).newest == str(good)
+
+
+def test_a_verdict_that_no_drill_has_signed_does_not_count_and_is_told(place: Folder) -> None:
+    artifact = place.publish()
+    place.drilled("fail", artifact)
+    place.now += timedelta(seconds=1)
+    key = place.drilled("pass", artifact, reason="signed")
+    forged = json.loads((place.folder / key).read_text()) | {"reason": "forged"}
+    place.destination.put_bytes(key, json.dumps(forged).encode())
+
+    problems = freshness(place.thread).problems
+
+    assert any(problem.startswith("the last drill failed") for problem in problems)
+    assert f"the verdict {key} was not written by a drill of this thread: it does not count" in problems
+
+
+def test_an_old_verdict_under_a_new_name_does_not_count(place: Folder) -> None:
+    artifact = place.publish()
+    place.now -= HOUR
+    key = place.drilled("pass", artifact)
+    place.now += timedelta(minutes=30)
+    place.drilled("fail", artifact)
+    place.now += timedelta(minutes=20)
+    place.destination.put_bytes(verdict_key(place.now), (place.folder / key).read_bytes())
+
+    assert any(problem.startswith("the last drill failed") for problem in freshness(place.thread).problems)
+
+
+def test_a_verdict_of_a_time_to_come_is_a_problem_and_hides_no_failure(place: Folder) -> None:
+    artifact = place.publish()
+    place.drilled("fail", artifact)
+    place.now += timedelta(days=20_000)
+    place.drilled("pass", artifact)
+
+    problems = freshness(place.thread).problems
+
+    assert any(problem.startswith("the last drill failed") for problem in problems)
+    assert any("is of a time to come" in problem for problem in problems)
+
+
+def test_a_pass_of_an_artifact_that_somebody_chose_ends_no_failure(place: Folder) -> None:
+    artifact = place.publish()
+    place.drilled("fail", artifact)
+    place.now += timedelta(seconds=1)
+    place.drilled("pass", artifact, chosen=True)
+
+    assert any(problem.startswith("the last drill failed") for problem in freshness(place.thread).problems)
+
+
+def test_a_pass_of_a_copy_that_is_not_there_any_more_proves_nothing(place: Folder) -> None:
+    gone = place.publish()
+    place.now += timedelta(seconds=1)
+    place.publish()
+    place.drilled("pass", gone)
+    place.destination.retire([gone.key(MANIFEST)])
+
+    assert "what passed the last drill is not there any more" in freshness(place.thread).problems
+
+
+def test_a_manifest_and_nothing_else_is_no_backup(place: Folder) -> None:
+    artifact = place.publish()
+    place.destination.retire([artifact.key("database.dump.age")])
+
+    found = freshness(place.thread)
+
+    assert found.newest is None
+    assert {f"{artifact} is no backup: database.dump.age is missing", "there is no backup"} <= set(found.problems)
+
+
+def test_a_backup_that_is_ahead_of_the_clock_is_a_problem_and_not_fresh(place: Folder) -> None:
+    place.ahead = 48 * HOUR
+    artifact = place.publish()
+    problem = f"the newest backup, {artifact}, is 48 h ahead of this machine's clock"
+    assert problem in freshness(place.thread).problems

@@ -14,7 +14,6 @@ HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 START = datetime(2024, 12, 30, 0, 17, tzinfo=UTC)  # a Monday, and in ISO week 1 of the year after
 NOTHING = Keep(hourly=0, daily=0, weekly=0, monthly=0)
-ALL = 1_000_000
 
 
 def at(time: datetime) -> ArtifactName:
@@ -35,7 +34,7 @@ def year_of_runs(keep: Keep, hours: int, most: int = 20) -> Iterator[tuple[datet
     for number in range(hours):
         now = START + number * HOUR
         left.add(at(now))
-        left.difference_update(to_retire(left, good=sorted(left)[-5:], keep=keep, now=now, most=most))
+        left.difference_update(to_retire(left, marked=(), keep=keep, now=now)[:most])
         yield now, left
 
 
@@ -75,19 +74,19 @@ def test_what_stays_would_stay_again() -> None:
     artifacts = every(HOUR * 7, 900)
     now = artifacts[-1].time
 
-    left = set(artifacts) - set(to_retire(artifacts, good=artifacts, keep=keep, now=now, most=ALL))
+    left = set(artifacts) - set(to_retire(artifacts, marked=(), keep=keep, now=now))
 
-    assert to_retire(left, good=left, keep=keep, now=now, most=ALL) == ()
+    assert to_retire(left, marked=(), keep=keep, now=now) == ()
 
 
-def test_the_oldest_are_retired_first_and_never_more_than_allowed_in_one_run() -> None:
+def test_the_oldest_are_retired_first() -> None:
     artifacts = every(HOUR, 50)
     now = artifacts[-1].time
     keep = Keep(hourly=10, daily=0, weekly=0, monthly=0)
 
-    retired = to_retire(artifacts[::-1], good=artifacts, keep=keep, now=now, most=7)
+    retired = to_retire(artifacts[::-1], marked=(), keep=keep, now=now)
 
-    assert list(retired) == artifacts[:7]
+    assert list(retired) == artifacts[:40]
 
 
 def test_hours_are_time_and_no_count() -> None:
@@ -95,7 +94,7 @@ def test_hours_are_time_and_no_count() -> None:
     now = artifacts[-1].time
     keep = Keep(hourly=2, daily=0, weekly=0, monthly=0)
 
-    retired = to_retire(artifacts, good=artifacts, keep=keep, now=now, most=ALL)
+    retired = to_retire(artifacts, marked=(), keep=keep, now=now)
 
     assert len(artifacts) - len(retired) == 12
 
@@ -104,9 +103,9 @@ def test_a_thread_that_was_dead_for_years_keeps_as_many_days_weeks_and_months() 
     artifacts = every(DAY, 400)
     keep = Keep(hourly=48, daily=14, weekly=8, monthly=12)
     just_then = artifacts[-1].time
-    at_once = set(artifacts) - set(to_retire(artifacts, good=artifacts, keep=keep, now=just_then, most=ALL))
+    at_once = set(artifacts) - set(to_retire(artifacts, marked=(), keep=keep, now=just_then))
 
-    later = to_retire(at_once, good=at_once, keep=keep, now=just_then + 3000 * DAY, most=ALL)
+    later = to_retire(at_once, marked=(), keep=keep, now=just_then + 3000 * DAY)
 
     assert later == ()
 
@@ -116,15 +115,27 @@ def test_the_newest_good_ones_stay_whatever_is_configured() -> None:
     good = artifacts[:10]  # the later ones shrank
     now = artifacts[-1].time + 100 * DAY
 
-    retired = to_retire(artifacts, good=good, keep=NOTHING, now=now, most=ALL)
+    retired = to_retire(artifacts, marked=artifacts[10:], keep=NOTHING, now=now)
 
     assert set(artifacts) - set(retired) == set(good[-NEWEST_GOOD:])
+
+
+def test_each_period_is_given_to_its_first_good_one_and_to_a_marked_one_only_where_there_is_no_other() -> None:
+    days = [every(timedelta(hours=4), 6, START + number * DAY) for number in range(10)]
+    artifacts = [artifact for day in days for artifact in day]
+    marked = [day[0] for day in days[:9]] + days[3]  # the first of each day, and all of one
+    keep = Keep(hourly=0, daily=10, weekly=0, monthly=0)
+
+    retired = to_retire(artifacts, marked=marked, keep=keep, now=artifacts[-1].time)
+
+    kept = set(artifacts) - set(retired) - set(artifacts[-NEWEST_GOOD:])
+    assert kept == {*(day[1] for day in (*days[:3], *days[4:9])), days[3][0], days[9][0]}
 
 
 def test_nothing_is_retired_while_nothing_is_known_to_be_good() -> None:
     artifacts = every(DAY, 20)
 
-    assert to_retire(artifacts, good=(), keep=NOTHING, now=artifacts[-1].time, most=ALL) == ()
+    assert to_retire(artifacts, marked=artifacts, keep=NOTHING, now=artifacts[-1].time) == ()
 
 
 def test_gaps_take_no_slots() -> None:
@@ -132,9 +143,9 @@ def test_gaps_take_no_slots() -> None:
     days = [START, START + 5 * DAY, START + 90 * DAY, START + 91 * DAY]
     artifacts = [at(day + number * HOUR) for day in days for number in range(4)]
 
-    retired = to_retire(artifacts, good=artifacts[-1:], keep=keep, now=artifacts[-1].time, most=ALL)
+    retired = to_retire(artifacts, marked=(), keep=keep, now=artifacts[-1].time)
 
-    assert times(set(artifacts) - set(retired)) == [*days[1:], artifacts[-1].time]
+    assert times(set(artifacts) - set(retired)) == [*days[1:], *(last.time for last in artifacts[-NEWEST_GOOD:])]
 
 
 def test_what_is_newer_than_now_is_neither_retired_nor_counted() -> None:
@@ -142,9 +153,9 @@ def test_what_is_newer_than_now_is_neither_retired_nor_counted() -> None:
     artifacts = every(HOUR, 5)
     future = every(DAY, 5, START + 1000 * DAY)
 
-    retired = to_retire(artifacts + future, good=artifacts, keep=keep, now=artifacts[-1].time, most=ALL)
+    retired = to_retire(artifacts + future, marked=(), keep=keep, now=artifacts[-1].time)
 
-    assert list(retired) == [artifacts[1]]
+    assert list(retired) == artifacts[1:2]
 
 
 @pytest.mark.parametrize("jump", [400 * DAY, -400 * DAY])
@@ -153,7 +164,7 @@ def test_a_clock_that_jumps_never_empties_a_destination(jump: timedelta) -> None
     artifacts = every(HOUR, 24 * 60)
     now = artifacts[-1].time + jump
 
-    retired = to_retire(artifacts, good=artifacts, keep=keep, now=now, most=ALL)
+    retired = to_retire(artifacts, marked=(), keep=keep, now=now)
 
     left = set(artifacts) - set(retired)
     assert len({time.date() for time in times(left)}) >= 14
@@ -165,6 +176,6 @@ def test_days_weeks_and_months_are_those_of_utc() -> None:
     midnight = datetime(2025, 3, 30, tzinfo=UTC)  # clocks change in Europe
     artifacts = [at(midnight + number * HOUR) for number in (-1, 0, 23, 24)]
 
-    retired = to_retire(artifacts, good=artifacts[:1], keep=keep, now=artifacts[-1].time, most=ALL)
+    retired = to_retire(artifacts, marked=artifacts[1:], keep=keep, now=artifacts[-1].time)
 
     assert list(retired) == [artifacts[2]]

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the history at a destination is what our own runs left there.
+
+Every object is written once, and what is retired follows from names, times and marks alone. So a listing tells what
+somebody else did: whoever holds a writer key can overwrite and hide, and where versions are kept nothing is lost by it
+until the destination purges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+from . import artifacts, retention
+from .artifacts import Artifact
+from .contract.names import DRILLS, MANIFEST, MARKED, artifact_of
+from .contract.thread import Thread
+from .destinations.base import Stored
+from .proofs import SKEW
+
+_DAY = timedelta(days=1)
+_NAMED = 3
+_RECOVER = "bring them back with playbooks/recover_history.yml"
+
+
+def tampered(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tuple[str, ...]:
+    """Return what no run of ours did, in words. `objects` are all versions; `clocked` says whether their times are
+    those of the destination's own clock, which its writers do not set."""
+    visible = artifacts.complete(stored for stored in objects if not stored.hidden)
+    forged = [each for each in visible if is_forged(each, thread, clocked=clocked)]
+    again = _written_again(objects, _longest(thread))
+    hidden = hidden_against_policy(objects, thread, clocked=clocked)
+    return tuple(
+        _told([
+            ("were written again after their run", again, "read their first versions"),
+            ("are hidden although app_keep promises them", [str(each.name) for each in hidden], _RECOVER),
+            ("were stored at another time than their names say", [str(each.name) for each in forged], "hide them"),
+            ("have a manifest and not all of their files", [str(a.name) for a in visible if not a.has_files], _RECOVER),
+            ("have two manifests", [str(a.name) for a in visible if {MANIFEST, MARKED} <= set(a.files)], "hide one"),
+        ])
+    )  # fmt: skip
+
+
+def _told(kinds: Iterable[tuple[str, Sequence[str], str]]) -> Iterator[str]:
+    for what, names, remedy in kinds:
+        if names:
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            named = f"{', '.join(names[:_NAMED])}{more}"
+            yield f"somebody else wrote here: {named} {what}; find out who holds the key, then {remedy}"
+
+
+def _written_again(objects: Iterable[Stored], longest: timedelta) -> list[str]:
+    """Return the keys that were stored once more, later than a run would try again."""
+    times: dict[str, list[datetime]] = {}
+    for stored in objects:
+        if artifact_of(stored.key) is not None or stored.key.startswith(DRILLS):
+            times.setdefault(stored.key, []).append(stored.modified)
+    return sorted(key for key, found in times.items() if max(found) - min(found) > longest)
+
+
+def _longest(thread: Thread) -> timedelta:
+    """Return how long a run may take; limits change, and older runs had others."""
+    return max(timedelta(seconds=thread.limits.end), _DAY)
+
+
+def is_forged(artifact: Artifact, thread: Thread, *, clocked: bool) -> bool:
+    """Whether an artifact was stored at another time than its name says."""
+    since = artifact.manifest.modified - artifact.name.time
+    return clocked and not -SKEW <= since <= _longest(thread) + SKEW
+
+
+def is_good(artifact: Artifact, thread: Thread, *, clocked: bool) -> bool:
+    """Whether retention counts on an artifact: a listing tells."""
+    return artifact.has_files and not artifact.marked and not is_forged(artifact, thread, clocked=clocked)
+
+
+def hidden_against_policy(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> list[Artifact]:
+    """Return the hidden artifacts that no retirement explains, newest first.
+
+    A run that could not publish hides its own files again; and an artifact that the policy did not keep when it was
+    hidden was retired by us.
+    """
+    everything = artifacts.complete(objects)
+    ended = timedelta(seconds=thread.limits.end)
+    found = []
+    for artifact in everything:
+        since = artifact.manifest.hidden_since
+        if is_forged(artifact, thread, clocked=clocked) or not artifact.manifest.hidden:
+            continue
+        if since is None or since - artifact.manifest.modified <= ended:
+            continue
+        then = [each for each in everything if each.manifest.modified <= since and not _hidden_before(each, since)]
+        last_run = min(since, max(each.name.time for each in then))
+        retired = retention.to_retire(
+            [each.name for each in then],
+            marked=[each.name for each in then if not is_good(each, thread, clocked=clocked)],
+            keep=thread.keep,
+            now=last_run,
+        )
+        if artifact.name not in retired:
+            found.append(artifact)
+    return found
+
+
+def _hidden_before(artifact: Artifact, moment: datetime) -> bool:
+    since = artifact.manifest.hidden_since
+    return artifact.manifest.hidden and since is not None and since < moment - SKEW
