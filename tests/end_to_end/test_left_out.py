@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import pytest
@@ -57,6 +58,22 @@ def test_options_of_user_mappings_that_the_login_cannot_see_are_missed(lab: Smal
     said(made, "1 user mapping whose options", but_not="far")
     assert "secret" not in str(made)
     assert backup(lab.as_superuser()).manifest.notices == ()
+
+
+def test_what_lies_among_the_servers_own_objects_is_missed(lab: Small) -> None:
+    lab.run(
+        "CREATE TABLE information_schema.prices (id int);;INSERT INTO information_schema.prices VALUES (1);;"
+        "CREATE FUNCTION pg_catalog.tax(int) RETURNS int LANGUAGE sql AS 'SELECT $1';;CREATE EXTENSION pg_buffercache"
+    )
+    made = backup(quiet(lab))
+    said(made, "2 objects in pg_catalog or information_schema", but_not="prices")
+
+
+def test_the_right_to_set_a_parameter_is_missed_where_a_role_of_the_copy_has_it(lab: Small) -> None:
+    lab.run("CREATE ROLE stranger;;GRANT SET ON PARAMETER log_statement TO stranger")
+    assert backup(quiet(lab)).manifest.notices == ()
+    lab.run("GRANT SET ON PARAMETER log_statement TO owner")
+    said(backup(quiet(lab)), "1 grant of a right to set a parameter", but_not="log_statement")
 
 
 def test_rows_of_an_extensions_own_tables_are_counted_as_the_dump_filters_them(lab: Small) -> None:
@@ -195,6 +212,33 @@ def test_a_name_that_is_not_utf8_is_refused_before_anything_is_counted(lab: Smal
         backup(quiet(lab))
     assert str(caught.value).startswith("everything/nas: check: the database has no encoding (SQL_ASCII), and the name")
     assert "table B\\xfccher is not UTF-8" in str(caught.value)
+
+
+@pytest.mark.parametrize("renamed", ["DATABASE everything", "ROLE owner"])
+def test_a_database_or_role_that_other_databases_know_by_another_name_is_refused_with_the_cure(
+    lab: Small, renamed: str
+) -> None:
+    """A copy of it passes no drill, or passes and is not found again by docs/recovery.md."""
+    with lab.server.connect(autocommit=True) as connection:
+        connection.execute("DROP DATABASE everything")
+        connection.execute(
+            "CREATE DATABASE everything OWNER owner TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"
+        )
+    lab.run('CREATE ROLE "stränger";;CREATE TABLE "Bücher" (id int);;INSERT INTO "Bücher" VALUES (1)')
+    thread = lab.as_superuser()
+    assert backup(thread).manifest.rows == 1
+    assert drill(thread).findings == ()
+    kind = renamed.partition(" ")[0]
+    with lab.server.connect(autocommit=True) as connection:
+        connection.execute(f'ALTER {renamed} RENAME TO "bücher"'.encode())
+    (source,) = thread.sources
+    if kind == "DATABASE":
+        thread = dataclasses.replace(thread, sources=(dataclasses.replace(source, database="bücher"),))
+    with pytest.raises(ConfigurationError) as caught:
+        backup(thread)
+    assert f"the name of the {kind.lower()} b" in caught.value.problem
+    assert "is not ASCII" in caught.value.problem
+    assert f"ALTER {kind} ... RENAME TO" in caught.value.remedy
 
 
 def test_a_value_too_large_for_text_is_named_with_the_way_to_it(lab: Small) -> None:
