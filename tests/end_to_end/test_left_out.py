@@ -132,6 +132,18 @@ def test_a_collation_whose_library_changed_is_told_with_every_backup_and_closes_
     assert (found.notices, found.problems) == (made.manifest.notices, ())
 
 
+def test_a_built_in_collation_that_changed_is_told_where_a_column_or_an_index_uses_it() -> None:
+    """The server lets nobody depend on it: the one of ICU is "unicode", which builds without ICU do not have."""
+    with small(17) as lab:
+        lab.run(
+            "CREATE TABLE thing (name text);;UPDATE pg_collation SET collversion = '0' WHERE collname = 'ucs_basic'"
+        )
+        lab.run("ALTER TABLE thing OWNER TO owner")
+        assert backup(quiet(lab)).warnings == ()
+        lab.run('CREATE INDEX ON thing (name COLLATE "ucs_basic")')
+        assert "pg_catalog.ucs_basic (0, now 1)" in backup(quiet(lab)).warnings[0]
+
+
 def test_who_logs_in_as_a_member_of_the_owner_belongs_to_the_copy_and_so_does_a_role_with_a_setting_here(
     lab: Small,
 ) -> None:

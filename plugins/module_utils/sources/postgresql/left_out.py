@@ -48,11 +48,14 @@ WHERE a.grantee <> a.grantor AND (a.grantee = 0 OR r.rolname = ANY (%s))
 _DATABASE_COLLATION = """
 SELECT datcollversion, pg_database_collation_actual_version(oid) FROM pg_database WHERE datname = current_database()
 """
+# Nobody depends on what is built in ("unicode" of ICU): of those only the columns, also of indexes, tell who uses them.
 _COLLATIONS = """
 SELECT n.nspname, c.collname, c.collversion, pg_collation_actual_version(c.oid)
 FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
-WHERE c.collversion IS NOT NULL AND EXISTS (
-  SELECT FROM pg_depend d WHERE d.refclassid = 'pg_collation'::regclass AND d.refobjid = c.oid AND d.deptype <> 'i')
+WHERE c.collversion IS NOT NULL AND (
+  EXISTS (SELECT FROM pg_attribute a WHERE a.attcollation = c.oid AND a.attrelid >= 16384 AND NOT a.attisdropped)
+  OR EXISTS (
+    SELECT FROM pg_depend d WHERE d.refclassid = 'pg_collation'::regclass AND d.refobjid = c.oid AND d.deptype <> 'i'))
 ORDER BY 1, 2
 """
 DATABASE = "the database"
