@@ -102,7 +102,9 @@ def restore_beside(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phas
         with _taken_back_on_failure(new, made):
             target = _make(copy, new, entries, made)
             loaded = restore.load(target, copy.archive, chosen, copy.evidence, folder)
-            refused, notes = failures.judge(loaded.failures, loaded.missing, target, copy.evidence)
+            refused, notes = failures.judge(
+                loaded.failures, loaded.missing, target, copy.evidence, selected=selection is not None
+            )
         made.findings += [*loaded.complaints, *refused]
         made.notes += notes
         made.told = failures.consequences(entries, loaded.missing)

@@ -48,6 +48,7 @@ _MACHINE = ("58", "F0", "0A", "XX")
 _INSTALLED = {"EXTENSION", "COLLATION", "PROCEDURAL LANGUAGE", "SECURITY LABEL"}
 _CONTENTS = ("TABLE DATA", "SEQUENCE SET")
 _UNFINDABLE = ("42883", "42P01", "42704", "3F000")  # a name without its schema
+_ELSEWHERE = (*_UNFINDABLE, "23514")  # or a rule of the app's that finds no row
 # Definitions that may hold a secret, or are long.
 _UNSHOWN = {"USER MAPPING", "SERVER", "SUBSCRIPTION", "FOREIGN DATA WRAPPER", "FUNCTION", "PROCEDURE", "TABLE DATA"}
 
@@ -106,10 +107,16 @@ class Failure:
 
 
 def judge(
-    found: Sequence[Failure], missing: Collection[int], target: Target, evidence: PostgresqlEvidence
+    found: Sequence[Failure],
+    missing: Collection[int],
+    target: Target,
+    evidence: PostgresqlEvidence,
+    *,
+    selected: bool = False,
 ) -> tuple[list[Finding], list[str]]:
     """Return findings and notes for what pg_restore could not make. Of it the entries `missing`, given by dump id, are
-    not there in the end.
+    not there in the end. `selected`: only single tables were to be restored, so that a name or a row that is not found
+    says nothing about the source.
 
     Raise Full, TryAgain or NoPermission where that says nothing about the copy. What the server's machine lacks raises
     ConfigurationError on a scratch server; beside a live database, where the rest is worth having, it is a finding."""
@@ -139,6 +146,9 @@ def judge(
         elif failure.installed:
             difference = f"cannot be made on {target.label} ({failure.reason})"
             findings.append(Finding("server", failure.subject, difference, _LACKING))
+        elif selected and failure.of(_ELSEWHERE) and failure.entry.dump_id in missing:
+            difference = f"needs more than the chosen tables ({failure.reason})"
+            findings.append(Finding("selection", failure.subject, difference, _CHOICE))
         else:
             findings.append(finding(failure, evidence.search_path, made=failure.entry.dump_id not in missing))
     return findings, notes
@@ -148,6 +158,7 @@ _LACKING = (
     "install what the server misses, or have it load the library at its start; what may be in one database of a server"
     " only is made by hand after the switch"
 )
+_CHOICE = "choose the tables that its functions read as well, or restore the whole database"
 
 
 def _installing(evidence: PostgresqlEvidence) -> str:

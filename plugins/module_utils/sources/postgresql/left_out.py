@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .catalog import UNLOGGED, Tables
+from .catalog import UNLOGGED, Tables, roles
 from .names import quoted, shown
 
 if TYPE_CHECKING:
@@ -29,14 +29,33 @@ WHERE m.umoptions IS NULL AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname =
            AND (pg_has_role(s.srvowner, 'USAGE') OR has_server_privilege(s.oid, 'USAGE')))
   AND NOT (m.umuser = 0 AND pg_has_role(s.srvowner, 'USAGE'))
 """
+# pg_dump takes these schemas for the server's own, whoever made something there. What extensions have there is theirs.
+_AMONG_THE_SERVERS_OWN = """
+SELECT count(*) FROM (
+  SELECT tableoid, oid FROM pg_class
+  WHERE relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+    AND relkind IN ('r', 'p', 'f', 'v', 'm', 'S') AND oid >= 16384
+  UNION ALL SELECT tableoid, oid FROM pg_proc
+  WHERE pronamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) AND oid >= 16384
+) made
+WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = made.tableoid AND d.objid = made.oid AND d.deptype = 'e')
+"""
+# pg_dumpall knows them, pg_dump does not. A list has the grants of the parameter's owner, who is a superuser, as well.
+_PARAMETERS = """
+SELECT count(*) FROM pg_parameter_acl p, aclexplode(p.paracl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+WHERE a.grantee <> a.grantor AND (a.grantee = 0 OR r.rolname = ANY (%s))
+"""
 _DATABASE_COLLATION = """
 SELECT datcollversion, pg_database_collation_actual_version(oid) FROM pg_database WHERE datname = current_database()
 """
+# Nobody depends on what is built in ("unicode" of ICU): of those only the columns, also of indexes, tell who uses them.
 _COLLATIONS = """
 SELECT n.nspname, c.collname, c.collversion, pg_collation_actual_version(c.oid)
 FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
-WHERE c.collversion IS NOT NULL AND EXISTS (
-  SELECT FROM pg_depend d WHERE d.refclassid = 'pg_collation'::regclass AND d.refobjid = c.oid AND d.deptype <> 'i')
+WHERE c.collversion IS NOT NULL AND (
+  EXISTS (SELECT FROM pg_attribute a WHERE a.attcollation = c.oid AND a.attrelid >= 16384 AND NOT a.attisdropped)
+  OR EXISTS (
+    SELECT FROM pg_depend d WHERE d.refclassid = 'pg_collation'::regclass AND d.refobjid = c.oid AND d.deptype <> 'i'))
 ORDER BY 1, 2
 """
 DATABASE = "the database"
@@ -46,12 +65,19 @@ def left_out(connection: psycopg.Connection[Any], tables: Tables) -> tuple[str, 
     """Return what the dump silently lacks, in words with numbers and without names."""
     (subscriptions,) = connection.execute(_SUBSCRIPTIONS).fetchone() or (0,)
     (mappings,) = connection.execute(_MAPPINGS).fetchone() or (0,)
+    (misplaced,) = connection.execute(_AMONG_THE_SERVERS_OWN).fetchone() or (0,)
+    parameters = 0
+    if connection.info.server_version >= 150000:
+        names = [role["rolname"] for role in roles(connection)]
+        (parameters,) = connection.execute(_PARAMETERS, [names]).fetchone() or (0,)
     unlogged = sum(reason == UNLOGGED for reason in tables.excluded.values())
     counted = (
         (subscriptions, "subscription", "which only a superuser can dump"),
         (mappings, "user mapping", "whose options, such as passwords, the login of backups may not see"),
         (tables.hidden, "table", "of extensions, in which the login of backups cannot look for rows of yours"),
         (unlogged, "unlogged table", "whose rows a standby does not have"),
+        (misplaced, "object", "in pg_catalog or information_schema, where no dump looks for one of yours"),
+        (parameters, "grant", "of a right to set a parameter, which belongs to the server"),
     )
     return tuple(f"{number} {name}{'s' * (number > 1)} {why}" for number, name, why in counted if number)
 
