@@ -122,3 +122,14 @@ def test_33_a_view_of_a_neighbour_is_drilled_without_a_visit_there_and_without_a
     assert restored.code in (Exit.OK, Exit.DATA_REFUSED)
     assert words(r"public\.people", restored)
     assert fresh == {"own": 1}
+
+
+def test_42_a_row_that_names_what_a_new_server_lacks_fails_by_its_table_and_its_words_are_nowhere() -> None:
+    with field("42", superuser=True) as made:
+        made.run('CREATE ROLE "keeper-4711"', "INSERT INTO book VALUES (2, '\"keeper-4711\"')")
+        assert made.backup().code == Exit.OK
+        drilled = made.drill()  # and no word of the row: see `Field.drill`
+
+    assert drilled.code == Exit.DATA_REFUSED
+    assert words(r"TABLE DATA public\.book: cannot be made .*42704 undefined_object", drilled)
+    assert words(r"Remedy: mend the rows at the source that name what a new server does not have", drilled)
