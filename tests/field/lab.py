@@ -105,8 +105,7 @@ class Field:
 
     def restored(self, name: str = "field_restored") -> dict[str, int]:
         """The rows of each table of the restored database."""
-        with self.database.server.connect(name) as connection:
-            return rows_of(connection)
+        return _rows(self.database.server, name)
 
     @contextlib.contextmanager
     def recovered(self, *, login: str = "owner", settings: Mapping[str, str] | None = None) -> Iterator[Recovered]:
@@ -136,8 +135,7 @@ class Recovered:
     @property
     def rows(self) -> dict[str, int]:
         """The rows of each table."""
-        with self.server.connect(self.name) as connection:
-            return rows_of(connection)
+        return _rows(self.server, self.name)
 
     def lets_in(self, user: str) -> bool:
         """Whether this login now has its password and may connect."""
@@ -174,6 +172,12 @@ def field(
         if situation:
             found.add(situation, user)
         yield found
+
+
+def _rows(server: PostgresServer, name: str) -> dict[str, int]:
+    """The rows of each table of a database, whatever its own settings are."""
+    with server.connect(name, options="-c statement_timeout=0 -c quote_all_identifiers=off") as connection:
+        return rows_of(connection)
 
 
 def words(pattern: str, said: Said) -> bool:
