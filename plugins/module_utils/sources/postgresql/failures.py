@@ -195,6 +195,11 @@ def _remedy(failure: Failure, search_path: Sequence[str], *, made: bool) -> str:
         return f"remove the rows that share a key at the source, then REINDEX there{by_hand}"
     if failure.of(("23503",)):
         return f"give the rows at the source that refer to nothing what they refer to, or remove them{by_hand}"
+    if failure.of(("23514",)) and failure.entry.description == "TABLE DATA":
+        return (
+            "at the source, drop the constraint and add it again as NOT VALID, or mend the rows that it refuses; a"
+            " restored table has none of its rows until the constraint is dropped there (docs/recovery.md, step 6)"
+        )
     if failure.of(("23",)):
         return f"mend the rows at the source that its own rules refuse{by_hand}"
     if failure.of(("42P17",)):

@@ -123,10 +123,11 @@ def test_functions_without_a_search_path_are_named_with_what_to_do_at_the_source
             " session lacks; after a restore",
         ),
         (failure("42704", "TABLE DATA"), "mend the rows at the source that name what a new server does not have"),
+        (failure("23514", "TABLE DATA"), "at the source, drop the constraint and add it again as NOT VALID, or mend"),
         (failure("42P17"), "at the source, let it call functions of your own that are IMMUTABLE"),
     ],
 )
-def test_where_the_search_path_of_the_source_does_not_help_it_is_no_remedy(found: Failure, remedy: str) -> None:
+def test_what_to_do_at_the_source_fits_what_was_refused(found: Failure, remedy: str) -> None:
     (finding,), _notes = judge([found], {7}, target(scratch=True), SAID)
     assert "SET search_path" not in finding.remedy
     assert finding.remedy.startswith(remedy)
