@@ -146,6 +146,7 @@ def test_43_rows_that_their_own_rule_refuses_today_come_back_by_the_guide_and_pa
         drilled = made.drill()
         with made.recovered() as again:
             assert again.said.code == 0, again.said.text
+            assert "syntax error" not in again.said.text, "the source had no search_path to give to its functions"
             assert again.rows == {"offer": 0, "item": 2}
             again.go_on(typed_again("public.offer", "open"))
             assert again.rows == {"offer": 2, "item": 2}

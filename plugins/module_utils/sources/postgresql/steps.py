@@ -66,7 +66,8 @@ _ROUTINES = """\
 FROM (SELECT string_agg(quote_ident(value), ', ') AS path
       FROM json_array_elements_text(:'evidence'::json #> '{sources,0,search_path}')) source,
      pg_proc p JOIN pg_namespace n ON n.oid = pronamespace JOIN pg_language l ON l.oid = prolang
-WHERE nspname NOT IN ('pg_catalog', 'information_schema') AND lanname NOT IN ('c', 'internal') AND prokind <> 'a'
+WHERE path <> '' AND nspname NOT IN ('pg_catalog', 'information_schema') AND lanname NOT IN ('c', 'internal')
+  AND prokind <> 'a'
   AND NOT EXISTS (SELECT FROM unnest(proconfig) setting WHERE setting LIKE 'search_path=%')"""
 SEARCH_PATH_SET = f"SELECT format('ALTER ROUTINE %s SET search_path = %s', p.oid::regprocedure, path)\n{_ROUTINES}"
 SEARCH_PATH_RESET = f"SELECT format('ALTER ROUTINE %s RESET search_path', p.oid::regprocedure)\n{_ROUTINES}"
