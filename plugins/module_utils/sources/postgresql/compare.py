@@ -41,12 +41,13 @@ WHERE a.amname = 'btree' AND c.relkind = 'i' AND c.relpersistence = 'p' AND i.in
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
 """
 # Without ours, which stands in a schema of its own.
-_EXTENSIONS = "SELECT extname, extversion FROM pg_extension WHERE extnamespace::regnamespace::text <> %s"
+_EXTENSIONS = (
+    "SELECT e.extname, e.extversion FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace"
+    " WHERE n.nspname <> %s"
+)
 _AMCHECK = (
     "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE extname = 'amcheck'"
 )
-# Without ours, which stands in a schema of its own.
-_EXTENSIONS = "SELECT extname, extversion FROM pg_extension WHERE extnamespace::regnamespace::text <> %s"
 
 
 def read_toc(archive: Path) -> tuple[TocEntry, ...]:

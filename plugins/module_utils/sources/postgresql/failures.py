@@ -197,24 +197,50 @@ def finding(failure: Failure, search_path: Sequence[str], *, made: bool) -> Find
         difference = f"cannot be made from its own definition{why}"
     if failure.followers:
         difference += f", nor could {failure.followers} more that need it" if not made else ""
-    return Finding(SOURCE, failure.subject, difference, _remedy(failure, search_path))
+    return Finding(SOURCE, failure.subject, difference, _remedy(failure, search_path, made=made))
 
 
-def _remedy(failure: Failure, search_path: Sequence[str]) -> str:
+def _remedy(failure: Failure, search_path: Sequence[str], *, made: bool) -> str:
     by_hand = f"; after a restore make it by hand: {definition(failure.entry)}" if definition(failure.entry) else ""
     if failure.of(("23505", "23P01")):
         return f"remove the rows that share a key at the source, then REINDEX there{by_hand}"
     if failure.of(("23503",)):
         return f"give the rows at the source that refer to nothing what they refer to, or remove them{by_hand}"
+    if failure.of(("23514",)) and failure.entry.description == "TABLE DATA":
+        return (
+            "at the source, drop the constraint and add it again as NOT VALID, or mend the rows that it refuses; a"
+            " restored table has none of its rows until the constraint is dropped there (docs/recovery.md, step 6)"
+        )
     if failure.of(("23",)):
         return f"mend the rows at the source that its own rules refuse{by_hand}"
+    if failure.of(("42P17",)):
+        return (
+            "at the source, let it call functions of your own that are IMMUTABLE: what was altered in one of an"
+            f" extension is in no dump{by_hand}"
+        )
+    if not failure.sqlstate and failure.entry.description == "MATERIALIZED VIEW DATA":
+        return "at the source, let the view itself read what now a function reads for it"
     if not failure.sqlstate:
         return "at the source, use a foreign key or a trigger instead of a rule that reads other tables"
+    if failure.of(_UNFINDABLE) and not made:
+        return _unfound(failure) + by_hand
     if failure.of(_UNFINDABLE):
         path = ", ".join(search_path) or "public"
         names = failure.functions or ("the functions that it uses",)
         return "at the source, today: " + "; ".join(f"ALTER FUNCTION {name} SET search_path = {path}" for name in names)
     return f"look at it at the source{by_hand}"
+
+
+def _unfound(failure: Failure) -> str:
+    """What to do where the search_path of the source does not help either."""
+    if failure.functions:
+        return (
+            f"at the source, let {', '.join(failure.functions)} name what they use with its schema, and ask for no"
+            " setting that a new session lacks"
+        )
+    if failure.entry.description == "TABLE DATA":
+        return "mend the rows at the source that name what a new server does not have"
+    return "look at it at the source"
 
 
 def definition(entry: TocEntry) -> str:

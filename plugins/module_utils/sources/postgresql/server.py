@@ -60,7 +60,7 @@ def _target(programs: client.Programs, source: PostgresqlSource, sockets: Path, 
         kind="postgresql", name="scratch", database=source.database, host=str(sockets), port=5432, user=SUPERUSER,
         sslmode="disable", password_file=password_file,
     )  # fmt: skip
-    return Target(programs, login, "the scratch server", scratch=True)
+    return Target(programs, login, "the scratch server", scratch=True, superuser=True)
 
 
 def _owner() -> pwd.struct_passwd | None:
