@@ -69,11 +69,23 @@ def test_what_lies_among_the_servers_own_objects_is_missed(lab: Small) -> None:
     said(made, "2 objects in pg_catalog or information_schema", but_not="prices")
 
 
-def test_the_right_to_set_a_parameter_is_missed_where_a_role_of_the_copy_has_it(lab: Small) -> None:
-    lab.run("CREATE ROLE stranger;;GRANT SET ON PARAMETER log_statement TO stranger")
+def test_everybodys_right_to_set_a_parameter_is_missed(lab: Small) -> None:
+    lab.run("CREATE ROLE stranger;;GRANT SET ON PARAMETER log_statement TO stranger, owner")
     assert backup(quiet(lab)).manifest.notices == ()
-    lab.run("GRANT SET ON PARAMETER log_statement TO owner")
-    said(backup(quiet(lab)), "1 grant of a right to set a parameter", but_not="log_statement")
+    lab.run("GRANT SET ON PARAMETER log_duration TO PUBLIC")
+    said(backup(quiet(lab)), "1 grant of everybody's right to set a parameter", but_not="log_duration")
+
+
+def test_what_was_made_a_part_of_an_extension_is_told_by_the_drill(lab: Small) -> None:
+    lab.run(
+        "CREATE EXTENSION pg_trgm;;CREATE FUNCTION own() RETURNS int LANGUAGE sql AS 'SELECT 1';;"
+        "ALTER EXTENSION pg_trgm ADD FUNCTION own()"
+    )
+    thread = quiet(lab)
+    backup(thread)
+    done = drill(thread)
+    assert done.verdict.result == "pass"
+    assert [note for note in done.notes if "function public.own() belong to the extension pg_trgm" in note]
 
 
 def test_rows_of_an_extensions_own_tables_are_counted_as_the_dump_filters_them(lab: Small) -> None:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from ...contract.evidence import PostgresqlEvidence
 from ...contract.verdict import Finding
 from ...streams import CHUNK
-from . import catalog
+from . import catalog, needs
 from .archive import ArchiveReader, Contents
 from .archive_toc import TocEntry
 from .connection import reason
 from .names import qualified, quoted, shown, unquoted
 from .server_settings import SCHEMA
+
+_NAMED = 5  # members of an extension in one note
 
 if TYPE_CHECKING:
     import psycopg
@@ -141,6 +143,21 @@ def extensions(
         elif wanted != found:
             findings.append(Finding("extension", name, f"restored {found}, in the dump {wanted}"))
     return findings, notes
+
+
+def extension_members(connection: psycopg.Connection[Any], evidence: PostgresqlEvidence, label: str) -> Iterator[str]:
+    """Yield notes on what somebody made a part of an extension: no dump has it. Another build of the very version may
+    lack a part, too, so that this alone is no difference."""
+    restored, versions = needs.extension_members(connection), catalog.extensions(connection)
+    for extension, members in evidence.extension_members.items():
+        lost = sorted(set(members) - set(restored.get(extension, ())))
+        if lost and versions.get(extension) == evidence.extensions.get(extension):
+            more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
+            yield (
+                f"at the source, {', '.join(lost[:_NAMED])}{more} belong to the extension {extension}, which"
+                f" {label} makes without: no dump holds what was added to an extension (ALTER EXTENSION ... DROP ends"
+                " that)"
+            )
 
 
 def extension_rows(connection: psycopg.Connection[Any], evidence: PostgresqlEvidence, label: str) -> Iterator[str]:

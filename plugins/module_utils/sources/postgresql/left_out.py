@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .catalog import UNLOGGED, Tables, roles
+from .catalog import UNLOGGED, Tables
 from .names import quoted, shown
 
 if TYPE_CHECKING:
@@ -40,11 +40,8 @@ SELECT count(*) FROM (
 ) made
 WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = made.tableoid AND d.objid = made.oid AND d.deptype = 'e')
 """
-# pg_dumpall knows them, pg_dump does not. A list has the grants of the parameter's owner, who is a superuser, as well.
-_PARAMETERS = """
-SELECT count(*) FROM pg_parameter_acl p, aclexplode(p.paracl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
-WHERE a.grantee <> a.grantor AND (a.grantee = 0 OR r.rolname = ANY (%s))
-"""
+# Those of the copy's own roles are in their file.
+_PARAMETERS = "SELECT count(*) FROM pg_parameter_acl p, aclexplode(p.paracl) a WHERE a.grantee = 0"
 _DATABASE_COLLATION = """
 SELECT datcollversion, pg_database_collation_actual_version(oid) FROM pg_database WHERE datname = current_database()
 """
@@ -68,8 +65,7 @@ def left_out(connection: psycopg.Connection[Any], tables: Tables) -> tuple[str, 
     (misplaced,) = connection.execute(_AMONG_THE_SERVERS_OWN).fetchone() or (0,)
     parameters = 0
     if connection.info.server_version >= 150000:
-        names = [role["rolname"] for role in roles(connection)]
-        (parameters,) = connection.execute(_PARAMETERS, [names]).fetchone() or (0,)
+        (parameters,) = connection.execute(_PARAMETERS).fetchone() or (0,)
     unlogged = sum(reason == UNLOGGED for reason in tables.excluded.values())
     counted = (
         (subscriptions, "subscription", "which only a superuser can dump"),
@@ -77,7 +73,7 @@ def left_out(connection: psycopg.Connection[Any], tables: Tables) -> tuple[str, 
         (tables.hidden, "table", "of extensions, in which the login of backups cannot look for rows of yours"),
         (unlogged, "unlogged table", "whose rows a standby does not have"),
         (misplaced, "object", "in pg_catalog or information_schema, where no dump looks for one of yours"),
-        (parameters, "grant", "of a right to set a parameter, which belongs to the server"),
+        (parameters, "grant", "of everybody's right to set a parameter, which belongs to the server"),
     )
     return tuple(f"{number} {name}{'s' * (number > 1)} {why}" for number, name, why in counted if number)
 
