@@ -11,6 +11,7 @@ from .contract.thread import Query
 from .contract.verdict import Finding
 
 LIVE_UNKNOWN = "unknown"
+_LONGEST = 200  # characters of an answer that are shown
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Comparison:
     live: str | None
 
     def __str__(self) -> str:
-        live = "" if self.live is None else f", live {self.live}"
+        live = "" if self.live is None else f", live {_text(self.live)}"
         return f"{self.name}: restored {_shown(self.restored)}, in the dump {_shown(self.dumped)}{live}"
 
 
@@ -81,8 +82,8 @@ def judge(before: QueryAnswer, after: QueryAnswer) -> list[Finding]:
     else:
         wanted = query.value
         good = after.answer == wanted if query.compare == "equals" else _at_least(after.answer, wanted)
-    restored = "no value (NULL, as of no rows)" if after.answer is None else after.answer
-    return [] if good else [Finding("query", query.name, f"restored {restored}, {query.compare} {wanted}")]
+    restored = "no value (NULL, as of no rows)" if after.answer is None else _text(after.answer)
+    return [] if good else [Finding("query", query.name, f"restored {restored}, {query.compare} {_text(wanted)}")]
 
 
 def asked(queries: Sequence[Query], live: Mapping[str, str]) -> tuple[list[str], list[str]]:
@@ -91,13 +92,14 @@ def asked(queries: Sequence[Query], live: Mapping[str, str]) -> tuple[list[str],
     lines, wrong = [], []
     for query in queries:
         answer = live.get(query.name, LIVE_UNKNOWN)
-        lines.append(f"{query.name}: live {answer}")
+        said = f"{query.name}: live {_text(answer)}"
+        lines.append(said)
         if answer == LIVE_UNKNOWN:
             wrong.append(f"the query '{query.name}' has no answer")
         elif query.compare == "equals" and answer != str(query.value):
-            wrong.append(f"{query.name}: live {answer}, equals {query.value}")
+            wrong.append(f"{said}, equals {query.value}")
         elif query.compare == "at_least" and not _at_least(answer, query.value):
-            wrong.append(f"{query.name}: live {answer}, at_least {query.value}")
+            wrong.append(f"{said}, at_least {query.value}")
     return lines, wrong
 
 
@@ -109,4 +111,10 @@ def _at_least(answer: Answer, value: Answer) -> bool:
 
 
 def _shown(answer: QueryAnswer) -> str:
-    return f"an error ({answer.error})" if answer.error is not None else str(answer.answer)
+    return f"an error ({answer.error})" if answer.error is not None else _text(answer.answer)
+
+
+def _text(answer: Answer) -> str:
+    """Return an answer for a line of output: no answer breaks the line, commands a terminal, or fills the screen."""
+    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(answer)[: _LONGEST + 1])
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(str(answer))} characters)"

@@ -52,7 +52,7 @@ def test_every_playbook_works_for_an_app_on_this_machine_and_one_in_the_cluster(
     both = f"forgejo,{owner.app}"
 
     for playbook, title, word in (
-        ("site", "ROLL-OUT", "OK (apps: 2, threads: 2)"),  # those that its new keys were probed in
+        ("site", "ROLL-OUT", "OK (apps: 2, threads: 3)"),  # those whose new keys and logins were tried
         ("backup", "BACKUP", "OK (apps: 2, threads: 3)"),
         ("drill", "DRILL", "OK (apps: 2, threads: 2)"),
         ("probe", "PROBE", "OK (apps: 2, threads: 3)"),

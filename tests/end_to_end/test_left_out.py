@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import pytest
@@ -59,6 +60,34 @@ def test_options_of_user_mappings_that_the_login_cannot_see_are_missed(lab: Smal
     assert backup(lab.as_superuser()).manifest.notices == ()
 
 
+def test_what_lies_among_the_servers_own_objects_is_missed(lab: Small) -> None:
+    lab.run(
+        "CREATE TABLE information_schema.prices (id int);;INSERT INTO information_schema.prices VALUES (1);;"
+        "CREATE FUNCTION pg_catalog.tax(int) RETURNS int LANGUAGE sql AS 'SELECT $1';;CREATE EXTENSION pg_buffercache"
+    )
+    made = backup(quiet(lab))
+    said(made, "2 objects in pg_catalog or information_schema", but_not="prices")
+
+
+def test_everybodys_right_to_set_a_parameter_is_missed(lab: Small) -> None:
+    lab.run("CREATE ROLE stranger;;GRANT SET ON PARAMETER log_statement TO stranger, owner")
+    assert backup(quiet(lab)).manifest.notices == ()
+    lab.run("GRANT SET ON PARAMETER log_duration TO PUBLIC")
+    said(backup(quiet(lab)), "1 grant of everybody's right to set a parameter", but_not="log_duration")
+
+
+def test_what_was_made_a_part_of_an_extension_is_told_by_the_drill(lab: Small) -> None:
+    lab.run(
+        "CREATE EXTENSION pg_trgm;;CREATE FUNCTION own() RETURNS int LANGUAGE sql AS 'SELECT 1';;"
+        "ALTER EXTENSION pg_trgm ADD FUNCTION own()"
+    )
+    thread = quiet(lab)
+    backup(thread)
+    done = drill(thread)
+    assert done.verdict.result == "pass"
+    assert [note for note in done.notes if "function public.own() belong to the extension pg_trgm" in note]
+
+
 def test_rows_of_an_extensions_own_tables_are_counted_as_the_dump_filters_them(lab: Small) -> None:
     lab.run(
         "CREATE EXTENSION pg_trgm;;CREATE TABLE config (a int);;INSERT INTO config VALUES (1), (2), (3);;"
@@ -113,6 +142,18 @@ def test_a_collation_whose_library_changed_is_told_with_every_backup_and_closes_
     assert set(lab.evidence(made)["collations"]) == {"the database", 'pg_catalog."de-x-icu"'}
     found = freshness(quiet(lab), drills_expected=False)
     assert (found.notices, found.problems) == (made.manifest.notices, ())
+
+
+def test_a_built_in_collation_that_changed_is_told_where_a_column_or_an_index_uses_it() -> None:
+    """The server lets nobody depend on it: the one of ICU is "unicode", which builds without ICU do not have."""
+    with small(17) as lab:
+        lab.run(
+            "CREATE TABLE thing (name text);;UPDATE pg_collation SET collversion = '0' WHERE collname = 'ucs_basic'"
+        )
+        lab.run("ALTER TABLE thing OWNER TO owner")
+        assert backup(quiet(lab)).warnings == ()
+        lab.run('CREATE INDEX ON thing (name COLLATE "ucs_basic")')
+        assert "pg_catalog.ucs_basic (0, now 1)" in backup(quiet(lab)).warnings[0]
 
 
 def test_who_logs_in_as_a_member_of_the_owner_belongs_to_the_copy_and_so_does_a_role_with_a_setting_here(
@@ -195,6 +236,33 @@ def test_a_name_that_is_not_utf8_is_refused_before_anything_is_counted(lab: Smal
         backup(quiet(lab))
     assert str(caught.value).startswith("everything/nas: check: the database has no encoding (SQL_ASCII), and the name")
     assert "table B\\xfccher is not UTF-8" in str(caught.value)
+
+
+@pytest.mark.parametrize("renamed", ["DATABASE everything", "ROLE owner"])
+def test_a_database_or_role_that_other_databases_know_by_another_name_is_refused_with_the_cure(
+    lab: Small, renamed: str
+) -> None:
+    """A copy of it passes no drill, or passes and is not found again by docs/recovery.md."""
+    with lab.server.connect(autocommit=True) as connection:
+        connection.execute("DROP DATABASE everything")
+        connection.execute(
+            "CREATE DATABASE everything OWNER owner TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"
+        )
+    lab.run('CREATE ROLE "stränger";;CREATE TABLE "Bücher" (id int);;INSERT INTO "Bücher" VALUES (1)')
+    thread = lab.as_superuser()
+    assert backup(thread).manifest.rows == 1
+    assert drill(thread).findings == ()
+    kind = renamed.partition(" ")[0]
+    with lab.server.connect(autocommit=True) as connection:
+        connection.execute(f'ALTER {renamed} RENAME TO "bücher"'.encode())
+    (source,) = thread.sources
+    if kind == "DATABASE":
+        thread = dataclasses.replace(thread, sources=(dataclasses.replace(source, database="bücher"),))
+    with pytest.raises(ConfigurationError) as caught:
+        backup(thread)
+    assert f"the name of the {kind.lower()} b" in caught.value.problem
+    assert "is not ASCII" in caught.value.problem
+    assert f"ALTER {kind} ... RENAME TO" in caught.value.remedy
 
 
 def test_a_value_too_large_for_text_is_named_with_the_way_to_it(lab: Small) -> None:

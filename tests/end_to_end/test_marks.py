@@ -159,3 +159,50 @@ def test_a_question_without_a_value_on_both_sides_proves_nothing_and_the_drill_s
     done = drill(thread)
 
     assert "last activity: no rows: proves nothing (its answer is NULL)" in done.notes
+
+
+ODD = (
+    "SELECT 'NaN'::float8", "SELECT 'infinity'::timestamptz", "SELECT '0044-03-15 BC'::date", "SELECT '24:00'::time",
+    "SELECT '-inf'::float8;", "SELECT E'one\\ntwo' -- lines", "SELECT 0.1::float8 + 0.2", "SELECT '2026-11-29'::date",
+    "SELECT interval '1 day 2 hours'", "VALUES (1)",
+)  # fmt: skip
+
+
+def test_values_that_python_and_json_do_not_have_are_answers_all_the_same(server: Everything, place: Folder) -> None:
+    with server.server.connect("everything", autocommit=True) as connection:
+        for setting in ("DateStyle = German", "IntervalStyle = iso_8601", "extra_float_digits = -3"):
+            connection.execute(f"ALTER ROLE owner SET {setting}".encode())
+        try:
+            queries = tuple(Query(f"odd {number}", sql) for number, sql in enumerate(ODD))
+            thread = dataclasses.replace(place.thread, queries=queries)
+            made = backup(thread)
+            done = drill(thread)
+        finally:
+            for name in ("DateStyle", "IntervalStyle", "extra_float_digits"):
+                connection.execute(f"ALTER ROLE owner RESET {name}".encode())
+
+    assert made.manifest.marks == ()
+    assert done.verdict.result == "pass", done.verdict.findings
+    assert [line.partition("in the dump ")[2] for line in map(str, done.comparisons)][:4] == [
+        "nan", "infinity", "0044-03-15 BC", "24:00:00",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "COPY shop.empty TO STDOUT", "COMMIT; SELECT 1", "SELECT 1; COMMIT", "SET work_mem = '1MB'", "", "-- nothing",
+        "SELECT generate_series(1, 1000000000)", "DELETE FROM shop.empty RETURNING 1", "SELECT 1, 2",
+        "SELECT lo_create(0)",
+    ],
+)  # fmt: skip
+def test_what_is_no_question_marks_the_backup_with_the_reason_and_harms_nothing_else(
+    place: Folder, capfd: pytest.CaptureFixture[str], sql: str
+) -> None:
+    wrong, right = Query("wrong", sql), Query("right", "SELECT count(*) FROM shop.empty")
+    made = backup(dataclasses.replace(place.thread, queries=(wrong, right)))
+
+    assert made.manifest.marks == ("the drill query 'wrong' could not be answered",)
+    (reason,) = made.reasons.values()
+    assert any(words in reason for words in ("one SELECT", "one row with one column", "read_only_sql_transaction"))
+    assert capfd.readouterr().err == ""

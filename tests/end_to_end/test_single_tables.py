@@ -95,6 +95,14 @@ def test_what_the_text_of_a_function_names_works_afterwards(restored: Restore, s
     assert there(server, "SELECT app.number()") == [(525,)], "the sequence goes on where it was"
 
 
+def test_a_table_whose_check_reads_one_that_was_not_chosen_is_no_fault_of_the_source(restored: Restore) -> None:
+    (finding,) = restored("app.badge").findings
+
+    assert str(finding).startswith("selection: TABLE DATA app.badge: needs more than the chosen tables")
+    assert 'relation "app.person" does not exist' in finding.difference
+    assert "choose the tables" in finding.remedy
+
+
 def test_a_domain_keeps_a_check_that_stands_by_itself(restored: Restore, server: Everything) -> None:
     restored("app.person")
 

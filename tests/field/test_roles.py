@@ -113,3 +113,23 @@ def test_38_the_login_of_an_app_that_owns_nothing_itself_is_in_the_copy() -> Non
                 assert owner.execute("SELECT current_user, count(*) FROM thing").fetchone() == ("field_owners", 1)
 
     assert drilled.code == Exit.OK, drilled.text
+
+
+@pytest.mark.parametrize("major", [15, 18])
+def test_41_a_database_that_lets_every_session_act_as_its_owner_and_ends_what_takes_long(major: int) -> None:
+    with field("41", major=major, superuser=True) as made:
+        assert made.backup().code == Exit.OK
+        drilled = made.drill()
+        restored = made.restore()
+        beside = made.restored()
+        with made.recovered(login="postgres") as again:
+            assert again.said.code == 0, again.said.text
+            assert "ERROR" not in again.said.text.replace('ERROR:  role "postgres" already exists', "")
+            fresh = again.rows
+            with again.server.connect() as connection:
+                asked = connection.execute("SELECT has_parameter_privilege('owner', 'session_replication_role', 'SET')")
+                assert asked.fetchone() == (True,)
+
+    assert drilled.last.startswith("DRILL PASS field/nas: 2 tables, 1 rows"), drilled.text
+    assert (drilled.code, restored.code) == (Exit.OK, Exit.OK), restored.text
+    assert beside == fresh == {"administered": 0, "thing": 1}

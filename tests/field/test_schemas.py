@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 from fanout.contract.errors import Exit
+from tests.end_to_end.playing import CHECKOUT
 from tests.sandbox.postgresql import throwaway
 
 from .lab import PASSWORD, field, words
@@ -122,3 +124,48 @@ def test_33_a_view_of_a_neighbour_is_drilled_without_a_visit_there_and_without_a
     assert restored.code in (Exit.OK, Exit.DATA_REFUSED)
     assert words(r"public\.people", restored)
     assert fresh == {"own": 1}
+
+
+def test_42_a_row_that_names_what_a_new_server_lacks_fails_by_its_table_and_its_words_are_nowhere() -> None:
+    with field("42", superuser=True) as made:
+        made.run('CREATE ROLE "keeper-4711"', "INSERT INTO book VALUES (2, '\"keeper-4711\"')")
+        assert made.backup().code == Exit.OK
+        drilled = made.drill()  # and no word of the row: see `Field.drill`
+
+    assert drilled.code == Exit.DATA_REFUSED
+    assert words(r"TABLE DATA public\.book: cannot be made .*42704 undefined_object", drilled)
+    assert words(r"Remedy: mend the rows at the source that name what a new server does not have", drilled)
+
+
+_AGAIN = re.compile(r"^```text\n(psql .* DROP CONSTRAINT .*\n.*again\.list.*\n)```$", re.MULTILINE)
+
+
+def test_43_rows_that_their_own_rule_refuses_today_come_back_by_the_guide_and_pass_once_it_is_not_valid() -> None:
+    with field("43") as made:
+        assert made.backup().code == Exit.OK
+        drilled = made.drill()
+        with made.recovered() as again:
+            assert again.said.code == 0, again.said.text
+            assert "syntax error" not in again.said.text, "the source had no search_path to give to its functions"
+            assert again.rows == {"offer": 0, "item": 2}
+            again.go_on(typed_again("public.offer", "open"))
+            assert again.rows == {"offer": 2, "item": 2}
+            with again.server.connect("field") as connection:
+                keys = connection.execute("SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'f'")
+                assert keys.fetchall() == [("item",)]
+        made.run(
+            "ALTER TABLE offer DROP CONSTRAINT open",
+            "ALTER TABLE offer ADD CONSTRAINT open CHECK (due > now()) NOT VALID",
+        )
+        assert made.backup().code == Exit.OK
+        mended = made.drill()
+
+    assert drilled.code == Exit.DATA_REFUSED
+    assert words(r"TABLE DATA public\.offer: .*\(public\.offer, open\)\)\. Remedy: .* as NOT VALID", drilled)
+    assert mended.last.startswith("DRILL PASS field/nas: 2 tables, 4 rows"), mended.text
+
+
+def typed_again(table: str, constraint: str) -> str:
+    """What the guide says of such a table, with its names."""
+    (block,) = _AGAIN.findall((CHECKOUT / "docs/recovery.md").read_text())
+    return str(block).replace("public.offer", table).replace("offer_due_check", constraint)

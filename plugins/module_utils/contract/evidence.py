@@ -44,8 +44,8 @@ class PostgresqlEvidence:
 
     What a server needs that restores: `preload` are libraries that it loads at its start, as names without path and
     ending; `settings` those of the source's server that change how values are read or written; `extension_schemas`
-    where each extension lies; `files` what objects name outside of the database ("tsearch_data/own.stop",
-    "$libdir/own").
+    where each extension lies; `extension_members` what each consists of; `files` what objects name outside of the
+    database ("tsearch_data/own.stop", "$libdir/own").
 
     `configuration` are rows of extensions' own tables that the archive carries by the extension's filter,
     `excluded_rows` rows of those that it does not carry. `invalid_indexes` were not whole at the source already.
@@ -69,6 +69,7 @@ class PostgresqlEvidence:
     search_path: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
     extension_schemas: dict[str, str] = field(default_factory=dict)
+    extension_members: dict[str, tuple[str, ...]] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     configuration: dict[str, int] = field(default_factory=dict)
     excluded_rows: dict[str, int] = field(default_factory=dict)

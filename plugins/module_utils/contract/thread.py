@@ -115,9 +115,8 @@ Source: TypeAlias = PostgresqlSource
 
 @dataclass(frozen=True)
 class Query:
-    """A question that the app's owner would ask. `snapshot` compares the answer with the one in the dump's own
-    snapshot,
-    `equals` and `at_least` with `value`."""
+    """A question that the app's owner would ask: one SELECT of one value, which only reads. `snapshot` compares the
+    answer with the one in the dump's own snapshot, `equals` and `at_least` with `value`."""
 
     name: str
     sql: str

@@ -122,19 +122,19 @@ def ready_status(server: DatabaseServer, name: str) -> Object | None:
 
 def test_rest_says_no_in_these_words(server: DatabaseServer) -> None:
     def refusal(action: str, body: Object) -> str:
-        with pytest.raises(ApiError) as refused:
+        try:
             server.api.request("POST", f"{FRONTEND}/{server.volume}?action={action}", body)
-        assert refused.value.status == 500
-        assert refused.value.body["type"] == "error"
-        message: str = refused.value.body["message"]
-        return message
+        except ApiError as refused:
+            return f"{refused.status} {refused.body['type']} {refused.body['message']}"
+        return ""
 
     words = f"failed to revert snapshot for volume {server.volume} with frontend enabled"
+    assert refusal("snapshotRevert", {"name": "any"}).startswith("500 error ")
     assert words in refusal("snapshotRevert", {"name": "any"})
     server.scale(0)
-    until("it is detached", lambda: server.longhorn("volumes")["status"]["state"] == "detached")
-    assert "engine is not running" in refusal("snapshotList", {})
-    assert "engine is not running" in refusal("snapshotCreate", {})
+    # A controller may attach it once more for a moment, for work of its own.
+    for action in ("snapshotList", "snapshotCreate"):
+        until(f"{action} is refused", lambda action=action: "engine is not running" in refusal(action, {}))
     unknown = {"attachmentID": "nobody-has-this-one"}
     server.api.request("POST", f"{FRONTEND}/{server.volume}?action=detach", unknown)  # no error
 

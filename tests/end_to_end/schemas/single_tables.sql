@@ -74,3 +74,9 @@ CREATE FUNCTION app.touched() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETUR
 CREATE TRIGGER touched BEFORE UPDATE ON app.person FOR EACH ROW EXECUTE FUNCTION app.touched();
 CREATE TABLE app.wide (id int PRIMARY KEY);
 DO $$ BEGIN FOR n IN 1..20 LOOP EXECUTE format('CREATE VIEW app.view_%s AS SELECT id FROM app.wide', n); END LOOP; END $$;
+
+-- A check that reads another table, by the text of a function.
+CREATE FUNCTION app.known(integer) RETURNS boolean LANGUAGE plpgsql STABLE
+  AS $$ BEGIN RETURN EXISTS (SELECT FROM app.person WHERE id = $1); END $$;
+CREATE TABLE app.badge (id integer CHECK (app.known(id)));
+INSERT INTO app.badge SELECT min(id) FROM app.person;

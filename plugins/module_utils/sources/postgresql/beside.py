@@ -41,6 +41,7 @@ _INCOMPLETE = "incomplete: fanout was restoring into this database"
 _SUBSCRIPTIONS = """
 SELECT subname FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE datname = %s ORDER BY 1
 """
+_SUPERUSER = "SELECT rolsuper FROM pg_roles WHERE rolname = session_user"
 
 
 @dataclass
@@ -102,7 +103,9 @@ def restore_beside(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phas
         with _taken_back_on_failure(new, made):
             target = _make(copy, new, entries, made)
             loaded = restore.load(target, copy.archive, chosen, copy.evidence, folder)
-            refused, notes = failures.judge(loaded.failures, loaded.missing, target, copy.evidence)
+            refused, notes = failures.judge(
+                loaded.failures, loaded.missing, target, copy.evidence, selected=selection is not None
+            )
         made.findings += [*loaded.complaints, *refused]
         made.notes += notes
         made.told = failures.consequences(entries, loaded.missing)
@@ -137,7 +140,9 @@ def _server(new: NewDatabase) -> Iterator[tuple[psycopg.Connection[Any], Target]
     with contextlib.closing(connection), translated():
         major = check_direct(connection, source, _NAME)
         programs = client.find(major, new.login.binaries)
-        yield connection, Target(programs, replace(new.login, database=new.name), where, scratch=False)
+        (superuser,) = connection.execute(_SUPERUSER).fetchone() or (False,)
+        login = replace(new.login, database=new.name)
+        yield connection, Target(programs, login, where, scratch=False, superuser=superuser)
 
 
 def _connected(login: PostgresqlSource) -> tuple[PostgresqlSource, psycopg.Connection[Any]]:

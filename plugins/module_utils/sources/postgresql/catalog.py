@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -83,6 +84,11 @@ SELECT oid, rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlog
          THEN to_char(rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00'
          ELSE rolvaliduntil::text END AS valid_until
 FROM pg_roles WHERE rolname = ANY(%s) ORDER BY rolname
+"""
+# How values are written may be a setting of the login, which the one that asks again does not have.
+_ASKING = """
+SET LOCAL transaction_read_only = on; SET LOCAL DateStyle = ISO; SET LOCAL IntervalStyle = postgres;
+SET LOCAL extra_float_digits = 1
 """
 
 
@@ -209,23 +215,46 @@ def answers_again(connection: psycopg.Connection[Any], evidence: PostgresqlEvide
 
 
 def answer(connection: psycopg.Connection[Any], query: Query) -> QueryAnswer:
-    """Ask one query, which has to return one value."""
+    """Ask one query, which has to return one value. Whatever it says, it only reads, and harms no later statement."""
+    import psycopg
+
+    # A cursor takes one SELECT and nothing else, and of many rows only two come; prepared, nothing may follow on it.
+    cursor = f"DECLARE question NO SCROLL CURSOR FOR {query.sql}".encode()
+    try:
+        with connection.transaction():
+            connection.execute(_ASKING)
+            connection.execute(cursor, prepare=True)
+            found = connection.execute("FETCH 2 FROM question")
+            one = found.rowcount == 1 and len(found.description or ()) == 1
+            value = _value(found) if one else None
+            connection.execute("CLOSE question")
+    except psycopg.errors.SyntaxError as error:
+        return QueryAnswer(query, error=f"it has to be one SELECT: {reason(error)}")
+    except psycopg.Error as error:
+        return QueryAnswer(query, error=reason(error))
+    if not one:
+        return QueryAnswer(query, error="it has to return one row with one column")
+    return QueryAnswer(query, answer=value)
+
+
+def _value(found: psycopg.Cursor[Any]) -> Answer:
+    """Return the one value that was fetched, as the server's own text where Python has no value for it: an infinite
+    time, a year before Christ."""
     import psycopg
 
     try:
-        with connection.transaction():
-            cursor = connection.execute(query.sql.encode())
-            rows = cursor.fetchmany(2)
-    except psycopg.Error as error:
-        return QueryAnswer(query, error=reason(error))
-    if len(rows) != 1 or len(rows[0]) != 1:
-        return QueryAnswer(query, error="it has to return one row with one column")
-    return QueryAnswer(query, answer=plain(rows[0][0]))
+        (value,) = found.fetchone() or (None,)
+    except psycopg.Error:
+        text = found.pgresult.get_value(0, 0) if found.pgresult else None
+        return text.decode(errors="replace") if text is not None else None
+    return plain(value)
 
 
 def plain(value: object) -> Answer:
     """Return a value as JSON can hold it: numbers stay numbers, everything else becomes its text."""
-    if value is None or isinstance(value, (bool, int, float, str)):
+    # JSON has neither NaN nor infinity, and no server reads evidence that holds one.
+    finite = not isinstance(value, float) or math.isfinite(value)
+    if value is None or (finite and isinstance(value, (bool, int, float, str))):
         return value
     return str(value)
 

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from ...contract.evidence import PostgresqlEvidence
 from ...contract.verdict import Finding
 from ...streams import CHUNK
-from . import catalog
+from . import catalog, needs
 from .archive import ArchiveReader, Contents
 from .archive_toc import TocEntry
 from .connection import reason
 from .names import qualified, quoted, shown, unquoted
 from .server_settings import SCHEMA
+
+_NAMED = 5  # members of an extension in one note
 
 if TYPE_CHECKING:
     import psycopg
@@ -41,12 +43,13 @@ WHERE a.amname = 'btree' AND c.relkind = 'i' AND c.relpersistence = 'p' AND i.in
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
 """
 # Without ours, which stands in a schema of its own.
-_EXTENSIONS = "SELECT extname, extversion FROM pg_extension WHERE extnamespace::regnamespace::text <> %s"
+_EXTENSIONS = (
+    "SELECT e.extname, e.extversion FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace"
+    " WHERE n.nspname <> %s"
+)
 _AMCHECK = (
     "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE extname = 'amcheck'"
 )
-# Without ours, which stands in a schema of its own.
-_EXTENSIONS = "SELECT extname, extversion FROM pg_extension WHERE extnamespace::regnamespace::text <> %s"
 
 
 def read_toc(archive: Path) -> tuple[TocEntry, ...]:
@@ -140,6 +143,21 @@ def extensions(
         elif wanted != found:
             findings.append(Finding("extension", name, f"restored {found}, in the dump {wanted}"))
     return findings, notes
+
+
+def extension_members(connection: psycopg.Connection[Any], evidence: PostgresqlEvidence, label: str) -> Iterator[str]:
+    """Yield notes on what somebody made a part of an extension: no dump has it. Another build of the very version may
+    lack a part, too, so that this alone is no difference."""
+    restored, versions = needs.extension_members(connection), catalog.extensions(connection)
+    for extension, members in evidence.extension_members.items():
+        lost = sorted(set(members) - set(restored.get(extension, ())))
+        if lost and versions.get(extension) == evidence.extensions.get(extension):
+            more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
+            yield (
+                f"at the source, {', '.join(lost[:_NAMED])}{more} belong to the extension {extension}, which"
+                f" {label} makes without: no dump holds what was added to an extension (ALTER EXTENSION ... DROP ends"
+                " that)"
+            )
 
 
 def extension_rows(connection: psycopg.Connection[Any], evidence: PostgresqlEvidence, label: str) -> Iterator[str]:

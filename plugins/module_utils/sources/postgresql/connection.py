@@ -73,14 +73,16 @@ def reason(error: psycopg.Error) -> str:
     """Return what a server says about a failure in one line without a value of any row: its own message where that can
     only name objects, else "22P02 invalid_text_representation", with the objects that it names apart.
 
-    Details, hints, contexts and statements are left out: they may quote rows."""
+    Details, hints, contexts and statements are left out: they may quote rows. What COPY itself says of a value quotes
+    it, too: the object that is missing is the one that the row names."""
     import psycopg
 
     if error.sqlstate is None:
         ours = isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
         return first_line(error) if ours else f"{type(error).__name__} of the client's library"
     diag = error.diag
-    if only_names(error.sqlstate, diag.source_function, diag.source_file):
+    of_a_value = (diag.context or "").startswith("COPY ")
+    if only_names(error.sqlstate, diag.source_function, diag.source_file) and not of_a_value:
         return " ".join((diag.message_primary or named(error.sqlstate)).split())
     table = ".".join(filter(None, (diag.schema_name, diag.table_name, diag.column_name)))
     objects = ", ".join(filter(None, (table, diag.constraint_name, diag.datatype_name)))

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Locks that one transaction may hold at a time: what the server reckons with for each session, by default.
 _LOCKS = 64
+# Classes of errors that functions of the app end with.
+_OF_AN_EXPRESSION = ("22", "23", "2F", "38", "39", "42", "P0")
 
 
 class Counter:
@@ -46,7 +48,39 @@ class Counter:
 
     def row_counts(self, tables: Sequence[Table]) -> dict[tuple[str, str], int]:
         """Return {(schema, table): rows}, exact; of an extension's own table those that its filter lets through."""
-        return self._for_each(tables, "count(*)", "ONLY")
+        import psycopg
+
+        counts: dict[tuple[str, str], int] = {}
+        for batch in batches(tables):
+            try:
+                counts |= self._for_each(batch, "count(*)", "ONLY")
+            except psycopg.Error as error:
+                if (error.sqlstate or "")[:2] not in _OF_AN_EXPRESSION:
+                    raise
+                self._connection.execute("ROLLBACK")
+                counts |= {table.name: self._copied(table) for table in batch}
+        return counts
+
+    def _copied(self, table: Table) -> int:
+        """Count a table's rows as pg_dump reads them, which needs no plan: one reads expressions of indexes, and runs
+        functions in them that may fail."""
+        name = qualified(*table.name)
+        statement = f"COPY {f'(SELECT FROM ONLY {name} {table.filter})' if table.filter else name} TO STDOUT"
+        with (
+            self._transaction_for([table]) as connection,
+            connection.cursor() as cursor,
+            cursor.copy(statement.encode()) as rows,
+        ):
+            return sum(1 for _row in rows)
+
+    @contextlib.contextmanager
+    def _transaction_for(self, tables: Sequence[Table]) -> Iterator[psycopg.Connection[Any]]:
+        with self.transaction() as connection:
+            # What a filter names without a schema is meant as pg_dump, which searches none, understands it. All else
+            # needs the login's own: functions in expressions of indexes may name others without.
+            if any(table.filter for table in tables):
+                connection.execute("SET LOCAL search_path = ''")
+            yield connection
 
     def sequences(self, names: Sequence[Table]) -> dict[str, str]:
         """Return {sequence: "last value, is called"}. Not transactional: the dump may hold a later value."""
@@ -71,11 +105,7 @@ class Counter:
             # Each in parentheses: a filter may end in ORDER BY. As bytes: a percent sign in a name or a filter must not
             # look like a placeholder.
             statement = " UNION ALL ".join(f"({part})" for part in parts).encode()
-            with self.transaction() as connection:
-                # What a filter names without a schema is meant as pg_dump, which searches none, understands it. All
-                # else needs the login's own: a plan reads expressions of indexes, whose functions may name others so.
-                if any(relation.filter for relation in batch):
-                    connection.execute("SET LOCAL search_path = ''")
+            with self._transaction_for(batch) as connection:
                 for index, value in connection.execute(statement):
                     values[batch[index].name] = value
         return values

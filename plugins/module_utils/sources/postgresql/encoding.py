@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names in a database without an encoding (SQL_ASCII), where whatever bytes a client sends are a name.
+"""Names that are not the same everywhere.
 
-Rows of that kind are dumped and read back as they are. Names go into evidence and messages, which are UTF-8.
+In a database without an encoding (SQL_ASCII) whatever bytes a client sends are a name. Rows of that kind are dumped and
+read back as they are; names go into evidence and messages, which are UTF-8. The names of databases and roles are the
+whole server's and have no encoding at all: each database reads their bytes by its own, so that one in LATIN1 and one in
+UTF8 know the same role by two names, as do a dump of the one and the server on which it is restored.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import ConfigurationError
+from . import catalog
 
 if TYPE_CHECKING:
     import psycopg
@@ -32,9 +36,29 @@ SELECT kind, convert_to(name::text, 'SQL_ASCII') FROM (
 
 
 def check_names(connection: psycopg.Connection[Any]) -> None:
-    """Raise ConfigurationError, naming one, if the database has no encoding and a name in it is not UTF-8."""
-    if connection.info.parameter_status("server_encoding") != "SQL_ASCII":
-        return
+    """Raise ConfigurationError, naming one, if a name that the copy needs could not be told anywhere else: in a
+    database without an encoding one that is not UTF-8, in one that is not UTF8 a database's or a role's that is not
+    ASCII."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding == "SQL_ASCII":
+        _check_bytes(connection)
+    elif encoding != "UTF8":
+        _check_shared(connection, encoding)
+
+
+def _check_shared(connection: psycopg.Connection[Any], encoding: str | None) -> None:
+    (database,) = connection.execute("SELECT current_database()").fetchone() or ("",)
+    names = [("database", database), *(("role", role["rolname"]) for role in catalog.roles(connection))]
+    for kind, name in names:
+        if not name.isascii():
+            raise ConfigurationError(
+                f"the name of the {kind} {name} is not ASCII, and a server whose databases are not in {encoding}, as"
+                " this one is, knows it by another",
+                remedy=f"rename it (ALTER {kind.upper()} ... RENAME TO ...), or move the database to one in UTF8",
+            )
+
+
+def _check_bytes(connection: psycopg.Connection[Any]) -> None:
     for kind, name in connection.execute(_NAMES):
         try:
             name.decode()

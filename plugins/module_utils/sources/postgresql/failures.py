@@ -48,6 +48,7 @@ _MACHINE = ("58", "F0", "0A", "XX")
 _INSTALLED = {"EXTENSION", "COLLATION", "PROCEDURAL LANGUAGE", "SECURITY LABEL"}
 _CONTENTS = ("TABLE DATA", "SEQUENCE SET")
 _UNFINDABLE = ("42883", "42P01", "42704", "3F000")  # a name without its schema
+_ELSEWHERE = (*_UNFINDABLE, "23514")  # or a rule of the app's that finds no row
 # Definitions that may hold a secret, or are long.
 _UNSHOWN = {"USER MAPPING", "SERVER", "SUBSCRIPTION", "FOREIGN DATA WRAPPER", "FUNCTION", "PROCEDURE", "TABLE DATA"}
 
@@ -106,10 +107,16 @@ class Failure:
 
 
 def judge(
-    found: Sequence[Failure], missing: Collection[int], target: Target, evidence: PostgresqlEvidence
+    found: Sequence[Failure],
+    missing: Collection[int],
+    target: Target,
+    evidence: PostgresqlEvidence,
+    *,
+    selected: bool = False,
 ) -> tuple[list[Finding], list[str]]:
     """Return findings and notes for what pg_restore could not make. Of it the entries `missing`, given by dump id, are
-    not there in the end.
+    not there in the end. `selected`: only single tables were to be restored, so that a name or a row that is not found
+    says nothing about the source.
 
     Raise Full, TryAgain or NoPermission where that says nothing about the copy. What the server's machine lacks raises
     ConfigurationError on a scratch server; beside a live database, where the rest is worth having, it is a finding."""
@@ -139,6 +146,9 @@ def judge(
         elif failure.installed:
             difference = f"cannot be made on {target.label} ({failure.reason})"
             findings.append(Finding("server", failure.subject, difference, _LACKING))
+        elif selected and failure.of(_ELSEWHERE) and failure.entry.dump_id in missing:
+            difference = f"needs more than the chosen tables ({failure.reason})"
+            findings.append(Finding("selection", failure.subject, difference, _CHOICE))
         else:
             findings.append(finding(failure, evidence.search_path, made=failure.entry.dump_id not in missing))
     return findings, notes
@@ -148,6 +158,7 @@ _LACKING = (
     "install what the server misses, or have it load the library at its start; what may be in one database of a server"
     " only is made by hand after the switch"
 )
+_CHOICE = "choose the tables that its functions read as well, or restore the whole database"
 
 
 def _installing(evidence: PostgresqlEvidence) -> str:
@@ -186,24 +197,50 @@ def finding(failure: Failure, search_path: Sequence[str], *, made: bool) -> Find
         difference = f"cannot be made from its own definition{why}"
     if failure.followers:
         difference += f", nor could {failure.followers} more that need it" if not made else ""
-    return Finding(SOURCE, failure.subject, difference, _remedy(failure, search_path))
+    return Finding(SOURCE, failure.subject, difference, _remedy(failure, search_path, made=made))
 
 
-def _remedy(failure: Failure, search_path: Sequence[str]) -> str:
+def _remedy(failure: Failure, search_path: Sequence[str], *, made: bool) -> str:
     by_hand = f"; after a restore make it by hand: {definition(failure.entry)}" if definition(failure.entry) else ""
     if failure.of(("23505", "23P01")):
         return f"remove the rows that share a key at the source, then REINDEX there{by_hand}"
     if failure.of(("23503",)):
         return f"give the rows at the source that refer to nothing what they refer to, or remove them{by_hand}"
+    if failure.of(("23514",)) and failure.entry.description == "TABLE DATA":
+        return (
+            "at the source, drop the constraint and add it again as NOT VALID, or mend the rows that it refuses; a"
+            " restored table has none of its rows until the constraint is dropped there (docs/recovery.md, step 6)"
+        )
     if failure.of(("23",)):
         return f"mend the rows at the source that its own rules refuse{by_hand}"
+    if failure.of(("42P17",)):
+        return (
+            "at the source, let it call functions of your own that are IMMUTABLE: what was altered in one of an"
+            f" extension is in no dump{by_hand}"
+        )
+    if not failure.sqlstate and failure.entry.description == "MATERIALIZED VIEW DATA":
+        return "at the source, let the view itself read what now a function reads for it"
     if not failure.sqlstate:
         return "at the source, use a foreign key or a trigger instead of a rule that reads other tables"
+    if failure.of(_UNFINDABLE) and not made:
+        return _unfound(failure) + by_hand
     if failure.of(_UNFINDABLE):
         path = ", ".join(search_path) or "public"
         names = failure.functions or ("the functions that it uses",)
         return "at the source, today: " + "; ".join(f"ALTER FUNCTION {name} SET search_path = {path}" for name in names)
     return f"look at it at the source{by_hand}"
+
+
+def _unfound(failure: Failure) -> str:
+    """What to do where the search_path of the source does not help either."""
+    if failure.functions:
+        return (
+            f"at the source, let {', '.join(failure.functions)} name what they use with its schema, and ask for no"
+            " setting that a new session lacks"
+        )
+    if failure.entry.description == "TABLE DATA":
+        return "mend the rows at the source that name what a new server does not have"
+    return "look at it at the source"
 
 
 def definition(entry: TocEntry) -> str:

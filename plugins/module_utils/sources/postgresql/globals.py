@@ -40,6 +40,7 @@ _STATEMENT = re.compile(
     rf"CREATE ROLE (?P<made>{_NAME}) WITH [A-Z0-9 ]+(?: VALID UNTIL {_TEXT})?;"
     rf"|ALTER ROLE (?P<set>{_NAME}) SET {_NAME} TO {_TEXT}(?:, {_TEXT})*;"
     rf"|GRANT {_NAME} TO (?P<member>{_NAME})(?: WITH [A-Z, ]+)?;"
+    rf"|GRANT (?:SET|ALTER SYSTEM) ON PARAMETER {_NAME} TO (?P<granted>{_NAME})(?: WITH GRANT OPTION)?;"
 )
 
 
@@ -60,7 +61,7 @@ def read_globals(text: str) -> tuple[RoleStatement, ...]:
         match = _STATEMENT.fullmatch(line)
         if match is None:
             raise DataRefused("the roles' file holds a foreign statement", remedy="use another artifact")
-        name = match["made"] or match["set"] or match["member"]
+        name = match["made"] or match["set"] or match["member"] or match["granted"]
         statements.append(RoleStatement(unquoted(name), line))
     return tuple(statements)
 
@@ -89,7 +90,8 @@ def statements_for(connection: psycopg.Connection[Any], found: list[dict[str, An
         for role in found
         for setting in role["rolconfig"] or ()
     ]
-    return [*lines, *_memberships(connection, [role["oid"] for role in found])]
+    oids = [role["oid"] for role in found]
+    return [*lines, *_memberships(connection, oids), *_parameters(connection, oids)]
 
 
 def _create(role: dict[str, Any]) -> str:
@@ -123,3 +125,19 @@ def _memberships(connection: psycopg.Connection[Any], members: list[int]) -> lis
             words.insert(0, "ADMIN TRUE" if rest else "ADMIN OPTION")
         statements.append(f"GRANT {quoted(granted)} TO {quoted(member)}{' WITH ' + ', '.join(words) if words else ''};")
     return statements
+
+
+def _parameters(connection: psycopg.Connection[Any], grantees: list[int]) -> list[str]:
+    """One GRANT for each right to change a setting, which servers know from 15 on."""
+    if connection.info.server_version < 150000:
+        return []
+    rows = connection.execute(
+        "SELECT a.privilege_type, p.parname, r.rolname, a.is_grantable FROM pg_parameter_acl p"
+        " CROSS JOIN aclexplode(p.paracl) a JOIN pg_roles r ON r.oid = a.grantee"
+        " WHERE r.oid = ANY(%s) AND NOT r.rolsuper ORDER BY 2, 3, 1",
+        [grantees],
+    ).fetchall()
+    return [
+        f"GRANT {right} ON PARAMETER {quoted(name)} TO {quoted(grantee)}{' WITH GRANT OPTION' if grantable else ''};"
+        for right, name, grantee, grantable in rows
+    ]

@@ -29,14 +29,30 @@ WHERE m.umoptions IS NULL AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname =
            AND (pg_has_role(s.srvowner, 'USAGE') OR has_server_privilege(s.oid, 'USAGE')))
   AND NOT (m.umuser = 0 AND pg_has_role(s.srvowner, 'USAGE'))
 """
+# pg_dump takes these schemas for the server's own, whoever made something there. What extensions have there is theirs.
+_AMONG_THE_SERVERS_OWN = """
+SELECT count(*) FROM (
+  SELECT tableoid, oid FROM pg_class
+  WHERE relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+    AND relkind IN ('r', 'p', 'f', 'v', 'm', 'S') AND oid >= 16384
+  UNION ALL SELECT tableoid, oid FROM pg_proc
+  WHERE pronamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) AND oid >= 16384
+) made
+WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = made.tableoid AND d.objid = made.oid AND d.deptype = 'e')
+"""
+# Those of the copy's own roles are in their file.
+_PARAMETERS = "SELECT count(*) FROM pg_parameter_acl p, aclexplode(p.paracl) a WHERE a.grantee = 0"
 _DATABASE_COLLATION = """
 SELECT datcollversion, pg_database_collation_actual_version(oid) FROM pg_database WHERE datname = current_database()
 """
+# Nobody depends on what is built in ("unicode" of ICU): of those only the columns, also of indexes, tell who uses them.
 _COLLATIONS = """
 SELECT n.nspname, c.collname, c.collversion, pg_collation_actual_version(c.oid)
 FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
-WHERE c.collversion IS NOT NULL AND EXISTS (
-  SELECT FROM pg_depend d WHERE d.refclassid = 'pg_collation'::regclass AND d.refobjid = c.oid AND d.deptype <> 'i')
+WHERE c.collversion IS NOT NULL AND (
+  EXISTS (SELECT FROM pg_attribute a WHERE a.attcollation = c.oid AND a.attrelid >= 16384 AND NOT a.attisdropped)
+  OR EXISTS (
+    SELECT FROM pg_depend d WHERE d.refclassid = 'pg_collation'::regclass AND d.refobjid = c.oid AND d.deptype <> 'i'))
 ORDER BY 1, 2
 """
 DATABASE = "the database"
@@ -46,12 +62,18 @@ def left_out(connection: psycopg.Connection[Any], tables: Tables) -> tuple[str, 
     """Return what the dump silently lacks, in words with numbers and without names."""
     (subscriptions,) = connection.execute(_SUBSCRIPTIONS).fetchone() or (0,)
     (mappings,) = connection.execute(_MAPPINGS).fetchone() or (0,)
+    (misplaced,) = connection.execute(_AMONG_THE_SERVERS_OWN).fetchone() or (0,)
+    parameters = 0
+    if connection.info.server_version >= 150000:
+        (parameters,) = connection.execute(_PARAMETERS).fetchone() or (0,)
     unlogged = sum(reason == UNLOGGED for reason in tables.excluded.values())
     counted = (
         (subscriptions, "subscription", "which only a superuser can dump"),
         (mappings, "user mapping", "whose options, such as passwords, the login of backups may not see"),
         (tables.hidden, "table", "of extensions, in which the login of backups cannot look for rows of yours"),
         (unlogged, "unlogged table", "whose rows a standby does not have"),
+        (misplaced, "object", "in pg_catalog or information_schema, where no dump looks for one of yours"),
+        (parameters, "grant", "of everybody's right to set a parameter, which belongs to the server"),
     )
     return tuple(f"{number} {name}{'s' * (number > 1)} {why}" for number, name, why in counted if number)
 

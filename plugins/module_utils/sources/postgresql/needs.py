@@ -50,6 +50,11 @@ SELECT name, setting FROM pg_settings
 WHERE name = ANY (%s) AND setting IS DISTINCT FROM boot_val
   AND source IN ('configuration file', 'command line', 'environment variable', 'global')
 """
+_MEMBERS = """
+SELECT e.extname, o.type || ' ' || o.identity FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+CROSS JOIN pg_identify_object(d.classid, d.objid, 0) o
+WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND o.identity IS NOT NULL ORDER BY 1, 2
+"""
 _DICTIONARIES = """
 SELECT t.tmplname, d.dictinitoption FROM pg_ts_dict d JOIN pg_ts_template t ON t.oid = d.dicttemplate
 WHERE d.oid >= 16384 AND d.dictinitoption IS NOT NULL
@@ -120,6 +125,14 @@ def extension_schemas(connection: psycopg.Connection[Any]) -> dict[str, str]:
     """Return {extension: schema}."""
     query = "SELECT extname, nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace ORDER BY 1"
     return dict(connection.execute(query).fetchall())
+
+
+def extension_members(connection: psycopg.Connection[Any]) -> dict[str, tuple[str, ...]]:
+    """Return {extension: its members, as "function public.levenshtein(text,text)"}."""
+    members: dict[str, list[str]] = {}
+    for extension, member in connection.execute(_MEMBERS):
+        members.setdefault(extension, []).append(member)
+    return {extension: tuple(found) for extension, found in members.items()}
 
 
 def files(connection: psycopg.Connection[Any]) -> tuple[str, ...]:

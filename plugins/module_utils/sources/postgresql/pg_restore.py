@@ -79,7 +79,7 @@ def pg_restore(
             tempfile.TemporaryFile(dir=folder) as complaints,
             client.environment(target.source, folder, target.application_name) as environment,
             subprocess.Popen(
-                command, env={**environment, "PGOPTIONS": steps.OPTIONS}, stdin=subprocess.DEVNULL,
+                command, env={**environment, "PGOPTIONS": _options(target)}, stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, stderr=complaints,
             ) as process,
         ):  # fmt: skip
@@ -91,6 +91,11 @@ def pg_restore(
             return _read(code, complaints)
     finally:
         chosen.unlink(missing_ok=True)
+
+
+def _options(target: Target) -> str:
+    """pg_restore sets timeouts off itself, but not before it has asked its first questions."""
+    return f"{steps.OPTIONS} {target.role} {client.options(client.TIMEOUTS)} {target.programs.later_timeouts}"
 
 
 def _read(code: int, complaints: IO[bytes]) -> Said:

@@ -53,13 +53,23 @@ def all_of(entries: Sequence[TocEntry], name: str) -> list[str]:
 
 def _statements(entries: Sequence[TocEntry], kinds: tuple[str, ...], name: str) -> list[str]:
     database = next((entry.tag for entry in entries if entry.description == "DATABASE"), "")
+    escaping = any(entry.description == "STDSTRINGS" and "off" in entry.definition for entry in entries)
     return [
-        statement
+        _as_escaped(statement) if escaping else statement
         for entry in entries
         if entry.description in kinds
         and (entry.description == "DATABASE PROPERTIES" or entry.tag.startswith("DATABASE "))
         for statement in renamed(entry.definition, database, name)
     ]
+
+
+def _as_escaped(statement: str) -> str:
+    """Return a statement of an archive in whose texts a backslash escapes, so that it means the same in any session."""
+    parts = _TOKEN.findall(statement)
+    for at, part in enumerate(parts):
+        if part.startswith("'") and (at == 0 or parts[at - 1] != "E"):
+            parts[at] = f"E{part}"
+    return "".join(parts)
 
 
 def renamed(definition: str, database: str, name: str) -> Iterator[str]:

@@ -97,7 +97,8 @@ class Reader:
         """Read a table through a psql of its own."""
         command = (self.target.programs.path("psql"), "--no-psqlrc", "--quiet", "--no-password", "--command")
         with client.environment(self.target.source, self.folder, self.target.application_name) as environment:
-            environment["PGOPTIONS"] += f" {client.options(_SETTINGS)} {self.target.programs.later_timeouts}"
+            environment["PGOPTIONS"] += f" {client.options(_SETTINGS)} {self.target.role}"
+            environment["PGOPTIONS"] += f" {self.target.programs.later_timeouts}"
             environment["PGCLIENTENCODING"] = self.encoding
             with subprocess.Popen(
                 (*command, self._statement(entry)), env=environment,

@@ -72,9 +72,9 @@ def explained(locks: Locks) -> Iterator[None]:
         raise TryAgain(_message(error), remedy=STANDBY) from None
     except (psycopg.errors.CharacterNotInRepertoire, psycopg.errors.UntranslatableCharacter):
         raise ConfigurationError(
-            "a name in the catalogue of the server is not in the encoding of the database",
-            remedy="rename it with a client in its own encoding: the names of databases and roles belong to the whole"
-            " server",
+            "a name, setting or comment in the catalogue of the server is not in the encoding of the database",
+            remedy="write it anew with a client in its own encoding: the names of databases and roles belong to the"
+            " whole server, and large objects have comments, too",
         ) from None
 
 

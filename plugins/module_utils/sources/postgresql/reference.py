@@ -99,7 +99,7 @@ class Schemas:
             tempfile.TemporaryFile(dir=self.folder) as complaints,
             client.environment(target.source, self.folder, target.application_name) as environment,
         ):
-            environment["PGOPTIONS"] += self.options
+            environment["PGOPTIONS"] += f"{self.options} {target.role}"
             with subprocess.Popen(
                 command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints
             ) as process:

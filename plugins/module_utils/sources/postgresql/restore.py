@@ -109,7 +109,7 @@ def create_as_archived(target: Target, archive: Path, entries: Sequence[TocEntry
                     remedy="install its locale on the machine that drills (on Kubernetes: in app_drill_image)",
                 ) from None
         name = target.source.database
-        return list(properties.apply(connection, properties.all_of(part, name)))
+        return list(properties.apply(connection, properties.all_of(entries, name)))
 
 
 def check_extensions(

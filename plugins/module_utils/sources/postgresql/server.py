@@ -62,7 +62,7 @@ def _target(programs: client.Programs, source: PostgresqlSource, sockets: str, p
         kind="postgresql", name="scratch", database=source.database, host=sockets, port=5432, user=SUPERUSER,
         sslmode="disable", password_file=password_file,
     )  # fmt: skip
-    return Target(programs, login, "the scratch server", scratch=True)
+    return Target(programs, login, "the scratch server", scratch=True, superuser=True)
 
 
 def _initdb(programs: client.Programs, sandbox: Sandbox, password: Path) -> None:

@@ -186,6 +186,7 @@ class Session:
             search_path=catalog.search_path(connection),
             settings=needs.settings(connection),
             extension_schemas=needs.extension_schemas(connection),
+            extension_members=needs.extension_members(connection),
             files=needs.files(connection),
             configuration=_by_shown_name(configuration),
             excluded_rows=_by_shown_name(counter.row_counts(tables.fixed)),

@@ -19,6 +19,9 @@ from .names import literal
 # dump is written with the same lc_monetary (see client.py).
 OPTIONS = "-c default_transaction_read_only=off -c array_nulls=on -c lc_monetary=C -c idle_session_timeout=0"
 
+# A database may let every session act as another role (ALTER DATABASE ... SET role). A superuser acts as itself here.
+ITSELF = "-c role=none"
+
 # Parts of the archive in the order in which they are restored, each by its own pg_restore with one job: the order of
 # the archive, whatever the machine. Schemas come first, so that extensions can be made in the version that the source
 # had; event triggers last, so that none fires on what is restored.
@@ -63,7 +66,8 @@ _ROUTINES = """\
 FROM (SELECT string_agg(quote_ident(value), ', ') AS path
       FROM json_array_elements_text(:'evidence'::json #> '{sources,0,search_path}')) source,
      pg_proc p JOIN pg_namespace n ON n.oid = pronamespace JOIN pg_language l ON l.oid = prolang
-WHERE nspname NOT IN ('pg_catalog', 'information_schema') AND lanname NOT IN ('c', 'internal') AND prokind <> 'a'
+WHERE path <> '' AND nspname NOT IN ('pg_catalog', 'information_schema') AND lanname NOT IN ('c', 'internal')
+  AND prokind <> 'a'
   AND NOT EXISTS (SELECT FROM unnest(proconfig) setting WHERE setting LIKE 'search_path=%')"""
 SEARCH_PATH_SET = f"SELECT format('ALTER ROUTINE %s SET search_path = %s', p.oid::regprocedure, path)\n{_ROUTINES}"
 SEARCH_PATH_RESET = f"SELECT format('ALTER ROUTINE %s RESET search_path', p.oid::regprocedure)\n{_ROUTINES}"

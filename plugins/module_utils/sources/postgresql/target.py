@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ...contract.thread import PostgresqlSource
 from .client import Programs
 from .connection import connect, translated
+from .steps import ITSELF
 
 if TYPE_CHECKING:
     import psycopg
@@ -21,17 +22,24 @@ if TYPE_CHECKING:
 class Target:
     """`source` logs in to the database, `programs` fit its server, which messages call `label`.
 
-    What is `scratch` is thrown away afterwards, so that checks may leave something in it."""
+    What is `scratch` is thrown away afterwards, so that checks may leave something in it. `superuser`: the login is
+    one."""
 
     programs: Programs
     source: PostgresqlSource
     label: str
     scratch: bool
+    superuser: bool
 
     @property
     def application_name(self) -> str:
         """How our sessions on it call themselves."""
         return "fanout drill" if self.scratch else "fanout restore"
+
+    @property
+    def role(self) -> str:
+        """Options of a session by which it may do what the login may, whatever role the database gives to others."""
+        return ITSELF if self.superuser else ""
 
     def on(self, database: str) -> Target:
         """Return another database of the same server."""
@@ -43,4 +51,6 @@ class Target:
         translated."""
         with translated(), contextlib.closing(connect(self.source, self.application_name)) as connection:
             connection.execute("SET default_transaction_read_only = off")
+            if self.superuser:
+                connection.execute("SET ROLE NONE")
             yield connection

@@ -49,6 +49,7 @@ def verify(
         findings += compare.roles_and_locale(connection, evidence)
         findings += compare.populated(connection, contents)
         notes = [*compare.extension_rows(connection, evidence, target.label)]
+        notes += compare.extension_members(connection, evidence, target.label)
         checks = [
             compare.extensions(connection, evidence, available, target.label),
             compare.indexes(connection, evidence, selected=selection is not None),

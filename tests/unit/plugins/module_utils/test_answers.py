@@ -86,3 +86,16 @@ def test_no_value_where_one_is_demanded_is_a_difference(dumped: Answer, compare:
 
 def answered(query: Query, answer: Answer) -> QueryAnswer:
     return QueryAnswer(query, answer=answer)
+
+
+def test_an_answer_of_many_lines_or_of_a_million_letters_is_shown_in_one_short_line() -> None:
+    note = QueryAnswer(LAST, answer="one\ntwo\x1b[31m")
+    long, longer = QueryAnswer(LAST, answer="x" * 10**6), QueryAnswer(LAST, answer="x" * 10**6 + "y")
+
+    found = compared([note, long], [note, longer], {LAST.name: "one\ntwo"})
+    lines, _wrong = asked([LAST], {LAST.name: "one\ntwo"})
+
+    shown = [*map(str, found.comparisons), *(finding.difference for finding in found.findings), *lines]
+    assert shown[0] == r"last activity: restored one\ntwo\x1b[31m, in the dump one\ntwo\x1b[31m, live one\ntwo"
+    assert "... (1000001 characters)" in shown[2]
+    assert all(line.isprintable() and len(line) < 700 for line in shown)

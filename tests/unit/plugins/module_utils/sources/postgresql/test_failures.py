@@ -34,7 +34,7 @@ def failure(state: str, description: str = "INDEX", **changes: object) -> Failur
 
 def target(*, scratch: bool) -> Target:
     source = PostgresqlSource("postgresql", "database", "app", "h", 1, "app")
-    return Target(Programs(None, "16.1"), source, "the server", scratch=scratch)  # type: ignore[arg-type]
+    return Target(Programs(None, "16.1"), source, "the server", scratch=scratch, superuser=True)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("state", ["23505", "23503", "23514", "42883", "42P01", "22P02", "P0001", "2200M"])
@@ -112,6 +112,30 @@ def test_functions_without_a_search_path_are_named_with_what_to_do_at_the_source
     assert healed.remedy == (
         "at the source, today: ALTER FUNCTION public.searchable(text) SET search_path = public, extra"
     )
+
+
+@pytest.mark.parametrize(
+    ("found", "remedy"),
+    [
+        (
+            dataclasses.replace(failure("42704"), functions=("public.tenant()",)),
+            "at the source, let public.tenant() name what they use with its schema, and ask for no setting that a new"
+            " session lacks; after a restore",
+        ),
+        (failure("42704", "TABLE DATA"), "mend the rows at the source that name what a new server does not have"),
+        (failure("23514", "TABLE DATA"), "at the source, drop the constraint and add it again as NOT VALID, or mend"),
+        (failure("42P17"), "at the source, let it call functions of your own that are IMMUTABLE"),
+    ],
+)
+def test_what_to_do_at_the_source_fits_what_was_refused(found: Failure, remedy: str) -> None:
+    (finding,), _notes = judge([found], {7}, target(scratch=True), SAID)
+    assert "SET search_path" not in finding.remedy
+    assert finding.remedy.startswith(remedy)
+
+
+def test_a_view_that_a_second_pass_fills_has_its_own_remedy() -> None:
+    (finding,), _notes = judge([failure("", "MATERIALIZED VIEW DATA")], set(), target(scratch=True), SAID)
+    assert finding.remedy == "at the source, let the view itself read what now a function reads for it"
 
 
 def test_what_was_made_in_spite_of_an_error_is_left_to_the_comparison() -> None:

@@ -15,6 +15,7 @@ OURS = [
     ('ALTER ROLE "a ""b""" SET "search_path" TO \'public\', \'it\'\'s\';', 'a "b"'),
     (r"""ALTER ROLE "a" SET "x.y" TO E'back\\slash';""", "a"),
     ('GRANT "reader" TO "writer";', "writer"),
+    ('GRANT ALTER SYSTEM ON PARAMETER "work_mem" TO "writer" WITH GRANT OPTION;', "writer"),
     ('GRANT "reader" TO "writer" WITH ADMIN TRUE, INHERIT FALSE, SET TRUE;', "writer"),
 ]
 
@@ -36,6 +37,7 @@ def test_each_kind_of_statement_names_the_role_that_it_makes_or_changes(line: st
         r"""ALTER ROLE "x" SET "a" TO E'\', '; DROP DATABASE forgejo; --';""",
         r"""CREATE ROLE "x" WITH LOGIN VALID UNTIL E'\'; DROP DATABASE forgejo; --';""",
         'GRANT "a" TO "b", "c";',
+        'GRANT SELECT ON PARAMETER "work_mem" TO "writer";',
         "ALTER SYSTEM SET archive_command TO 'x';",
     ],
 )

@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from fanout.contract.errors import DataRefused
-from fanout.sources.postgresql.properties import renamed
+from fanout.sources.postgresql.archive_toc import TocEntry
+from fanout.sources.postgresql.properties import limits, renamed
 
 NEW = 'the "new" one'
 QUOTED = '"the ""new"" one"'
@@ -55,3 +56,24 @@ def test_only_the_name_of_the_database_is_exchanged(database: str, statement: st
 def test_a_statement_that_is_about_anything_else_is_refused(statement: str) -> None:
     with pytest.raises(DataRefused):
         list(renamed(statement, "forgejo", NEW))
+
+
+@pytest.mark.parametrize(
+    ("strings", "expected"),
+    [("on", r"'one \\ and ''two'''"), ("off", r"E'one \\ and ''two'''")],
+)
+def test_a_comment_means_the_same_whatever_a_backslash_meant_where_it_was_dumped(strings: str, expected: str) -> None:
+    entries = [
+        entry("STDSTRINGS", "STDSTRINGS", f"SET standard_conforming_strings = '{strings}';"),
+        entry("DATABASE", "forgejo", "CREATE DATABASE forgejo;"),
+        entry("COMMENT", "DATABASE forgejo", r"COMMENT ON DATABASE forgejo IS 'one \\ and ''two''';"),
+    ]
+    assert limits(entries, NEW) == [f"COMMENT ON DATABASE {QUOTED} IS {expected}"]
+
+
+def entry(description: str, tag: str, definition: str) -> TocEntry:
+    return TocEntry(
+        dump_id=1, has_data=False, catalog_table=0, catalog_oid=0, tag=tag, description=description,
+        section="pre-data", definition=definition, drop_statement="", copy_statement="", schema="", tablespace="",
+        table_access_method="", relkind=None, owner="app", dependencies=(),
+    )  # fmt: skip

@@ -1,0 +1,15 @@
+CREATE ROLE owners NOLOGIN;
+GRANT owners TO owner;
+ALTER DATABASE field OWNER TO owners;
+ALTER DATABASE field SET role = 'owners';
+ALTER DATABASE field SET statement_timeout = '1ms';
+ALTER DATABASE field SET quote_all_identifiers = on;
+CREATE TABLE thing (id int PRIMARY KEY, state varchar CHECK (state IN ('new', 'old')));
+ALTER TABLE thing OWNER TO owners;
+INSERT INTO thing VALUES (1, 'new');
+CREATE TABLE administered (id int PRIMARY KEY);
+GRANT SELECT ON administered TO owners;
+GRANT SET ON PARAMETER session_replication_role TO owner;
+ALTER DATABASE field SET standard_conforming_strings = off;
+ALTER DATABASE field IS_TEMPLATE true;
+COMMENT ON DATABASE field IS 'one \ and ''two';
