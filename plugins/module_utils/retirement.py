@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from . import artifacts, retention
 from .artifacts import Artifact
+from .contract.bounds import UNFINISHED
 from .contract.errors import BackupError
 from .contract.names import ArtifactName
 from .contract.thread import Thread
@@ -16,7 +16,6 @@ from .history import is_good
 from .proofs import proofs
 
 _MOST = 50  # artifacts that one run may retire: a wrong clock or setting does bounded harm
-_UNFINISHED = timedelta(days=2)  # no run lasts longer: what has no manifest by then died
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def _retire(thread: Thread, destination: Destination, name: ArtifactName) -> Ret
     ][:_MOST]
     for artifact in old:
         destination.retire(whole[artifact].keys)
-    dead = [keys for artifact, keys in artifacts.unfinished(present).items() if artifact.time < now - _UNFINISHED]
+    dead = [keys for artifact, keys in artifacts.unfinished(present).items() if artifact.time < now - UNFINISHED]
     for keys in dead[: _MOST - len(old)]:
         destination.retire(keys)
     # The destination's own clock counts as well: if ours ran ahead, what was retired just now would be purged at once.

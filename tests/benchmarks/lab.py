@@ -18,6 +18,7 @@ from fanout.b2.keys import Scope, create_key
 from fanout.contract import keys
 from fanout.contract.thread import B2Destination, Limits, PostgresqlSource, Recipients, Thread, render
 from fanout.identities import new_identity, recipient_of
+from fanout.signatures import drill_keys
 from tests.sandbox.b2.client import running
 from tests.sandbox.postgresql import PostgresServer, throwaway
 
@@ -71,6 +72,7 @@ class Lab:
             prefix=f"{database}/",
             destination=B2Destination("b2", BUCKET, b2["api_url"]),
             sources=(source,),
+            verifier=drill_keys(identity.read_text(), "identity").verifier,
             recipients=Recipients(recipient_of(identity.read_text(), "identity"), (recipient_of(new_identity(), ""),)),
             limits=Limits(fresh_within=3600, drilled_within=3600, deadline=600, objective=600),
             scratch_directory=str(self.folder / "scratch"),

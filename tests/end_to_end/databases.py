@@ -11,6 +11,7 @@ import psycopg
 from fanout.contract.thread import DirectoryDestination, Limits, PostgresqlSource, Recipients, Thread
 from fanout.destinations.marker import read_marker, write_marker
 from fanout.identities import new_identity, recipient_of
+from fanout.signatures import drill_keys
 from tests.sandbox.postgresql import PostgresServer
 
 
@@ -64,6 +65,7 @@ class Database:
                 (recipient_of(self.recovery_identity.read_text(), "recovery"),),
             ),
             "limits": Limits(fresh_within=3600, drilled_within=3600, deadline=600, objective=60),
+            "verifier": drill_keys((self.folder / "identity").read_text(), "identity").verifier,
             "scratch_directory": str(self.folder / "scratch"),
             "identity_file": str(self.folder / "identity"),
         }

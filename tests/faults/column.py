@@ -33,6 +33,7 @@ from fanout.destinations.base import Destination
 from fanout.destinations.kinds import open_destination
 from fanout.destinations.marker import write_marker
 from fanout.identities import new_identity, recipient_of
+from fanout.signatures import drill_keys
 
 from .lab import BUCKET, OWNER, PASSWORD, Lab
 from .waiting import until
@@ -103,6 +104,7 @@ class Column:
                     binaries=(str(server.binaries),),
                 ),
             ),
+            verifier=drill_keys((self.folder / "identity").read_text(), "identity").verifier,
             recipients=Recipients(
                 recipient_of((self.folder / "identity").read_text(), "identity"),
                 (recipient_of(new_identity(), "recovery"),),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from .bounds import check_bounds, check_deadline
 from .cluster import check_cluster, namespace_of
 from .durations import seconds
 from .errors import ConfigurationError, about
@@ -175,6 +176,7 @@ def _check(given: Variables, secrets: Secrets) -> None:
         )
     _check_paths(given)
     _check_trust(given)
+    check_bounds(given)
     if given.app_platform == "kubernetes":
         check_cluster(given, secrets, _drill_destinations(given))
     elif given.app_database_secret is not None:
@@ -192,6 +194,13 @@ def _column(given: Variables, secrets: Secrets) -> Column:
     check_period(period, "app_period")
     drill_period = seconds(given.app_drill_period, "app_drill_period")
     check_period(drill_period, "app_drill_period")
+    limits = Limits(
+        fresh_within=_or(given.app_fresh_within, "app_fresh_within", 2 * period),
+        drilled_within=_or(given.app_drilled_within, "app_drilled_within", 2 * drill_period),
+        deadline=seconds(given.app_deadline, "app_deadline"),
+        objective=seconds(given.app_drill_objective, "app_drill_objective"),
+    )
+    check_deadline(limits)
     source = PostgresqlSource(
         kind="postgresql",
         name=SOURCE,
@@ -215,12 +224,7 @@ def _column(given: Variables, secrets: Secrets) -> Column:
         sources=(source,),
         destinations=given.app_destinations,
         variables=given,
-        limits=Limits(
-            fresh_within=_or(given.app_fresh_within, "app_fresh_within", 2 * period),
-            drilled_within=_or(given.app_drilled_within, "app_drilled_within", 2 * drill_period),
-            deadline=seconds(given.app_deadline, "app_deadline"),
-            objective=seconds(given.app_drill_objective, "app_drill_objective"),
-        ),
+        limits=limits,
         period=period,
         drill_period=drill_period,
         drill_destinations=_drill_destinations(given),

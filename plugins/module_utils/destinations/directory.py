@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
+from ..contract.bounds import UNFINISHED
 from ..contract.errors import DataRefused, about
 from ..contract.names import DRILLS, PROBE, parse_artifact
 from ..contract.probe import ProbeStep
@@ -33,8 +34,6 @@ _PARTIAL = ".partial"
 _DEPTH = 4  # of folders in each other; ours have two
 # As long as it takes to notice that something was retired that should not have been.
 _PURGE_RETIRED_AFTER = timedelta(days=7)
-# Longer than any run may take.
-_PURGE_PARTIAL_AFTER = timedelta(days=2)
 
 
 class Directory:
@@ -193,7 +192,7 @@ class Directory:
                 for name, status in retired.entries():
                     if _is_ours(name) and _older(status, now - _PURGE_RETIRED_AFTER):
                         _remove(retired, name, status)
-            partials = [key for key, status in _walk(own, "") if _older(status, now - _PURGE_PARTIAL_AFTER)]
+            partials = [key for key, status in _walk(own, "") if _older(status, now - UNFINISHED)]
             for above, _slash, name in (key.rpartition("/") for key in partials):
                 if _hidden(name) and name.endswith(_PARTIAL):
                     with contextlib.suppress(FileNotFoundError), own.inner(above) as folder:

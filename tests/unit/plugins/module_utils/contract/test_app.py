@@ -7,7 +7,7 @@ import pytest
 
 from fanout.contract.app import parse
 from fanout.contract.errors import ConfigurationError
-from fanout.contract.thread import load, render
+from fanout.contract.thread import DrillKeys, load, render
 
 RECIPIENT = "age1" + "q" * 58
 PASSWORD = "a-long-password-of-the-test"
@@ -37,7 +37,7 @@ def refusal(secrets: dict[str, Any] | None = None, **changes: Any) -> str:
 
 def test_the_four_needed_variables_make_a_column_with_one_thread_per_destination() -> None:
     column = parse(variables(), {"app_database_password": PASSWORD})
-    threads = column.threads("age1drill", {"nas": "marker"})
+    threads = column.threads(DrillKeys("age1drill", "ab12"), {"nas": "marker"})
     assert [thread.id for thread in threads] == ["forgejo/nas", "forgejo/b2"]
     assert column.drill_destinations == ("b2",), "the off-site copy is the one that is drilled"
     assert [thread.drilled for thread in threads] == [False, True]
@@ -47,11 +47,15 @@ def test_the_four_needed_variables_make_a_column_with_one_thread_per_destination
 def test_no_secret_is_in_a_repr_or_in_thread_json() -> None:
     column = parse(variables(), {"app_database_password": PASSWORD})
     assert PASSWORD not in repr(column)
-    assert all(PASSWORD not in render(thread) for thread in column.threads("age1drill", {"nas": "marker"}))
+    assert all(
+        PASSWORD not in render(thread) for thread in column.threads(DrillKeys("age1drill", "ab12"), {"nas": "marker"})
+    )
 
 
 def test_a_thread_is_read_back_as_it_was_written_with_files_beside_it(tmp_path: Any) -> None:
-    (thread, _b2) = parse(variables(), {"app_database_password": PASSWORD}).threads("age1drill", {"nas": "marker"})
+    (thread, _b2) = parse(variables(), {"app_database_password": PASSWORD}).threads(
+        DrillKeys("age1drill", "ab12"), {"nas": "marker"}
+    )
     folder = tmp_path / "nas"
     folder.mkdir()
     (folder / "thread.json").write_text(render(thread))
@@ -121,6 +125,15 @@ def test_a_private_identity_in_place_of_a_recipient_is_refused_and_not_shown() -
         ({"app_drill_queries": [{"name": "n", "sql": "SELECT 1", "compare": "equals"}]}, "has no value"),
         ({"app_drill_queries": [{"name": "n", "sql": "SELECT 1", "value": 3}]}, "compares with the snapshot"),
         ({"app_drill_queries": [{"name": "n", "sql": "SELECT 1", "compare": "equal"}]}, "did you mean 'equals'?"),
+        ({"app_keep": {"hourly": -1}}, "app_keep.hourly is -1, and has to be from 0 to 87840"),
+        ({"app_keep": {"daily": 99999999}}, "app_keep.daily"),
+        ({"app_shrink_limit": {"bytes": 1000}}, "app_shrink_limit.bytes is 1000, and has to be from 0 to 99"),
+        ({"app_shrink_limit": {"tables": -3}}, "app_shrink_limit.tables"),
+        ({"app_deadline": "30d"}, "app_deadline is too long"),
+        ({"app_deadline": "48h"}, "app_deadline is too long"),
+        ({"app_database_port": 0}, "app_database_port"),
+        ({"app_database_port": 70000}, "app_database_port"),
+        ({"app_database": " "}, "app_database is empty"),
     ],
 )
 def test_what_cannot_work_is_refused_by_name(changes: dict[str, Any], part: str) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from fanout.contract.app import Column, parse
+from fanout.contract.thread import DrillKeys
 from fanout.platforms.kubernetes.kinds import Manifest
 from fanout.platforms.kubernetes.network import policies
 from fanout.platforms.kubernetes.threads import thread_objects
@@ -40,7 +41,7 @@ def column(**changes: Any) -> Column:
 def objects(given: Column, destination: str) -> dict[str, Manifest]:
     """What one thread consists of, by kind and name, but for Secrets."""
     markers = dict.fromkeys(given.destinations, "marker")
-    (thread,) = (each for each in given.threads("age1drill", markers) if each.name == destination)
+    (thread,) = (each for each in given.threads(DrillKeys("age1drill", "ab12"), markers) if each.name == destination)
     found = [*thread_objects(given, thread), *policies(given, destination)]
     return {f"{one['kind']} {one['metadata']['name']}": one for one in found}
 
