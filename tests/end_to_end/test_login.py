@@ -6,6 +6,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import socket
+import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -162,6 +164,41 @@ def test_nobody_at_the_port_is_a_server_that_does_not_answer(lab: Lab) -> None:
 
     assert isinstance(error, Unavailable)
     assert "does not answer" in error.problem
+
+
+@pytest.mark.parametrize("asks", [struct.pack("!II", 8, 3), struct.pack("!II", 12, 5) + b"salt"])
+def test_a_password_is_never_sent_to_whoever_asks_for_it(lab: Lab, tmp_path: Path, asks: bytes) -> None:
+    """In clear, or as a digest that says as much."""
+    received: list[bytes] = []
+    password = tmp_path / "password"
+    password.write_text("the-password-of-the-app")
+
+    def answer(listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _address = listener.accept()
+            except OSError:
+                return
+            with connection, contextlib.suppress(OSError):
+                connection.settimeout(10)
+                if connection.recv(8) == struct.pack("!II", 8, 80877103):  # may it be TLS?
+                    connection.sendall(b"N")
+                received.append(connection.recv(10_000))
+                connection.sendall(b"R" + asks)
+                received.append(connection.recv(10_000))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = threading.Thread(target=answer, args=(listener,), daemon=True)
+        serving.start()
+        port = listener.getsockname()[1]
+        error = lab.refusal(host="127.0.0.1", port=port, user="app", password_file=str(password))
+        listener.shutdown(socket.SHUT_RDWR)
+        serving.join(30)
+
+    assert isinstance(error, NoPermission)
+    assert "asks for the password of app in a way that could give it away" in str(error)
+    assert all(b"the-password" not in message and b"md5" not in message for message in received)
+    assert received[1] == b""
 
 
 def test_what_a_trigger_on_logins_says_stays_in_the_servers_log(tmp_path: Path) -> None:

@@ -45,6 +45,10 @@ SELECT set_config(name, value, false) FROM (
     AND name <> 'tcp_user_timeout' AND setting <> '0'
   UNION ALL VALUES {}) AS wanted(name, value)
 """
+# Whoever answers at a server's address may ask for its password, which is proved to it and never sent. "none" is for
+# those that ask for none: they know the account, a certificate, or trust. Clients before 16, which do not know this
+# setting, connect behind ours.
+AUTHENTICATION = "scram-sha-256,gss,sspi,none"
 _VERSION_TIMEOUT = 30
 _PIPE = 1 << 20  # the most that Linux grants everybody
 
@@ -163,6 +167,7 @@ def environment(source: PostgresqlSource, scratch: Path, application_name: str) 
         "PGUSER": source.user,
         "PGDATABASE": source.database,
         "PGSSLMODE": source.sslmode,
+        "PGREQUIREAUTH": AUTHENTICATION,
         "PGAPPNAME": application_name,
         "PGCONNECT_TIMEOUT": "10",
         "PGOPTIONS": SESSION_OPTIONS,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import BackupError, ConfigurationError, NoPermission, TryAgain, Unavailable
 from ...contract.thread import PostgresqlSource
-from .client import TIMEOUTS, options, password_of, settled
+from .client import AUTHENTICATION, TIMEOUTS, options, password_of, settled
 from .reasons import STANDBY
 from .refusals import MINIMUM_MAJOR, pooler, refused
 from .sqlstates import named, only_names
@@ -47,6 +47,7 @@ def connect(source: PostgresqlSource, application_name: str) -> psycopg.Connecti
         "sslmode": source.sslmode,
         # Empty is libpq's own, also where PGSSLROOTCERT names another, which the programs would not see.
         "sslrootcert": source.ca_file or "",
+        "require_auth": AUTHENTICATION,
         "application_name": application_name,
         "options": options(TIMEOUTS),
         "client_encoding": "UTF8",

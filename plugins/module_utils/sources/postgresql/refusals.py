@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import BackupError, ConfigurationError, NoPermission, TryAgain, Unavailable
 from ...contract.thread import PostgresqlSource
+from .client import AUTHENTICATION
 from .names import quoted
 from .sqlstates import named, only_names
 
@@ -47,8 +48,14 @@ class _Refusal:
 
 def refused(source: PostgresqlSource, login: Mapping[str, Any], words: str) -> BackupError:
     """Return why a login with psycopg's parameters `login` failed. `words` are those of psycopg's error."""
-    refusal = _tried(login)
     where = f"{source.host}:{source.port}"
+    if f'"{AUTHENTICATION}"' in words:  # libpq quotes what it was told to demand, in whatever language
+        return NoPermission(
+            f"{where} asks for the password of {source.user} in a way that could give it away",
+            remedy="find out who answers there; on the server, set password_encryption to scram-sha-256, give the login"
+            " its password anew, and let it in by scram-sha-256 in pg_hba.conf",
+        )
+    refusal = _tried(login)
     if refusal.connected:
         return TryAgain(f"{where} took no connection a moment ago ({words})", remedy="none: the next run tries again")
     if refusal.needs_password or refusal.code == "28P01":
