@@ -36,6 +36,18 @@ LINES = {
 }
 _ABOUT = {"ACL", "COMMENT", "SECURITY LABEL"}
 
+# The lines of the roles' file, whole, as extended regular expressions: what else stands in one was not written by a
+# backup. A backslash in front of a quote would make a reader of these and one of SQL see two different statements.
+_NAME = '"([^"]|"")+"'
+_TEXT = r"('([^'\\]|'')*'|E'([^'\\]|''|\\[\\nr])*')"
+ROLES = (
+    "^(--.*)?$",
+    f"^CREATE ROLE {_NAME} WITH [A-Z0-9 ]+( VALID UNTIL {_TEXT})?;$",
+    f"^ALTER ROLE {_NAME} SET {_NAME} TO {_TEXT}(, {_TEXT})*;$",
+    f"^GRANT {_NAME} TO {_NAME}( WITH [A-Z, ]+)?;$",
+    f"^GRANT (SET|ALTER SYSTEM) ON PARAMETER {_NAME} TO {_NAME}( WITH GRANT OPTION)?;$",
+)
+
 # What the server has to have. Of libraries a drill decides itself which the data need.
 NEEDS = """\
 WITH source AS (SELECT :'evidence'::json #> '{sources,0}' AS said)
