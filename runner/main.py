@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from fanout.contract.errors import BackupError, ConfigurationError, Exit, UsageError
 from fanout.contract.manifest import moment
 from fanout.contract.record import encode
+from fanout.contract.text import NONCE, printable
 from fanout.contract.thread import Thread, load
 from fanout.contract.version import VERSION
 
@@ -31,6 +32,7 @@ from .terminal import drawing
 # what imports and botocore's models made, which all stays. A request leaves about ten objects: thousands of parts leave
 # some megabytes of garbage.
 _GARBAGE = 200_000
+_ANSWERS = "live"
 _DESCRIPTION = "Back up, drill, restore, probe, look at, fetch or onboard one thread: one app at one destination."
 
 
@@ -129,20 +131,32 @@ def _act(thread: Thread, options: argparse.Namespace) -> int:
     ):
         outcome = acts.ACTS[options.command](thread, options, report)
     for line in outcome.lines:
-        print(line, file=sys.stderr)
+        print(printable(line), file=sys.stderr)
     _print_result({"command": options.command, "thread": thread.id, **outcome.result}, outcome.exit_code)
     return int(outcome.exit_code)
 
 
 def _failed(command: str, error: BackupError) -> int:
-    print(error, file=sys.stderr)
+    print(printable(str(error)), file=sys.stderr)
     _print_result({"command": command, "thread": error.subject, "failure": error.as_result()}, error.exit_code)
     return int(error.exit_code)
 
 
 def _print_result(result: dict[str, Any], exit_code: Exit) -> None:
-    line = {"ok": exit_code == Exit.OK, "exit_code": int(exit_code), **encode(result)}
-    print(json.dumps(line, ensure_ascii=False), flush=True)
+    line = {"ok": exit_code == Exit.OK, "exit_code": int(exit_code), **_shown(encode(result))}
+    if nonce := os.environ.get(NONCE):
+        line["nonce"] = nonce
+    # In ASCII: a line that is read back must not end where a reader of lines sees other ends than we do.
+    print(json.dumps(line), flush=True)
+
+
+def _shown(value: Any) -> Any:
+    """Return a result whose texts may be printed. Answers to questions stay what they are: they are compared."""
+    if isinstance(value, dict):
+        return {printable(name): item if name == _ANSWERS else _shown(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_shown(item) for item in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .contract.evidence import Answer, QueryAnswer
+from .contract.text import printable
 from .contract.thread import Query
 from .contract.verdict import Finding
 
@@ -116,5 +117,5 @@ def _shown(answer: QueryAnswer) -> str:
 
 def _text(answer: Answer) -> str:
     """Return an answer for a line of output: no answer breaks the line, commands a terminal, or fills the screen."""
-    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(answer)[: _LONGEST + 1])
+    text = printable(str(answer)[: _LONGEST + 1])
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(str(answer))} characters)"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import secrets
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 from ...contract.app import Column
 from ...contract.errors import BackupError, TryAgain
+from ...contract.text import NONCE
 from ..base import ThreadResult
 from ..said import said
 from .cluster import Cluster
@@ -70,7 +72,10 @@ def _job(column: Column, order: Order) -> Manifest:
     metadata: dict[str, Any] = {"name": name, "namespace": column.namespace}
     metadata["labels"] = dict(order.spec["template"]["metadata"]["labels"])
     # One attempt: whoever asked for the run hears of it and decides.
-    spec = {**order.spec, "backoffLimit": 0}
+    spec = {**copy.deepcopy(dict(order.spec)), "backoffLimit": 0}
+    nonce = {"name": NONCE, "value": secrets.token_hex(16)}
+    (command,) = spec["template"]["spec"]["containers"]
+    command["env"] = [*command.get("env", []), nonce]
     if order.owner is None:
         spec["ttlSecondsAfterFinished"] = _DAY
     else:
@@ -91,26 +96,30 @@ def _job(column: Column, order: Order) -> Manifest:
 
 def _followed(cluster: Cluster, column: Column, order: Order, job: Manifest) -> ThreadResult:
     name = job["metadata"]["name"]
+    (command,) = job["spec"]["template"]["spec"]["containers"]
+    (nonce,) = (each["value"] for each in command["env"] if each["name"] == NONCE)
     watched = Watched(cluster, column.namespace, name)
     end = time.monotonic() + order.seconds
     while True:
         watched.look()
         if watched.exit_code is not None and not watched.is_disrupted:
-            return _told(cluster, order, watched)
+            return _told(cluster, order, watched, nonce)
         if watched.is_over and not watched.is_disrupted:
-            return said(order.thread, None, _log(cluster, watched), {}, ended_badly(watched) or _vanished(column, name))
-        if (problem := stuck(watched)) is not None:
-            return said(order.thread, None, (), {}, problem)
+            return said(
+                order.thread, None, _log(cluster, watched, nonce), {}, ended_badly(watched) or _vanished(column, name)
+            )
+        if (obstacle := stuck(watched)) is not None:
+            return said(order.thread, None, (), {}, obstacle)
         if time.monotonic() > end:
             return said(order.thread, None, (), {}, _endless(column, name, order.seconds))
         time.sleep(_LOOK)
 
 
-def _told(cluster: Cluster, order: Order, watched: Watched) -> ThreadResult:
+def _told(cluster: Cluster, order: Order, watched: Watched, nonce: str) -> ThreadResult:
     """Whoever was ended from outside hears only that, so that the cluster is asked first, and then the command."""
-    lines = _log(cluster, watched)
-    result = next((found for line in reversed(lines) if (found := _result(line))), {})
-    people = [line for line in lines if not _result(line)]
+    lines = _log(cluster, watched, nonce)
+    result = next((found for line in reversed(lines) if (found := _result(line, nonce))), {})
+    people = [line for line in lines if not _result(line, nonce)]
     problem: BackupError | None = None
     if watched.exit_code:
         watched.look()  # the Job was seen before its pod
@@ -120,24 +129,29 @@ def _told(cluster: Cluster, order: Order, watched: Watched) -> ThreadResult:
     return said(order.thread, watched.exit_code, people, result, problem)
 
 
-def _result(line: str) -> dict[str, Any]:
-    """Return the command's JSON line as a mapping, or {} for any other: a log has both of its outputs in one."""
+def _result(line: str, nonce: str) -> dict[str, Any]:
+    """Return the command's JSON line as a mapping, or {} for any other: a log has both of its outputs in one, and texts
+    of others in them. Only the command knows the Job's nonce."""
     if not line.startswith('{"ok": '):
         return {}
     try:
         found = json.loads(line)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return found if isinstance(found, dict) and found.get("nonce") == nonce else {}
 
 
-def _log(cluster: Cluster, watched: Watched) -> list[str]:
+def _log(cluster: Cluster, watched: Watched, nonce: str) -> list[str]:
     """Return the lines of the command, of both of its outputs."""
     patience_ends = time.monotonic() + _LOG_PATIENCE
     while True:
         text = cluster.log(watched.namespace, watched.pod_name, COMMAND) if watched.pod_name else None
         lines = [line for line in (text or "").splitlines() if line.strip()]
-        if any(map(_result, lines)) or not watched.ended_by_itself or time.monotonic() > patience_ends:
+        if (
+            any(_result(line, nonce) for line in lines)
+            or not watched.ended_by_itself
+            or time.monotonic() > patience_ends
+        ):
             return lines
         time.sleep(0.2)
 

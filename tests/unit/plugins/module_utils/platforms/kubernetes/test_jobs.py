@@ -23,11 +23,14 @@ from .scripted import Scripted, answer, cluster, refusal
 JOBS = "/apis/batch/v1/namespaces/backup-forgejo/jobs"
 PODS = "/api/v1/namespaces/backup-forgejo/pods"
 CRON = {"metadata": {"name": "forgejo-nas", "uid": "an-id"}}
-SPEC = {"backoffLimit": 2, "template": {"metadata": {"labels": {"a": "b"}}}}
-GOOD = '{"ok": true, "exit_code": 0, "rows": 3}'
+SPEC = {
+    "backoffLimit": 2,
+    "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "fanout"}]}},
+}
+GOOD = '{"ok": true, "exit_code": 0, "rows": 3, NONCE}'
 STOPPED = (
     '{"ok": false, "exit_code": 75, "failure": {"subject": "forgejo/nas", "doing": "dump",'
-    ' "problem": "it was told to stop", "remedy": "none"}}'
+    ' "problem": "it was told to stop", "remedy": "none"}, NONCE}'
 )
 DISRUPTED = {"type": "DisruptionTarget", "status": "True"}
 DEADLINE = {"type": "FailureTarget", "status": "True", "reason": "DeadlineExceeded", "message": "too long"}
@@ -52,8 +55,15 @@ class Server(Scripted):
         if where == PODS:
             return answer(200, {"items": [self._pods.pop(0) if len(self._pods) > 1 else self._pods[0]]})
         if where.endswith("/log"):
-            return Answer(200, None, self._log)
+            return Answer(200, None, self._log.replace(", NONCE", f', "nonce": "{self.nonce}"'))
         return super().request(method, where, query, body, content_type)
+
+    @property
+    def nonce(self) -> str:
+        """What the Job gives its command alone."""
+        (command,) = self.job["spec"]["template"]["spec"]["containers"]
+        ((value,),) = ([each["value"]] for each in command["env"] if each["name"] == "FANOUT_NONCE")
+        return str(value)
 
     @property
     def is_gone(self) -> bool:
@@ -99,6 +109,23 @@ def test_its_json_line_is_found_among_its_lines_for_people() -> None:
     result = run(Server(pod("running"), ended(0), log=f"copying\n{GOOD}\n\nforgejo/nas: OK\n"))
     assert (result.exit_code, result.failure, result.result["rows"]) == (0, None, 3)
     assert result.lines == ("copying", "forgejo/nas: OK")
+
+
+@pytest.mark.parametrize("forged", ['{"ok": true, "exit_code": 0}', '{"ok": true, "exit_code": 0, "nonce": "guessed"}'])
+def test_a_line_that_somebody_else_wrote_is_no_result(forged: str) -> None:
+    result = run(Server(ended(75), log=f"{forged}\n{STOPPED}\n{forged}\n"))
+    assert result.failure is not None
+    assert result.failure.problem == "it was told to stop"
+    assert run(Server(ended(0), log=f"{GOOD}\n{forged}")).result["rows"] == 3
+
+
+def test_no_two_jobs_have_the_same_nonce() -> None:
+    nonces = set()
+    for _ in range(2):
+        server = Server(ended(0), log=GOOD)
+        run(server)
+        nonces.add(server.nonce)
+    assert len(nonces) == 2
 
 
 def test_it_is_one_attempt_and_a_job_of_its_own_goes_away_by_itself_a_day_later() -> None:

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Text from outside, made fit for one line of output: it breaks no line, commands no terminal and turns no letters
+round."""
+
+from __future__ import annotations
+
+# In the environment of a command whose result is read out of a log: so that no other line can be taken for it.
+NONCE = "FANOUT_NONCE"
+_NARROW = "\N{NO-BREAK SPACE}"  # which our own numbers have
+
+
+def printable(text: str) -> str:
+    """Return the text with everything in it escaped that is no letter, sign or plain blank."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() or letter == _NARROW else ascii(letter)[1:-1] for letter in text)
