@@ -12,9 +12,17 @@ author:
 description:
   - Reads C(app_destinations) of all given hosts, and returns each bucket once for each C(b2_account_key_id), so that an
     app with a wrong account key takes the bucket from no other.
+  - C(b2_purge_days) and C(b2_object_lock_days) are read of all apps that use a bucket, whichever are rolled out: where
+    they differ, the bucket is refused.
   - A host with C(app_state) V(absent) needs none. Nor does one whose variables cannot be read, because its own roll-out
     says what is wrong with them.
-positional: hosts
+positional: hosts, apps
+options:
+  apps:
+    description: Names of all hosts that are apps, also of those that are not rolled out now.
+    type: list
+    elements: str
+    required: true
 extends_documentation_fragment:
   - fanout.backup.hosts
 """
@@ -24,35 +32,46 @@ EXAMPLES = r"""
   fanout.backup.b2_bucket:
     name: "{{ item.name }}"
     api_url: "{{ item.api_url }}"
-  loop: "{{ hostvars | fanout.backup.buckets(groups['apps']) }}"
+  loop: "{{ hostvars | fanout.backup.buckets(ansible_play_hosts, groups['apps']) }}"
 """
 
 RETURN = r"""
 _value:
-  description: Each bucket's C(name) and C(api_url), and C(hosts), the names of the given hosts that need it.
+  description: Each bucket's C(name) and C(api_url), C(hosts), the names of the given hosts that need it, its
+    C(settings), and C(refusal), a line that says why it cannot be had, or "".
   type: list
   elements: dict
-  sample: [{name: example-backups, api_url: "https://api.backblazeb2.com", hosts: [forgejo, nextcloud]}]
+  sample:
+    - name: example-backups
+      api_url: https://api.backblazeb2.com
+      hosts: [forgejo, nextcloud]
+      settings: {purge_days: 14}
+      refusal: ""
 """
 
 from collections.abc import Callable, Iterable, Mapping
 
 from ansible_collections.fanout.backup.plugins.plugin_utils.hosts import claims
 
-_ACCOUNT_KEY = "b2_account_key_id"
 
-
-def buckets(hostvars: Mapping[str, Mapping[str, object]], hosts: Iterable[str]) -> list[dict[str, object]]:
-    """Return the buckets that the hosts need."""
+def buckets(
+    hostvars: Mapping[str, Mapping[str, object]], hosts: Iterable[str], apps: Iterable[str]
+) -> list[dict[str, object]]:
+    """Return the buckets that the hosts need, as all apps want them."""
     # Only here: to find one filter, Ansible imports all of a collection, anew in each worker process.
-    from ansible_collections.fanout.backup.plugins.module_utils.contract.places import CLAIM
+    from ansible_collections.fanout.backup.plugins.module_utils.contract.places import BUCKET, CLAIM
     from ansible_collections.fanout.backup.plugins.module_utils.contract.places import buckets as found_buckets
 
-    apps = claims(hostvars, hosts, (*CLAIM, _ACCOUNT_KEY))
-    keys = {host: str(variables.pop(_ACCOUNT_KEY, "")) for host, variables in apps.items()}
+    claimed = claims(hostvars, apps, (*CLAIM, *BUCKET))
     return [
-        {"name": bucket.name, "api_url": bucket.api_url, "hosts": list(bucket.hosts)}
-        for bucket in found_buckets(apps, keys)
+        {
+            "name": bucket.name,
+            "api_url": bucket.api_url,
+            "hosts": list(bucket.hosts),
+            "settings": bucket.settings,
+            "refusal": bucket.refusal,
+        }
+        for bucket in found_buckets(claimed, set(hosts))
     ]
 
 

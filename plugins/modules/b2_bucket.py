@@ -34,6 +34,11 @@ options:
       - Choose more than it takes to notice that somebody with a stolen key hides backups.
     type: int
     default: 14
+  shorten:
+    description:
+      - Allow O(purge_days) to be less than the bucket has now. What was hidden before is deleted accordingly sooner.
+    type: bool
+    default: false
   object_lock_days:
     description:
       - Switch Object Lock on and set the default retention (mode V(governance)) of new files to this many days. Nothing
@@ -130,6 +135,7 @@ BUCKET_OPTIONS = ArgumentSpec(
         "state": {"type": "str", "choices": ["present"], "default": "present"},
         "purge_days": {"type": "int", "default": 14},
         "object_lock_days": {"type": "int"},
+        "shorten": {"type": "bool", "default": False},
         "api_url": {"type": "str", "default": API_URL},
     }
 )
@@ -137,7 +143,7 @@ BUCKET_OPTIONS = ArgumentSpec(
 
 def ensure(module: AnsibleModule) -> Outcome:
     options = module.params
-    spec = BucketSpec(options["name"], options["purge_days"], options["object_lock_days"])
+    spec = BucketSpec(options["name"], options["purge_days"], options["object_lock_days"], shorten=options["shorten"])
     with about(doing=f"preparing the bucket {spec.name}"):
         client = b2_connect(module)(options["api_url"])
         change = ensure_bucket(client, spec, check_mode=module.check_mode)

@@ -25,11 +25,13 @@ _HIDES_BY_AGE = "daysFromUploadingToHiding"
 
 @dataclass(frozen=True)
 class BucketSpec:
-    """What a bucket has to be. `object_lock_days` None leaves Object Lock alone, whether it is on or off."""
+    """What a bucket has to be. `object_lock_days` None leaves Object Lock alone, whether it is on or off; `shorten`
+    allows fewer days than the bucket has now."""
 
     name: str
     purge_days: int
     object_lock_days: int | None = None
+    shorten: bool = False
 
     def rule(self) -> dict[str, Any]:
         """Return the only lifecycle rule."""
@@ -101,6 +103,7 @@ def _changes(spec: BucketSpec, bucket: Bucket) -> dict[str, Any]:
         )
     for rule in bucket.rules:
         _check_rule(rule, bucket.name)
+    _check_shortening(spec, bucket)
     changes: dict[str, Any] = {}
     if [_normal(rule) for rule in bucket.rules] != [_normal(spec.rule())]:
         changes["lifecycleRules"] = [spec.rule()]
@@ -134,6 +137,17 @@ def _check_rule(rule: Mapping[str, Any], bucket: str) -> None:
             f"a lifecycle rule of bucket {bucket} for the prefix {prefix!r} overlaps the one that backups need for all"
             " files, and B2 accepts no two rules for one file",
             remedy=remedy,
+        )
+
+
+def _check_shortening(spec: BucketSpec, bucket: Bucket) -> None:
+    """What was hidden counts on the days that were promised then: Backblaze would purge some of it tonight."""
+    days = _view(bucket)["purge_days"]
+    if isinstance(days, int) and spec.purge_days < days and not spec.shorten:
+        raise ConfigurationError(
+            f"bucket {bucket.name} keeps what is hidden for {days} days, and purge_days would make that"
+            f" {spec.purge_days}: what was hidden before would be gone at once",
+            remedy=f"set purge_days (b2_purge_days) to {days} or more, or allow it once with shorten (b2_shorten)",
         )
 
 

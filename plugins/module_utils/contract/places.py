@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
@@ -93,6 +93,9 @@ class _Claim:
 
 
 CLAIM = tuple(_Claim.__dataclass_fields__)
+_ACCOUNT_KEY = "b2_account_key_id"
+_SETTINGS = ("b2_purge_days", "b2_object_lock_days")
+BUCKET = (_ACCOUNT_KEY, *_SETTINGS)
 
 
 def collisions(apps: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
@@ -122,7 +125,7 @@ def _claimed(variables: Mapping[str, object]) -> dict[str, Place]:
 
 def _destinations(variables: Mapping[str, object]) -> dict[str, tuple[Destination, str]]:
     try:
-        claim = decode(_Claim, variables, "")
+        claim = decode(_Claim, {name: value for name, value in variables.items() if name in CLAIM}, "")
         if claim.app_state == "absent":
             return {}
         prefix = prefix_of(claim.app_name, claim.app_prefix)
@@ -133,22 +136,49 @@ def _destinations(variables: Mapping[str, object]) -> dict[str, tuple[Destinatio
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket of Backblaze B2, and the inventory hosts that need it and have the same account key."""
+    """A bucket of Backblaze B2, and the inventory hosts that need it and have the same account key.
+
+    `settings` are what all apps of the inventory that use it want it to be; `refusal` is in words why they cannot."""
 
     name: str
     api_url: str
     hosts: tuple[str, ...]
+    settings: dict[str, object]
+    refusal: str
 
 
-def buckets(apps: Mapping[str, Mapping[str, object]], account_keys: Mapping[str, str]) -> list[Bucket]:
-    """Given, by inventory host, the variables of `CLAIM` and the id of the account's key, return each bucket once for
-    each of those keys, so that an app with a wrong one takes the bucket from no other.
+def buckets(apps: Mapping[str, Mapping[str, object]], hosts: Collection[str]) -> list[Bucket]:
+    """Given, by inventory host of all apps, the variables of `CLAIM` and of `BUCKET`, return each bucket that `hosts`
+    need once for each id of an account's key, so that an app with a wrong one takes the bucket from no other.
 
     An app whose variables cannot be read needs nothing here, because its own roll-out refuses it.
     """
-    found: dict[tuple[str | None, str, str], dict[str, None]] = {}
+    found: dict[tuple[object, str, str], dict[str, None]] = {}
     for host, variables in apps.items():
         for where, _prefix in _destinations(variables).values():
             if isinstance(where, B2Destination):
-                found.setdefault((account_keys.get(host), where.api_url, where.bucket), {})[host] = None
-    return [Bucket(name, api_url, tuple(hosts)) for (_key, api_url, name), hosts in found.items()]
+                found.setdefault((variables.get(_ACCOUNT_KEY), where.api_url, where.bucket), {})[host] = None
+    return [
+        Bucket(name, api_url, wanting, *_agreed(name, {host: apps[host] for host in users}))
+        for (_key, api_url, name), users in found.items()
+        if (wanting := tuple(host for host in users if host in hosts))
+    ]
+
+
+def _agreed(bucket: str, users: Mapping[str, Mapping[str, object]]) -> tuple[dict[str, object], str]:
+    """Return the bucket's settings, and why they are none: a bucket has one of each, whoever is rolled out."""
+    settings: dict[str, object] = {}
+    for name in _SETTINGS:
+        values = {host: variables.get(name) for host, variables in users.items()}
+        if len(set(map(str, values.values()))) > 1:
+            said = ", ".join(f"{host} {'none' if value is None else value}" for host, value in sorted(values.items()))
+            refusal = ConfigurationError(
+                f"the apps of bucket {bucket} want different {name} ({said})",
+                doing=f"preparing the bucket {bucket}",
+                remedy=f"give {name} one value, in the group of all apps that share the bucket",
+            )
+            return {}, str(refusal)
+        (value,) = {str(value): value for value in values.values()}.values()
+        if value is not None:
+            settings[name.removeprefix("b2_")] = value
+    return settings, ""

@@ -144,7 +144,7 @@ def test_options_that_cannot_work_are_refused(
 def test_purging_earlier_than_a_lock_that_is_already_there_is_refused(ensure: Ensure) -> None:
     ensure(object_lock_days=10)
 
-    assert "less than the days of Object Lock (10)" in ensure(purge_days=9)["msg"]
+    assert "less than the days of Object Lock (10)" in ensure(purge_days=9, shorten=True)["msg"]
 
 
 @pytest.mark.parametrize(
@@ -213,3 +213,11 @@ def test_the_account_may_come_from_the_environment(
     monkeypatch.setenv("B2_APPLICATION_KEY", stand_in["application_key"])
 
     assert call("b2_bucket", **options)["changed"] is True
+
+
+def test_fewer_days_than_were_promised_are_refused_until_that_is_asked_for(ensure: Ensure) -> None:
+    ensure(purge_days=60)
+
+    assert "keeps what is hidden for 60 days, and purge_days would make that 14" in ensure(purge_days=14)["msg"]
+    assert ensure(purge_days=60)["changed"] is False
+    assert ensure(purge_days=14, shorten=True)["bucket"]["purge_days"] == 14

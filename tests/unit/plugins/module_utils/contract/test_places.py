@@ -72,17 +72,41 @@ def test_an_app_that_is_absent_or_cannot_be_read_collides_with_nothing(broken: d
 
 
 def test_apps_of_one_account_share_a_bucket_and_an_account_of_its_own_has_it_once_more() -> None:
-    found = buckets(apps(one=None, two=None, three=None), {"one": "key", "two": "other", "three": "key"})
+    estate = apps(one=None, two=None, three=None)
+    for host, key in (("one", "key"), ("two", "other"), ("three", "key")):
+        estate[host]["b2_account_key_id"] = key
+
+    found = buckets(estate, set(estate))
 
     here = "https://api.backblazeb2.com"
-    assert found == [Bucket("backups", here, ("one", "three")), Bucket("backups", here, ("two",))]
+    assert found == [Bucket("backups", here, ("one", "three"), {}, ""), Bucket("backups", here, ("two",), {}, "")]
+
+
+def test_a_bucket_is_what_all_of_its_apps_want_whichever_are_rolled_out() -> None:
+    estate = apps(one=None, two=None)
+    for host in estate:
+        estate[host]["b2_purge_days"] = 30
+
+    (found,) = buckets(estate, {"two"})
+
+    assert (found.hosts, found.settings, found.refusal) == (("two",), {"purge_days": 30}, "")
+
+
+def test_apps_that_want_a_bucket_otherwise_are_refused_by_name() -> None:
+    estate = apps(one=None, two=None)
+    estate["one"]["b2_purge_days"] = 60
+
+    (found,) = buckets(estate, {"two"})
+
+    assert found.settings == {}
+    assert "the apps of bucket backups want different b2_purge_days (one 60, two none)" in found.refusal
 
 
 def test_an_app_with_two_destinations_in_a_bucket_needs_it_once_and_another_server_s_bucket_is_another() -> None:
     there = {"kind": "b2", "bucket": "backups", "api_url": "http://127.0.0.1:9000"}
     found = {"one": {"app_name": "one", "app_destinations": B2 | {"again": B2["b2"], "there": there}}}
 
-    assert [(bucket.api_url, bucket.hosts) for bucket in buckets(found, {})] == [
+    assert [(bucket.api_url, bucket.hosts) for bucket in buckets(found, set(found))] == [
         ("https://api.backblazeb2.com", ("one",)),
         ("http://127.0.0.1:9000", ("one",)),
     ]
@@ -104,7 +128,7 @@ def test_an_app_without_a_b2_destination_that_can_be_read_takes_the_bucket_from_
     found = apps(one=None, other=None)
     found["other"] |= changed
 
-    assert [bucket.hosts for bucket in buckets(found, {})] == [("one",)]
+    assert [bucket.hosts for bucket in buckets(found, set(found))] == [("one",)]
 
 
 def test_the_same_bucket_name_at_two_servers_is_two_places() -> None:
