@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from . import artifacts
 from .artifacts import Artifact
+from .contract import keys
 from .contract.durations import spoken
 from .contract.errors import DataRefused, about
 from .contract.manifest import Manifest
@@ -77,8 +78,15 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
         drilled_within=thread.limits.drilled_within,
         can_retire=destination.can_retire,
         problems=tuple(problems),
-        notices=newest[1].notices if newest else (),
+        notices=(*(newest[1].notices if newest else ()), *_replaced_keys(thread)),
     )
+
+
+def _replaced_keys(thread: Thread) -> list[str]:
+    """Return what a user should know of keys that were replaced and still work: whoever has one may use it."""
+    file = keys.read(thread.key_file) if thread.key_file else None
+    names = ", ".join(key.name for key in file.retiring) if file else ""
+    return [f"the replaced key {names} still works: site.yml deletes it when no run can need it"] if names else []
 
 
 def _whole(

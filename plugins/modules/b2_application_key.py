@@ -28,6 +28,18 @@ options:
       - Mint new keys even if the present ones are good. Not idempotent by nature.
     type: bool
     default: false
+  revoke:
+    description:
+      - Mint new keys and delete the present and all replaced ones at once, because somebody else has one. A run that
+        uses it fails. Not idempotent by nature.
+    type: bool
+    default: false
+  take_over:
+    description:
+      - Delete keys of the app that are alive and not stored here. Without it they are refused where no living key is
+        stored, because another machine or another inventory may be backing up with them.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - fanout.backup.attributes
   - fanout.backup.attributes.b2
@@ -44,7 +56,7 @@ attributes:
   idempotent:
     support: partial
     details:
-      - Not with O(rotate=true).
+      - Not with O(rotate=true) or O(revoke=true).
 notes:
   - The native API's URL belongs to each destination (C(api_url) in C(app_destinations)). All of an app's destinations
     of kind V(b2) have to belong to the same account.
@@ -134,7 +146,9 @@ from ansible_collections.fanout.backup.plugins.module_utils.wiring.b2 import b2_
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.column import column_of, column_options
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, hide, run
 
-KEY_OPTIONS = ArgumentSpec({"rotate": {"type": "bool", "default": False}})
+KEY_OPTIONS = ArgumentSpec(
+    {name: {"type": "bool", "default": False} for name in ("rotate", "revoke", "take_over")},
+)
 
 
 def ensure(module: AnsibleModule) -> Outcome:
@@ -144,13 +158,26 @@ def ensure(module: AnsibleModule) -> Outcome:
         grace=column.limits.end,
         check_mode=module.check_mode,
         rotate=module.params["rotate"],
+        revoke=module.params["revoke"],
+        take_over=module.params["take_over"],
         hide=hide(module),
     )
     threads = ensure_keys(column, b2_connect(module), roll_out)
+    for thread in threads:
+        if names := (thread.change.after or {}).get("retiring"):
+            module.warn(_alive(f"{column.app}/{thread.destination}", names))
     return Outcome(
         before={thread.destination: thread.change.before for thread in threads},
         after={thread.destination: thread.change.after for thread in threads},
         values={"application_keys": [thread.as_result() for thread in threads]},
+    )
+
+
+def _alive(thread: str, names: object) -> str:
+    named = ", ".join(names) if isinstance(names, list) else str(names)
+    return (
+        f"{thread}: the replaced key {named} still works until a roll-out after the longest run. If it was stolen, use"
+        " revoke (site.yml -e b2_revoke=true)"
     )
 
 

@@ -172,7 +172,37 @@ def test_another_scope_takes_another_key_and_the_old_one_retires(app: App, accou
     assert app.roll_out()["changed"] is False
 
 
-def test_a_lost_file_takes_a_new_key_and_the_lost_one_goes_at_once(app: App, account: Account) -> None:
+def test_keys_that_are_alive_and_unknown_are_refused_and_stay(app: App, account: Account) -> None:
+    """A second control node, or a second inventory, must not end the backups of the first."""
+    app.roll_out()
+    app.path.unlink()
+    before = account.names()
+
+    for options in ({}, {"check": True}, {"rotate": True}):
+        result = app.roll_out(**options)
+        assert result["failure"]["code"] == "configuration"
+        assert f"keys of this thread are alive that are not stored here: {before[0]}" in result["msg"]
+    app.variables["app_state"] = "absent"
+    assert "are alive that are not stored here" in app.roll_out()["msg"]
+
+    assert account.names() == before
+    assert not app.path.exists()
+
+
+def test_a_stolen_key_is_revoked_at_once_with_all_that_were_replaced(app: App, account: Account) -> None:
+    app.roll_out()
+    app.roll_out(rotate=True)
+    assert len(account.names()) == 2
+
+    result = app.roll_out(revoke=True)
+
+    assert account.names() == [app.key().minted.name]
+    assert app.file().retiring == ()
+    assert result["application_keys"][0]["retiring"] == []
+    assert app.roll_out()["changed"] is False
+
+
+def test_a_lost_file_is_taken_over_and_the_lost_key_goes_at_once(app: App, account: Account) -> None:
     app.roll_out()
     lost = app.key().minted.name
     app.path.unlink()
@@ -181,7 +211,7 @@ def test_a_lost_file_takes_a_new_key_and_the_lost_one_goes_at_once(app: App, acc
     foreign = "fanout-forgejo-b2-202601010000000000"  # of an app with another prefix
     account.mint(foreign, "other/")
 
-    app.roll_out()
+    app.roll_out(take_over=True)
 
     assert account.names() == sorted([app.key().minted.name, sibling, foreign])
     assert lost not in account.names()
@@ -255,7 +285,7 @@ def test_an_absent_app_loses_even_keys_whose_file_is_lost(app: App, account: Acc
     app.path.unlink()
     app.variables["app_state"] = "absent"
 
-    assert app.roll_out()["changed"] is True
+    assert app.roll_out(take_over=True)["changed"] is True
     assert account.names() == []
 
 

@@ -145,9 +145,9 @@ def test_whatever_write_a_run_dies_at_the_next_one_leaves_no_orphan(
     now = int(time.time())
     for step in itertools.count(1):
         store = FileStore(app.path)
-        provision.absent(account.client, spec, store, RollOut(now, 60))
+        provision.absent(account.client, spec, store, RollOut(now, 60, take_over=True))
         _prepare(account, spec, store, situation, now)
-        roll_out = RollOut(now, 60, rotate=situation == "rotate")
+        roll_out = RollOut(now, 60, rotate=situation == "rotate", take_over=situation == "lost")
         try:
             provision.ensure(account.client, spec, DyingStore(app.path, step, after=after), roll_out)
         except KeyboardInterrupt:
@@ -155,8 +155,8 @@ def test_whatever_write_a_run_dies_at_the_next_one_leaves_no_orphan(
         else:
             assert step > 1
             break
-        provision.ensure(account.client, spec, store, RollOut(now, 60))
-        provision.ensure(account.client, spec, store, RollOut(now + 60, 60))
+        for later in (now, now + 60):
+            provision.ensure(account.client, spec, store, RollOut(later, 60, take_over=situation == "lost"))
 
         assert account.names() == [app.key().minted.name], f"died at write {step}"
         assert (app.file().pending, app.file().retiring) == (None, ())

@@ -17,10 +17,10 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..contract.errors import BackupError, DataRefused, NoPermission
+from ..contract.errors import BackupError, ConfigurationError, DataRefused, NoPermission
 from ..contract.keys import WRITER_CAPABILITIES, KeyFile, Minted, RetiringKey, StoredKey, region_of
 from .client import B2Client
 from .keys import Key, KeyWithSecret, Scope, create_key, delete_key, list_keys
@@ -61,14 +61,17 @@ class KeySpec:
 class RollOut:
     """How one roll-out goes about its keys. Times are Unix time and seconds.
 
-    A replaced key stays for `grace`, which has to be longer than the longest run. `hide` gets every secret as soon as
-    it is known, before anything else can go wrong.
+    A replaced key stays for `grace`, which has to be longer than the longest run, unless `revoke` says that somebody
+    else has it. `take_over` says that the keys of this thread that are alive and not stored here are of no use any
+    more. `hide` gets every secret as soon as it is known, before anything else can go wrong.
     """
 
     now: int
     grace: int
     check_mode: bool = False
     rotate: bool = False
+    revoke: bool = False
+    take_over: bool = False
     hide: Callable[[str], None] = lambda _secret: None
 
 
@@ -97,11 +100,6 @@ class Findings:
     def stored(self) -> Key | None:
         """The stored key as B2 lists it, or None if there is none or B2 does not know it."""
         return self.listed.get(self.file.current.key_id) if self.file.current else None
-
-    @property
-    def lost(self) -> tuple[Key, ...]:
-        """The strays that are surely of no use: beside a living stored key they may be the keys of another store."""
-        return () if self.stored else self.strays
 
 
 def key_base(app: str, destination: str) -> str:
@@ -150,14 +148,19 @@ def ensure(client: B2Client, spec: KeySpec, store: Store, roll_out: RollOut) -> 
     with _alone(store, roll_out):
         found = inspect(client, spec, _read(store, roll_out))
         before = shown_keys(found.file, found.strays)
-        reason = flaw(client, spec, found) or ("a rotation was asked for" if roll_out.rotate else "")
+        if found.stored is None:
+            _check_owner(found, roll_out)
+        asked = "a rotation was asked for" if roll_out.rotate or roll_out.revoke else ""
+        reason = flaw(client, spec, found) or asked
         if roll_out.check_mode:
             return KeyChange(before, _foreseen(spec, found, reason, roll_out), reason)
         file = _without_leftovers(client, store, found)
         if reason:
             file = _mint(client, spec, store, roll_out, found)
+        elif roll_out.take_over:
+            file = dataclasses.replace(file, retiring=_retiring_after(found, roll_out, replaced=()))
         file = _without_due(client, store, file, roll_out)
-        return KeyChange(before, shown_keys(file, _strays_after(found)), reason)
+        return KeyChange(before, shown_keys(file, _strays_after(found, roll_out)), reason)
 
 
 def absent(client: B2Client, spec: KeySpec, store: Store, roll_out: RollOut) -> KeyChange:
@@ -168,14 +171,29 @@ def absent(client: B2Client, spec: KeySpec, store: Store, roll_out: RollOut) -> 
     client.require(CAPABILITIES)
     found = inspect(client, spec, _read(store, roll_out))
     before = shown_keys(found.file, found.strays)
+    if found.file == KeyFile():
+        _check_owner(found, roll_out)
     if before is None or roll_out.check_mode:
         return KeyChange(before, None)
-    doomed = {key.key_id: key for key in (*found.leftovers, *found.strays, *((found.stored,) if found.stored else ()))}
+    strays = found.strays if roll_out.take_over else ()
+    doomed = {key.key_id: key for key in (*found.leftovers, *strays, *((found.stored,) if found.stored else ()))}
     doomed |= {key.key_id: found.listed[key.key_id] for key in found.file.retiring if key.key_id in found.listed}
     for key in doomed.values():
         delete_key(client, key.key_id, key.api_version)
     store.remove()
     return KeyChange(before, None)
+
+
+def _check_owner(found: Findings, roll_out: RollOut) -> None:
+    """Refuse where keys of this thread live and none of them is stored here: another machine, or another inventory,
+    may be working with them, and deleting them would end its backups."""
+    if found.strays and not roll_out.take_over:
+        names = ", ".join(sorted(key.name for key in found.strays))
+        raise ConfigurationError(
+            f"keys of this thread are alive that are not stored here: {names}",
+            remedy="roll out from the machine that has them; if there is none any more, take over once with take_over"
+            " (site.yml -e b2_take_over=true), which deletes them",
+        )
 
 
 def _difference(found: Scope, wanted: Scope) -> str:
@@ -199,7 +217,7 @@ def _mint(client: B2Client, spec: KeySpec, store: Store, roll_out: RollOut, foun
         file = KeyFile(
             api_url=client.api_url,
             current=_stored(spec, created, roll_out.now),
-            retiring=_retiring_after(found, roll_out.now),
+            retiring=_retiring_after(found, roll_out, replaced=(found.stored,) if found.stored else ()),
         )
         store.write(file)
     except BaseException:
@@ -229,18 +247,18 @@ def _serial(now: int) -> str:
     return time.strftime("%Y%m%d%H%M%S", time.gmtime(now)) + f"{secrets.randbelow(10_000):04}"
 
 
-def _retiring_after(found: Findings, now: int) -> tuple[RetiringKey, ...]:
-    """Return what is retiring once a new key is stored. Lost keys are due at once: nobody has their secrets."""
-    replaced = (found.stored,) if found.stored else ()
+def _retiring_after(found: Findings, roll_out: RollOut, *, replaced: Sequence[Key]) -> tuple[RetiringKey, ...]:
+    """Return what is retiring once a new key is stored. What was taken over is due at once."""
+    taken = found.strays if roll_out.take_over else ()
     return (
         *found.file.retiring,
-        *(RetiringKey(key.key_id, key.name, key.api_version, now) for key in replaced),
-        *(RetiringKey(key.key_id, key.name, key.api_version, 0) for key in found.lost),
+        *(RetiringKey(key.key_id, key.name, key.api_version, roll_out.now) for key in replaced),
+        *(RetiringKey(key.key_id, key.name, key.api_version, 0) for key in taken),
     )
 
 
-def _strays_after(found: Findings) -> tuple[Key, ...]:
-    return tuple(key for key in found.strays if key not in found.lost)
+def _strays_after(found: Findings, roll_out: RollOut) -> tuple[Key, ...]:
+    return () if roll_out.take_over else found.strays
 
 
 def _without_leftovers(client: B2Client, store: Store, found: Findings) -> KeyFile:
@@ -266,16 +284,19 @@ def _without_due(client: B2Client, store: Store, file: KeyFile, roll_out: RollOu
 
 
 def _staying(retiring: tuple[RetiringKey, ...], roll_out: RollOut) -> tuple[RetiringKey, ...]:
-    return tuple(key for key in retiring if roll_out.now - key.since < roll_out.grace)
+    grace = 0 if roll_out.revoke else roll_out.grace
+    return tuple(key for key in retiring if roll_out.now - key.since < grace)
 
 
 def _foreseen(spec: KeySpec, found: Findings, reason: str, roll_out: RollOut) -> dict[str, object] | None:
     """Return what `ensure` would leave."""
     if not reason:
-        file = dataclasses.replace(found.file, pending=None, retiring=_staying(found.file.retiring, roll_out))
-        return shown_keys(file, _strays_after(found))
-    retiring = _staying(_retiring_after(found, roll_out.now), roll_out)
-    return unborn(spec, KeyFile(retiring=retiring), _strays_after(found))
+        retiring = _staying(_retiring_after(found, roll_out, replaced=()), roll_out)
+        file = dataclasses.replace(found.file, pending=None, retiring=retiring)
+        return shown_keys(file, _strays_after(found, roll_out))
+    replaced = (found.stored,) if found.stored else ()
+    retiring = _staying(_retiring_after(found, roll_out, replaced=replaced), roll_out)
+    return unborn(spec, KeyFile(retiring=retiring), _strays_after(found, roll_out))
 
 
 def unborn(spec: KeySpec, file: KeyFile, strays: tuple[Key, ...] = ()) -> dict[str, object]:

@@ -15,7 +15,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..contract.errors import BackupError, ConfigurationError
 
 # What pip calls the libraries that modules import. meta/ee-requirements.txt holds the ranges; a test compares the two.
-LIBRARIES = ("psycopg[binary]", "boto3", "pyrage", "backports.zstd", "kubernetes")
+LIBRARIES = ("psycopg[binary]", "boto3", "pyrage", "cryptography", "backports.zstd", "kubernetes")
 
 
 @dataclass(frozen=True)
