@@ -21,7 +21,7 @@ from .folder import Folder
 
 NAME = ".fanout-destination.json"
 _REPLACED = (
-    "if it was replaced on purpose, remove this thread's thread.json (on Kubernetes: its ConfigMap) and run"
+    "if it was replaced on purpose, remove this thread's marker.json (on Kubernetes: its ConfigMap) and run"
     " playbooks/site.yml"
 )
 FORMAT = 1

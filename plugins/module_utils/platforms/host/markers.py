@@ -52,7 +52,7 @@ def _onboard(path: Path, recorded: str | None, check_mode: bool) -> Onboarding:
         has = f"has no {NAME}" if found is None else f"is another destination, with marker id {found}"
         raise Unavailable(
             f"{path} {has}; expected id {recorded}: not mounted?",
-            remedy="mount it; if it was replaced on purpose, remove the thread.json of this thread and roll out again",
+            remedy="mount it; if it was replaced on purpose, remove the marker.json of this thread and roll out again",
         )
     if found is not None:
         return Onboarding(found)

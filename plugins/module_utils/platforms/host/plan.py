@@ -27,7 +27,7 @@ from ...destinations.marker import NAME as MARKER
 from ...identities import new_identity
 from ...signatures import drill_keys
 from ..proof import Proof, logins, proof_after
-from .files import COLUMN_FILE, THREAD_FILE, UNITS, File, Files
+from .files import COLUMN_FILE, MARKER_FILE, THREAD_FILE, UNITS, File, Files
 from .markers import UNBORN, Onboarding, onboard
 from .siblings import check_apart, places_of_others
 from .units import unit_files, unit_name
@@ -45,6 +45,16 @@ class Mark:
     platform: str
     destinations: tuple[str, ...]
     proof: Proof = "nothing"
+
+
+@dataclass(frozen=True)
+class Marked:
+    """marker.json: the marker `id` that was found or made at a destination's `path`. Without it, a NAS that is away
+    when a column comes back would be taken for a new one."""
+
+    format: int
+    path: str
+    id: str
 
 
 @dataclass
@@ -65,7 +75,7 @@ def plan(column: Column, found: Files, fanout: Path, *, check_mode: bool) -> Pla
     Markers of new directory destinations are made here, but not in check mode. Raise ConfigurationError when the drill
     identity is damaged: it is never replaced, since older copies can be decrypted by it alone.
     """
-    planned = Plan()
+    planned = Plan(files=kept_markers(found))
     keys = _identity(column, found, planned, check_mode)
     if (password := column.secrets.app_database_password) is not None:
         planned.files.update({f"{source.name}.password": File(password + "\n") for source in column.sources})
@@ -136,26 +146,32 @@ def _onboarded(column: Column, found: Files, planned: Plan, check_mode: bool) ->
     for name, where in column.destinations.items():
         if not isinstance(where, DirectoryDestination):
             continue
-        recorded = _recorded(found.get(f"{name}/{THREAD_FILE}"), where.path)
-        if recorded is not None:
-            known[name] = Onboarding(recorded)
+        place = f"{name}/{MARKER_FILE}"
         with _gathered(column, name, planned):
+            recorded = _recorded(found.get(place), where.path)
+            if recorded is not None:
+                known[name] = Onboarding(recorded)
             known[name] = onboard(Path(where.path), recorded, check_mode)
             if known[name].new:
                 planned.markers.append(str(PurePosixPath(where.path) / MARKER))
             planned.warnings += [f"{column.app}/{name}: {warning}" for warning in known[name].warnings]
+        if name in known:
+            planned.files[place] = File(encode_json(Marked(FORMAT, where.path, known[name].id)))
     return known
 
 
+def kept_markers(found: Files) -> dict[str, File]:
+    """Return the files that say which folder each destination is: also of one that left the inventory."""
+    return {path: file for path, file in found.items() if path.endswith(f"/{MARKER_FILE}")}
+
+
 def _recorded(earlier: File | None, path: str) -> str | None:
-    """Return the marker id that an earlier roll-out found at the same path."""
+    """Return the marker id that an earlier roll-out found at the same path. Raise ConfigurationError if it cannot be
+    read any more: nobody knows then whether the folder is the one that it was."""
     if earlier is None:
         return None
-    try:
-        where = decode_json(Thread, earlier.text, THREAD_FILE).destination
-    except ConfigurationError:
-        return None  # damaged, and about to be written anew
-    return where.marker if isinstance(where, DirectoryDestination) and where.path == path else None
+    known = decode_json(Marked, earlier.text, MARKER_FILE)
+    return known.id if known.path == path else None
 
 
 def _thread_files(column: Column, rendered: Thread, found: Files, fanout: Path) -> dict[str, File]:

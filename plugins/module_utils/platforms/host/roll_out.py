@@ -16,7 +16,7 @@ from ..base import Change, joined
 from . import systemd
 from .command import executable
 from .files import UNITS, File, State, apply, read_state, shown, wanted_state
-from .plan import minted_keys, plan, unreadable_key
+from .plan import kept_markers, minted_keys, plan, unreadable_key
 from .units import unit_name
 
 _IDLE = "systemd does not run here: the timers of columns are written, but nothing starts them"
@@ -54,7 +54,7 @@ def absent(column: Column, check_mode: bool) -> Change:
         with _held(column, check_mode) as before:
             left = minted_keys(before.files)
             identity = {name: file for name, file in before.files.items() if name == IDENTITY_FILE}
-            after = wanted_state({**identity, **left})
+            after = wanted_state({**identity, **left, **kept_markers(before.files)})
             failures: list[BackupError] = []
             roll_out = _RollOut(column, before, after, systemd.this_machine())
             shown_before, shown_after = roll_out.shown(failures)

@@ -78,6 +78,7 @@ def test_a_roll_out_leaves_a_column_that_the_command_can_load_and_a_second_one_c
     assert tree(folder) == rolled_out
     assert {name for name, (mode, _text) in rolled_out.items() if mode == 0o600} == {
         "column.json", "drill-identity.txt", "database.password", "b2/thread.json", "nas/thread.json",
+            "nas/marker.json",
     }  # fmt: skip
     thread = load(folder / "nas/thread.json")
     assert (thread.id, thread.drilled, load(folder / "b2/thread.json").drilled) == ("forgejo/nas", False, True)
@@ -272,7 +273,7 @@ def test_what_belongs_to_a_removed_destination_goes_but_for_a_minted_key_which_i
     change = present(make({"nas": nas}), check_mode=False)
 
     assert set(tree(folder)) == {
-        "column.json", "drill-identity.txt", "database.password", "nas", "nas/thread.json", "b2", "b2/key.json",
+        "column.json", "drill-identity.txt", "database.password", "nas", "nas/thread.json", "nas/marker.json", "b2", "b2/key.json",
         "units", "units/fanout-forgejo.nas.service", "units/fanout-forgejo.nas.timer",
         "units/fanout-forgejo.nas.drill.service", "units/fanout-forgejo.nas.drill.timer",
     }  # fmt: skip
@@ -341,7 +342,7 @@ def test_where_systemd_does_not_run_a_warning_says_that_nothing_starts_the_timer
     assert any("nothing starts them" in warning for warning in present(make({"b2": B2}), check_mode=False).warnings)
 
 
-def test_an_absent_column_leaves_only_the_identity_and_a_minted_key(
+def test_an_absent_column_leaves_only_the_identity_a_minted_key_and_which_folder_its_nas_is(
     make: Make, nas: dict[str, Any], folder: Path
 ) -> None:
     wanted = make({"b2": B2, "nas": nas})
@@ -354,7 +355,7 @@ def test_an_absent_column_leaves_only_the_identity_and_a_minted_key(
     done = absent(gone, check_mode=False)
 
     assert (planned.before, planned.after, planned.warnings) == (done.before, done.after, done.warnings)
-    assert set(tree(folder)) == {"drill-identity.txt", "b2", "b2/key.json"}
+    assert set(tree(folder)) == {"drill-identity.txt", "b2", "b2/key.json", "nas", "nas/marker.json"}
     assert any("drill-identity.txt stays" in warning for warning in done.warnings)
     again = absent(gone, check_mode=False)
     assert changed(again) == set()
@@ -370,6 +371,21 @@ def test_a_column_that_comes_back_keeps_its_identity(make: Make, nas: dict[str, 
     present(wanted, check_mode=False)
 
     assert tree(folder) == rolled_out
+
+
+def test_a_column_that_comes_back_while_its_nas_is_away_takes_no_empty_mount_point_for_it(
+    make: Make, nas: dict[str, Any], folder: Path
+) -> None:
+    wanted = make({"nas": nas})
+    present(wanted, check_mode=False)
+    absent(wanted, check_mode=False)
+    (Path(nas["path"]) / NAME).unlink()  # what is seen when nothing is mounted
+
+    back = present(wanted, check_mode=False)
+
+    assert back.failure is not None
+    assert "not mounted?" in back.failure.problem
+    assert not (Path(nas["path"]) / NAME).exists()
 
 
 def test_a_column_that_never_was_needs_no_removal(make: Make, folder: Path) -> None:
