@@ -273,7 +273,8 @@ def test_what_belongs_to_a_removed_destination_goes_but_for_a_minted_key_which_i
     change = present(make({"nas": nas}), check_mode=False)
 
     assert set(tree(folder)) == {
-        "column.json", "drill-identity.txt", "database.password", "nas", "nas/thread.json", "nas/marker.json", "b2", "b2/key.json",
+        "column.json", "drill-identity.txt", "database.password", "nas", "nas/thread.json", "nas/marker.json", "b2",
+        "b2/key.json",
         "units", "units/fanout-forgejo.nas.service", "units/fanout-forgejo.nas.timer",
         "units/fanout-forgejo.nas.drill.service", "units/fanout-forgejo.nas.drill.timer",
     }  # fmt: skip
