@@ -35,14 +35,18 @@ class Counter:
         self._snapshot = snapshot
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[psycopg.Connection[Any]]:
-        """Yield the connection for one look. After an error it is of no more use."""
+    def transaction(self, tables: Sequence[Table] = ()) -> Iterator[psycopg.Connection[Any]]:
+        """Yield the connection for one look, at `tables` if it is at rows. After an error it is of no more use."""
         # A statement that waits for a lock holds others meanwhile: better to fail and come again.
         self._connection.execute(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
             f"SET TRANSACTION SNAPSHOT '{self._snapshot}';"
             f"SET LOCAL row_security = off; SET LOCAL lock_timeout = '{dump.LOCK_TIMEOUT}s'".encode()
         )
+        # What a filter names without a schema is meant as pg_dump, which searches none, understands it. All else needs
+        # the login's own: functions in expressions of indexes may name others without.
+        if any(table.filter for table in tables):
+            self._connection.execute("SET LOCAL search_path = ''")
         yield self._connection
         self._connection.execute("COMMIT")
 
@@ -67,20 +71,11 @@ class Counter:
         name = qualified(*table.name)
         statement = f"COPY {f'(SELECT FROM ONLY {name} {table.filter})' if table.filter else name} TO STDOUT"
         with (
-            self._transaction_for([table]) as connection,
+            self.transaction([table]) as connection,
             connection.cursor() as cursor,
             cursor.copy(statement.encode()) as rows,
         ):
             return sum(1 for _row in rows)
-
-    @contextlib.contextmanager
-    def _transaction_for(self, tables: Sequence[Table]) -> Iterator[psycopg.Connection[Any]]:
-        with self.transaction() as connection:
-            # What a filter names without a schema is meant as pg_dump, which searches none, understands it. All else
-            # needs the login's own: functions in expressions of indexes may name others without.
-            if any(table.filter for table in tables):
-                connection.execute("SET LOCAL search_path = ''")
-            yield connection
 
     def sequences(self, names: Sequence[Table]) -> dict[str, str]:
         """Return {sequence: "last value, is called"}. Not transactional: the dump may hold a later value."""
@@ -105,7 +100,7 @@ class Counter:
             # Each in parentheses: a filter may end in ORDER BY. As bytes: a percent sign in a name or a filter must not
             # look like a placeholder.
             statement = " UNION ALL ".join(f"({part})" for part in parts).encode()
-            with self._transaction_for(batch) as connection:
+            with self.transaction(batch) as connection:
                 for index, value in connection.execute(statement):
                     values[batch[index].name] = value
         return values
