@@ -128,7 +128,7 @@ def test_a_question_that_cannot_be_answered_says_why_and_is_not_to_be_accepted(
         "forgejo/nas: Remedy: correct that question in app_drill_queries: what it asks for may have another name since"
         " an upgrade"
     ]
-    (clear,) = (tmp_path / "nas").glob("forgejo/2*/manifest.json")
+    (clear,) = (tmp_path / "nas").glob("forgejo/2*/manifest*.json")
     assert "p_ci_pipelines" not in clear.read_text(), "a manifest is clear text"
 
     failure = marked(ThreadResult(thread.id, code, tuple(said), result)).failure

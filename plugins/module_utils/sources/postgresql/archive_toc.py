@@ -125,7 +125,8 @@ class Cursor:
 
 
 _NAME = r'(?:"(?:[^"]|"")+"|[a-z_][a-z0-9_]*)'
-COPY = re.compile(rf"COPY (?P<table>{_NAME}\.{_NAME}) (?:\((?P<columns>{_NAME}(?:, {_NAME})*)?\) )?FROM stdin;\s*")
+# A table without columns has two blanks there.
+COPY = re.compile(rf"COPY (?P<table>{_NAME}\.{_NAME}) (?:(?:\((?P<columns>{_NAME}(?:, {_NAME})*)?\))? )?FROM stdin;\s*")
 
 
 @dataclass(frozen=True)
