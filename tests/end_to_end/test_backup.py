@@ -56,7 +56,7 @@ def nas(thread: Thread) -> Path:
 
 
 def artifacts(thread: Thread) -> list[Path]:
-    return sorted(path.parent for path in nas(thread).glob("2*/manifest.json"))
+    return sorted(path.parent for path in nas(thread).glob("2*/manifest*.json"))
 
 
 def nothing_is_published(thread: Thread) -> bool:

@@ -65,7 +65,7 @@ def passes(lines: list[str], tmp_path: Path) -> bool:
     """Whether the guide's own grep lets a roles' file through to psql."""
     (tmp_path / "statements").write_text("\n".join(steps.ROLES) + "\n")
     (tmp_path / "roles.sql").write_text("\n".join(lines) + "\n")
-    command = "LC_ALL=C grep -avE --file=statements roles.sql"
+    command = "env LC_ALL=C grep -avE --file=statements roles.sql"
     assert command.removesuffix("roles.sql") in GUIDE
     return subprocess.run(("bash", "-c", command), cwd=tmp_path, capture_output=True, check=False).returncode == 1
 
