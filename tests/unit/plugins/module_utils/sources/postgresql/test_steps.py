@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fanout.sources.postgresql import steps
+from fanout.sources.postgresql import client, steps
 
 GUIDE = (Path(__file__).parents[6] / "docs/recovery.md").read_text(encoding="utf-8")
 
@@ -18,6 +18,7 @@ GUIDE = (Path(__file__).parents[6] / "docs/recovery.md").read_text(encoding="utf
         f"export PGOPTIONS='{steps.OPTIONS} {steps.ITSELF}'",
         *(f"/{pattern}/p" for pattern in steps.LINES.values()),
         *(f"{part}.list" for part in (steps.DATABASE, steps.SCHEMAS, steps.CONTENT, steps.EVENT_TRIGGERS)),
+        client.ENDING,
         steps.NEEDS,
         steps.EXTENSIONS,
         steps.SEARCH_PATH_SET,
