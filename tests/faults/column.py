@@ -33,6 +33,7 @@ from fanout.destinations.base import Destination
 from fanout.destinations.kinds import open_destination
 from fanout.destinations.marker import write_marker
 from fanout.identities import new_identity, recipient_of
+from tests.sandbox import tree
 
 from .lab import BUCKET, OWNER, PASSWORD, Lab
 from .waiting import until
@@ -211,7 +212,7 @@ class Column:
         if self.kind == "b2":
             uploads = self.lab.control.uploads(BUCKET)
             return [upload["key"] for upload in uploads if upload["key"].startswith(f"{self.app}/")]
-        return [str(path) for path in self.nas.rglob("*.partial")]
+        return [str(path) for path in tree.below(self.nas, "*.partial")]
 
     def is_idle(self) -> bool:
         """Whether no run of this thread is on the server any more."""
