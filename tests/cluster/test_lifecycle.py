@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.places import fuse
-from tests.sandbox import processes
+from tests.sandbox import processes, tree
 from tests.sandbox.cluster import places, state
 from tests.sandbox.places import CHECKOUT
 
@@ -74,7 +74,7 @@ class Lab:
     def leavings(self) -> list[str]:
         """What the machine has of this cluster: processes, mounts, cgroups, interfaces, its folder."""
         found = [str(self.folder)] if self.folder.exists() else []
-        found += [f"cgroup {path}" for path in Path("/sys/fs/cgroup").glob(f"**/fanout-test-{self.name}")]
+        found += [f"cgroup {path}" for path in tree.below(Path("/sys/fs/cgroup"), f"fanout-test-{self.name}")]
         links = json.loads(subprocess.run(("ip", "-json", "link"), capture_output=True, check=True, timeout=60).stdout)
         found += [f"link {link['ifname']}" for link in links if link.get("ifalias") == f"fanout-test-{self.name}"]
         found += [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(self.folder) in line]

@@ -20,6 +20,7 @@ from fanout.contract.errors import Exit
 from tests.end_to_end.key_owner import Account
 from tests.faults import places as faults
 from tests.faults.places import Orders
+from tests.sandbox import tree
 from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.cluster.places import folder as cluster_folder
 
@@ -123,7 +124,7 @@ def test_the_bucket_is_backed_up_to_while_mounting_the_nas_hangs(app: Owner, nas
 def test_the_bucket_is_backed_up_to_while_the_nas_hangs_in_the_middle_of_a_backup(app: Owner, nas: Orders) -> None:
     with nas.order("write", "hold"):
         held = start(app, "nas")
-        until("it writes", lambda: any(app.folder.glob("nas.store/**/*.partial")))
+        until("it writes", lambda: tree.below(app.folder / "nas.store", "*.partial"))
         backs_up(app, "b2")
         assert held.is_under_way
         assert is_running(held)
@@ -136,7 +137,7 @@ def test_the_bucket_is_backed_up_to_while_the_nas_is_full(app: Owner, nas: Order
     """Its answer is held until the other thread has finished, and is that there is no space."""
     with nas.order("write", "hold"):
         held = start(app, "nas", backoffLimit=0)
-        until("it writes", lambda: any(app.folder.glob("nas.store/**/*.partial")))
+        until("it writes", lambda: tree.below(app.folder / "nas.store", "*.partial"))
         backs_up(app, "b2")
         assert held.is_under_way
         nas.change("write", f"error {errno.ENOSPC}")

@@ -93,12 +93,15 @@ def test_the_owners_offline_identity_alone_decrypts_every_file(thread: Thread, l
 
 
 def test_while_the_upload_is_under_way_a_migration_goes_through_at_once(thread: Thread, lab: Everything) -> None:
+    """And nothing of ours that is open holds back vacuum, or an index that is built CONCURRENTLY."""
     altered = []
 
     def migrate(phase: str, _done: int, _total: int | None) -> None:
         if phase == "upload" and not altered:
             with lab.server.connect("everything", autocommit=True) as connection:
                 connection.execute("SET lock_timeout = '2s'")
+                ours = "SELECT xact_start FROM pg_stat_activity WHERE application_name LIKE 'fanout%'"
+                assert {started for (started,) in connection.execute(ours)} == {None}
                 connection.execute("ALTER TABLE shop.empty ADD COLUMN migrated int")
                 connection.execute("ALTER TABLE shop.empty DROP COLUMN migrated")
             altered.append(True)

@@ -34,6 +34,7 @@ from fanout.destinations.kinds import open_destination
 from fanout.destinations.marker import write_marker
 from fanout.identities import new_identity, recipient_of
 from fanout.signatures import drill_keys
+from tests.sandbox import tree
 
 from .lab import BUCKET, OWNER, PASSWORD, Lab
 from .waiting import until
@@ -213,7 +214,7 @@ class Column:
         if self.kind == "b2":
             uploads = self.lab.control.uploads(BUCKET)
             return [upload["key"] for upload in uploads if upload["key"].startswith(f"{self.app}/")]
-        return [str(path) for path in self.nas.rglob("*.partial")]
+        return [str(path) for path in tree.below(self.nas, "*.partial")]
 
     def is_idle(self) -> bool:
         """Whether no run of this thread is on the server any more."""

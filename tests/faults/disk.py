@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from fanout.contract.errors import Exit
 from fanout.destinations.marker import NAME, write_marker
+from tests.sandbox import tree
 
 from . import places
 from .bucket import migrate
@@ -105,7 +106,7 @@ def in_mid_upload(order: str, act: Callable[[Column, subprocess.Popen[bytes]], N
     @contextlib.contextmanager
     def inflict(column: Column) -> Iterator[Meanwhile]:
         def meanwhile(process: subprocess.Popen[bytes]) -> None:
-            until(lambda: list(column.nas.rglob("*.partial")), "it writes the dump", process)
+            until(lambda: tree.below(column.nas, "*.partial"), "it writes the dump", process)
             act(column, process)
 
         with places.troubled(column.nas, column.folder) as disk, disk.order("write", order):

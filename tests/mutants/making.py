@@ -36,9 +36,9 @@ MAKING = (
     ),
     Mutant(
         name="counts are not of the snapshot",
-        file=f"{POSTGRESQL}/session.py",
-        original="BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        mutated="BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",
+        file=f"{POSTGRESQL}/counting.py",
+        original="SET TRANSACTION SNAPSHOT '{self._snapshot}';",
+        mutated="",
         tests=(f"{END}/test_consistency.py::test_what_is_written_during_a_backup_is_neither_counted_nor_dumped",),
         harm="on a busy database every backup fails, or the evidence is of another moment than the dump",
     ),
@@ -56,7 +56,7 @@ MAKING = (
         original='self._connection.execute("ROLLBACK")',
         mutated='self._connection.execute("SELECT 1")',
         tests=(f"{END}/test_backup.py::test_while_the_upload_is_under_way_a_migration_goes_through_at_once",),
-        harm="a slow destination holds locks in the app's database, and its next migration hangs",
+        harm="a slow destination holds back vacuum in the app's database, and the next CREATE INDEX CONCURRENTLY",
     ),
     Mutant(
         name="pg_dump's exit code is swallowed",

@@ -253,8 +253,9 @@ def _value(found: psycopg.Cursor[Any]) -> Answer:
 def plain(value: object) -> Answer:
     """Return a value as JSON can hold it: numbers stay numbers, everything else becomes its text."""
     # JSON has neither NaN nor infinity, and no server reads evidence that holds one.
-    finite = not isinstance(value, float) or math.isfinite(value)
-    if value is None or (finite and isinstance(value, (bool, int, float, str))):
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, (bool, int, float, str)):
         return value
     return str(value)
 

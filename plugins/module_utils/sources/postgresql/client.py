@@ -35,15 +35,17 @@ def options(settings: Mapping[str, str]) -> str:
 
 
 SESSION_OPTIONS = options({**TEXT, **TIMEOUTS})
-# Set and not given at the start of a session: whoever asks the server about itself can reset them for a moment. The
-# timeouts are those that this server has, whatever its version; names with a dot are of extensions, and
-# tcp_user_timeout is about a line that is dead.
-_SETTLE = """
+# The settings that end a session or a statement of this server, whatever its version; names with a dot are of
+# extensions, and tcp_user_timeout is about a line that is dead. docs/recovery.md prints this, too.
+ENDING = """\
+WHERE context = 'user' AND name LIKE '%_timeout' AND unit IN ('ms', 's') AND name NOT LIKE '%.%'
+  AND name <> 'tcp_user_timeout'"""
+# Set and not given at the start of a session: whoever asks the server about itself can reset them for a moment.
+_SETTLE = f"""
 SELECT set_config(name, value, false) FROM (
-  SELECT name, '0' AS value FROM pg_settings
-  WHERE context = 'user' AND name LIKE '%_timeout' AND unit IN ('ms', 's') AND name NOT LIKE '%.%'
-    AND name <> 'tcp_user_timeout' AND setting <> '0'
-  UNION ALL VALUES {}) AS wanted(name, value)
+SELECT name, '0' AS value FROM pg_settings
+{ENDING} AND setting <> '0'
+UNION ALL VALUES {{}}) AS wanted(name, value)
 """
 # Whoever answers at a server's address may ask for its password, which is proved to it and never sent. "none" is for
 # those that ask for none: they know the account, a certificate, or trust. Clients before 16, which do not know this

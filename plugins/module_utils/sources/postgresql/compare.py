@@ -16,14 +16,13 @@ from . import catalog, needs
 from .archive import ArchiveReader, Contents
 from .archive_toc import TocEntry
 from .connection import reason
-from .names import qualified, quoted, shown, unquoted
+from .names import listed, qualified, quoted, shown, unquoted
 from .server_settings import SCHEMA
-
-_NAMED = 5  # members of an extension in one note
 
 if TYPE_CHECKING:
     import psycopg
 
+_NAMED = 5  # members of an extension in one note
 _WHOLE_OBJECT = 64 << 20  # large objects up to this size are hashed by the server, which holds one in memory
 _SEQUENCE_SET = re.compile(r"setval\(.*, (-?[0-9]+), (true|false)\)")
 _PART = re.compile(r'"(?:[^"]|"")+"|[^.]+')
@@ -152,9 +151,8 @@ def extension_members(connection: psycopg.Connection[Any], evidence: PostgresqlE
     for extension, members in evidence.extension_members.items():
         lost = sorted(set(members) - set(restored.get(extension, ())))
         if lost and versions.get(extension) == evidence.extensions.get(extension):
-            more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
             yield (
-                f"at the source, {', '.join(lost[:_NAMED])}{more} belong to the extension {extension}, which"
+                f"at the source, {listed(lost, len(lost), _NAMED)} belong to the extension {extension}, which"
                 f" {label} makes without: no dump holds what was added to an extension (ALTER EXTENSION ... DROP ends"
                 " that)"
             )

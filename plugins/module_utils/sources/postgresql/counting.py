@@ -57,7 +57,7 @@ class Counter:
         counts: dict[tuple[str, str], int] = {}
         for batch in batches(tables):
             try:
-                counts |= self._for_each(batch, "count(*)", "ONLY")
+                counts |= self._look(batch, "count(*)", "ONLY")
             except psycopg.Error as error:
                 if (error.sqlstate or "")[:2] not in _OF_AN_EXPRESSION:
                     raise
@@ -79,8 +79,11 @@ class Counter:
 
     def sequences(self, names: Sequence[Table]) -> dict[str, str]:
         """Return {sequence: "last value, is called"}. Not transactional: the dump may hold a later value."""
-        values = self._for_each(names, "last_value::text || ', ' || is_called::text", "")
-        return {shown(*name): value for name, value in values.items()}
+        values: dict[str, str] = {}
+        for batch in batches(names):
+            found = self._look(batch, "last_value::text || ', ' || is_called::text", "")
+            values |= {shown(*name): value for name, value in found.items()}
+        return values
 
     def answers(self, queries: Sequence[Query]) -> tuple[QueryAnswer, ...]:
         """Ask the app's queries. One that fails is recorded."""
@@ -90,20 +93,17 @@ class Counter:
                 answers += catalog.answers(connection, [query])
         return tuple(answers)
 
-    def _for_each(self, relations: Sequence[Table], expression: str, only: str) -> dict[tuple[str, str], Any]:
-        values: dict[tuple[str, str], Any] = {}
-        for batch in batches(relations):
-            parts = (
-                f"SELECT {i}, {expression} FROM {only} {qualified(*relation.name)} {relation.filter or ''}"
-                for i, relation in enumerate(batch)
-            )
-            # Each in parentheses: a filter may end in ORDER BY. As bytes: a percent sign in a name or a filter must not
-            # look like a placeholder.
-            statement = " UNION ALL ".join(f"({part})" for part in parts).encode()
-            with self.transaction(batch) as connection:
-                for index, value in connection.execute(statement):
-                    values[batch[index].name] = value
-        return values
+    def _look(self, batch: Sequence[Table], expression: str, only: str) -> dict[tuple[str, str], Any]:
+        """Return the value of `expression` of each relation of a batch, asked in one statement."""
+        parts = (
+            f"SELECT {i}, {expression} FROM {only} {qualified(*relation.name)} {relation.filter or ''}"
+            for i, relation in enumerate(batch)
+        )
+        # Each in parentheses: a filter may end in ORDER BY. As bytes: a percent sign in a name or a filter must not
+        # look like a placeholder.
+        statement = " UNION ALL ".join(f"({part})" for part in parts).encode()
+        with self.transaction(batch) as connection:
+            return {batch[index].name: value for index, value in connection.execute(statement)}
 
 
 def batches(relations: Sequence[Table]) -> Iterator[list[Table]]:

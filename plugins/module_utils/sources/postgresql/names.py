@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 LONGEST = 63  # bytes of a name; the server cuts off what follows
 _SIMPLE = re.compile(r"[a-z_][a-z0-9_]*")
@@ -34,3 +35,9 @@ def qualified(schema: str, name: str) -> str:
 def shown(schema: str, name: str) -> str:
     """Return schema and name for people and evidence: quoted only where a part is not a plain lower-case word."""
     return ".".join(part if _SIMPLE.fullmatch(part) else quoted(part) for part in (schema, name))
+
+
+def listed(found: Sequence[str], number: int, most: int) -> str:
+    """Return the first `most` of names for people, and how many more there are of the `number`: "a, b and 3 more"."""
+    more = f" and {number - most} more" if number > most else ""
+    return f"{', '.join(found[:most])}{more}"

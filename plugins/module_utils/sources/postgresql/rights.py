@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import NoPermission
-from .names import quoted, shown
+from .names import listed, quoted, shown
 
 if TYPE_CHECKING:
     import psycopg
@@ -84,5 +84,4 @@ def _counted(kind: str, names: Sequence[str], number: int) -> str:
     """Return what is meant in words: all names if they are few, else the first of them and how many there are."""
     if number == 1:
         return f"the {kind} {names[0]}"
-    more = f" and {number - _SHOWN} more" if number > _SHOWN else ""
-    return f"{number} {kind}s ({', '.join(names[:_SHOWN])}{more})"
+    return f"{number} {kind}s ({listed(names, number, _SHOWN)})"

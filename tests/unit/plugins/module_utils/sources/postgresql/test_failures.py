@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -34,7 +35,7 @@ def failure(state: str, description: str = "INDEX", **changes: object) -> Failur
 
 def target(*, scratch: bool) -> Target:
     source = PostgresqlSource("postgresql", "database", "app", "h", 1, "app")
-    return Target(Programs(None, "16.1"), source, "the server", scratch=scratch, superuser=True)  # type: ignore[arg-type]
+    return Target(Programs(Path("/nonexistent"), "16.1"), source, "the server", scratch=scratch, superuser=True)
 
 
 @pytest.mark.parametrize("state", ["23505", "23503", "23514", "42883", "42P01", "22P02", "P0001", "2200M"])

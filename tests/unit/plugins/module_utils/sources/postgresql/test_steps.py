@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fanout.contract.errors import DataRefused
-from fanout.sources.postgresql import steps
+from fanout.sources.postgresql import client, steps
 from fanout.sources.postgresql.globals import read_globals
 
 GUIDE = (Path(__file__).parents[6] / "docs/recovery.md").read_text(encoding="utf-8")
@@ -22,6 +22,7 @@ GUIDE = (Path(__file__).parents[6] / "docs/recovery.md").read_text(encoding="utf
         *(f"/{pattern}/p" for pattern in steps.LINES.values()),
         *(f"{part}.list" for part in (steps.DATABASE, steps.SCHEMAS, steps.CONTENT, steps.EVENT_TRIGGERS)),
         "\n".join(steps.ROLES),
+        client.ENDING,
         steps.NEEDS,
         steps.EXTENSIONS,
         steps.SEARCH_PATH_SET,

@@ -1,0 +1,34 @@
+# Copyright: (c) fanout.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A look through a tree of folders that others change meanwhile."""
+
+import os
+
+import pytest
+
+from tests.sandbox import tree
+
+
+def test_what_lies_deep_is_found_by_its_name(tmp_path):
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/b/dump.partial").touch()
+    (tmp_path / "a/b/dump").touch()
+    assert tree.below(tmp_path, "*.partial") == [tmp_path / "a/b/dump.partial"]
+    assert tree.below(tmp_path, "b") == [tmp_path / "a/b"]
+
+
+def test_a_folder_that_goes_away_meanwhile_is_passed_over(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "stays").mkdir()
+    (tmp_path / "stays/dump.partial").touch()
+    look = os.scandir
+
+    def late(folder):
+        if str(folder).endswith("gone"):
+            (tmp_path / "gone").rmdir()
+        return look(folder)
+
+    monkeypatch.setattr(os, "scandir", late)
+    assert tree.below(tmp_path, "*.partial") == [tmp_path / "stays/dump.partial"]
+    assert not (tmp_path / "gone").exists()
