@@ -12,7 +12,7 @@ author:
 description:
   - Reads C(app_destinations) of all given hosts, and returns each bucket once for each C(b2_account_key_id), so that an
     app with a wrong account key takes the bucket from no other.
-  - C(b2_purge_days) and C(b2_object_lock_days) are read of all apps that use a bucket, whichever are rolled out: where
+  - C(b2_purge_days) and C(b2_object_lock_days) are read of all apps that use a bucket, whichever are rolled out. Where
     they differ, the bucket is refused.
   - A host with C(app_state) V(absent) needs none. Nor does one whose variables cannot be read, because its own roll-out
     says what is wrong with them.

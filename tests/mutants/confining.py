@@ -42,7 +42,7 @@ CONFINING = (
     Mutant(
         name="a replaced key dies at once",
         file=f"{LIBRARY}/b2/provision.py",
-        original="if roll_out.now - key.since < roll_out.grace)",
+        original="if roll_out.now - key.since < grace)",
         mutated="if roll_out.now < key.since)",
         tests=(f"{END}/test_keys.py::test_a_rotation_keeps_the_old_key_until_no_run_can_use_it",),
         harm="a rotation breaks the run that is under way",

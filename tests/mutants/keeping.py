@@ -9,7 +9,7 @@ KEEPING = (
     Mutant(
         name="not even the newest good ones stay",
         file=f"{LIBRARY}/retention.py",
-        original="kept = set(sorted(good)[-NEWEST_GOOD:])",
+        original="kept = set(good[-NEWEST_GOOD:])",
         mutated="kept: set[ArtifactName] = set()",
         tests=(f"{UNIT}/test_retention.py", f"{UNIT}/test_retirement.py"),
         harm="with a short app_keep, a thread that ran once after a pause retires what it just made",
@@ -41,8 +41,8 @@ KEEPING = (
     Mutant(
         name="retention does not ask whether the new copy is there",
         file=f"{LIBRARY}/retirement.py",
-        original="    if name not in good:\n",
-        mutated="    if not good:\n",
+        original="if not _is_good(thread, destination, whole.get(name)):",
+        mutated="if not whole:",
         tests=(f"{UNIT}/test_retirement.py",),
         harm="a destination that forgets what it was given loses the old copies as well",
     ),
@@ -59,8 +59,7 @@ KEEPING = (
     Mutant(
         name="the manifest is hidden last",
         file=f"{LIBRARY}/artifacts.py",
-        original="return [self.manifest.key, *("
-        "stored.key for name, stored in sorted(self.files.items()) if name != MANIFEST)]",
+        original="return [self.manifest.key, *(stored.key for stored in others)]",
         mutated="return [stored.key for _name, stored in sorted(self.files.items())]",
         tests=(f"{UNIT}/test_artifacts.py",),
         harm="a retirement that was interrupted leaves an artifact without its dump that looks whole",

@@ -203,7 +203,7 @@ PROVING = (
     Mutant(
         name="freshness believes the name",
         file=f"{LIBRARY}/freshness.py",
-        original="min(artifact.name.time, artifact.manifest.modified + _SKEW)",
+        original="min(artifact.name.time, artifact.manifest.modified + SKEW)",
         mutated="artifact.name.time",
         tests=(f"{UNIT}/test_freshness.py",),
         harm="one forged name keeps a dead thread fresh for ever",

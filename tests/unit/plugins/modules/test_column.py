@@ -47,7 +47,8 @@ def test_a_column_is_rolled_out_once_and_removed_once(column: Call, tmp_path: Pa
     absent = {"app_state": "absent"}
     gone, again = column("column", variables=absent), column("column", variables=absent)
     assert (gone["changed"], again["changed"]) == (True, False)
-    assert [path.name for path in folder.iterdir()] == ["drill-identity.txt"]
+    left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert left == {"drill-identity.txt", "nas/marker.json", "disk/marker.json"}
 
 
 def test_check_mode_writes_nothing_and_tells_the_same_change(column: Call, tmp_path: Path) -> None:

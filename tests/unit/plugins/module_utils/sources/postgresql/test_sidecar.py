@@ -17,6 +17,7 @@ import pytest
 
 from fanout.sources.postgresql import sidecar
 from fanout.sources.postgresql.server_settings import SETTINGS
+from fanout.streams import last_words
 
 PATIENCE = 60
 
@@ -89,7 +90,7 @@ def test_a_server_that_ends_says_so_with_its_last_words_and_the_container_stays(
     with container(tmp_path, sockets) as process:
         sidecar.tell(sockets, "")
         until((sockets / sidecar.ENDED).exists)
-        assert sidecar.log_of(sockets).endswith("FATAL: no room left\n")
+        assert last_words(sockets / sidecar.LOG).endswith("FATAL: no room left\n")
         assert process.poll() is None, "a sidecar that ends would be started again"
 
 
@@ -106,15 +107,3 @@ def test_the_order_to_start_appears_whole(sockets: Path) -> None:
     sidecar.tell(sockets, "jit = 'off'\n")
     assert [path.name for path in sockets.iterdir()] == [sidecar.START]
     assert (sockets / sidecar.START).read_text() == "jit = 'off'\n"
-
-
-def test_a_long_log_is_told_from_its_end(sockets: Path) -> None:
-    (sockets / sidecar.LOG).write_text("the beginning\n" + "x" * (1 << 17) + "\nFATAL: the end\n")
-    log = sidecar.log_of(sockets)
-    assert log.endswith("\nFATAL: the end\n")
-    assert "the beginning" not in log
-    assert len(log) <= 1 << 16
-
-
-def test_a_server_that_said_nothing_has_an_empty_log(sockets: Path) -> None:
-    assert sidecar.log_of(sockets) == ""
