@@ -7,6 +7,7 @@ Each act imports what only it needs: to load the whole library would cost a tent
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import time
 from collections.abc import Callable
@@ -194,6 +195,20 @@ def _ask(thread: Thread) -> dict[str, str]:
     return live
 
 
+def _recover_history(thread: Thread, options: argparse.Namespace, report: Report) -> Outcome:
+    from fanout.recover_history import recover_history
+
+    if options.key is not None:
+        thread = dataclasses.replace(thread, key_file=str(options.key))
+    done = recover_history(thread, check=options.check, report=report)
+    word = "would come back" if options.check else "came back"
+    lines = [f"{thread.id}  {word}: {name}" for name in (*done.artifacts, *done.verdicts)]
+    lines += [f"{thread.id}  {what}" for what in done.left]
+    count = f"{len(done.artifacts)} backups and {len(done.verdicts)} verdicts"
+    lines.append(f"HISTORY {'INCOMPLETE' if done.left else 'OK'} {thread.id}: {count} {word}")
+    return Outcome(Exit.DATA_REFUSED if done.left else Exit.OK, tuple(lines), {"history": done})
+
+
 def _fetch(thread: Thread, options: argparse.Namespace, report: Report) -> Outcome:
     from fanout import artifacts
     from fanout.destinations.kinds import open_destination
@@ -204,7 +219,7 @@ def _fetch(thread: Thread, options: argparse.Namespace, report: Report) -> Outco
         destination = open_destination(thread, deadline=time.monotonic() + thread.limits.deadline)
         with phases.phase("find"):
             destination.check()
-            artifact = pick(destination, options.at)
+            artifact = pick(destination, options.at, thread)
             manifest = artifacts.manifest_of(destination, artifact, thread.app)
         folder = options.to / str(artifact.name)
         try:
@@ -242,6 +257,7 @@ ACTS: dict[str, Callable[[Thread, argparse.Namespace, Report], Outcome]] = {
     "restore": _restore,
     "probe": _probe,
     "status": _status,
+    "recover-history": _recover_history,
     "fetch": _fetch,
     "onboard": _onboard,
 }

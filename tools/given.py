@@ -64,6 +64,7 @@ ENTRY_POINTS: Mapping[str, tuple[str, tuple[Given, ...]]] = {
         ),
     ),
     "ask": ("Ask an app's live database its drill queries", (_ONLY,)),
+    "recover_history": ("Bring back what somebody else hid or wrote again at an app's destinations", (_ONLY,)),
     "recovery_check": (
         "Let the owner prove that an offline recovery identity still decrypts",
         (Given("app_recovery_answer", "str", "The decrypted text of a challenge. Set by playbooks."),),

@@ -121,7 +121,7 @@ def _run(
 ) -> None:
     with phases.phase("find"):
         destination.check()
-        artifact = state.artifact = pick(destination, at)
+        artifact = state.artifact = pick(destination, at, thread)
         manifest = state.manifest = artifacts.manifest_of(destination, artifact, thread.app)
         if at is None:
             state.findings += _visible(artifact)

@@ -16,7 +16,7 @@ from .contract.manifest import Manifest
 from .contract.thread import Thread
 from .destinations.base import Destination
 from .destinations.kinds import open_destination
-from .history import tampered
+from .history import as_written, tampered
 from .proofs import SKEW, Proof, Proofs, proofs
 
 
@@ -55,7 +55,13 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
         visible = [stored for stored in objects if not stored.hidden]
         complete = artifacts.complete(visible)
         newest = next(_whole(destination, complete, thread, problems), None)
-        found = proofs(destination, visible, {str(each.name) for each in complete if each.has_files}, thread, now)
+        found = proofs(
+            destination,
+            as_written(objects, thread),
+            {str(each.name) for each in complete if each.has_files},
+            thread,
+            now,
+        )
         problems += tampered(objects, thread, clocked=destination.has_clock)
     age = _age(newest[0], now) if newest else None
     if newest is None or age is None:

@@ -13,14 +13,13 @@ from datetime import datetime, timedelta
 
 from . import artifacts, retention
 from .artifacts import Artifact
-from .contract.names import DRILLS, MANIFEST, MARKED, artifact_of
+from .contract.names import MANIFEST, MARKED, artifact_of, verdict_name
 from .contract.thread import Thread
 from .destinations.base import Stored
-from .proofs import SKEW
+from .proofs import RECOVER, SKEW
 
 _DAY = timedelta(days=1)
 _NAMED = 3
-_RECOVER = "bring them back with playbooks/recover_history.yml"
 
 
 def tampered(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tuple[str, ...]:
@@ -28,14 +27,15 @@ def tampered(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tup
     those of the destination's own clock, which its writers do not set."""
     visible = artifacts.complete(stored for stored in objects if not stored.hidden)
     forged = [each for each in visible if is_forged(each, thread, clocked=clocked)]
-    again = _written_again(objects, _longest(thread))
-    hidden = hidden_against_policy(objects, thread, clocked=clocked)
+    again = [stored.key for stored in written_again(objects, thread)]
+    hidden = hidden_against_policy(as_written(objects, thread), thread, clocked=clocked)
+    hidden = [each for each in hidden if each.manifest.key not in again]
     return tuple(
         _told([
-            ("were written again after their run", again, "read their first versions"),
-            ("are hidden although app_keep promises them", [str(each.name) for each in hidden], _RECOVER),
+            ("were written again after their run", again, RECOVER),
+            ("are hidden although app_keep promises them", [str(each.name) for each in hidden], RECOVER),
             ("were stored at another time than their names say", [str(each.name) for each in forged], "hide them"),
-            ("have a manifest and not all of their files", [str(a.name) for a in visible if not a.has_files], _RECOVER),
+            ("have a manifest and not all of their files", [str(a.name) for a in visible if not a.has_files], RECOVER),
             ("have two manifests", [str(a.name) for a in visible if {MANIFEST, MARKED} <= set(a.files)], "hide one"),
         ])
     )  # fmt: skip
@@ -49,13 +49,39 @@ def _told(kinds: Iterable[tuple[str, Sequence[str], str]]) -> Iterator[str]:
             yield f"somebody else wrote here: {named} {what}; find out who holds the key, then {remedy}"
 
 
-def _written_again(objects: Iterable[Stored], longest: timedelta) -> list[str]:
-    """Return the keys that were stored once more, later than a run would try again."""
-    times: dict[str, list[datetime]] = {}
+def as_written(objects: Iterable[Stored], thread: Thread) -> list[Stored]:
+    """Return of each key of a run or a drill the version that it left there, sorted by key: the newest of those that
+    are no more than one more try. `objects` are all versions."""
+    return [_tries(versions, thread)[-1] for _key, versions in _versions(objects)]
+
+
+def written_again(objects: Iterable[Stored], thread: Thread) -> list[Stored]:
+    """Return what `as_written` returns of those keys of which somebody stored something else later."""
+    found = []
+    for _key, versions in _versions(objects):
+        tries = _tries(versions, thread)
+        if len(tries) < len(versions):
+            found.append(tries[-1])
+    return found
+
+
+def _versions(objects: Iterable[Stored]) -> list[tuple[str, list[Stored]]]:
+    """Return each key with its versions, the oldest first."""
+    found: dict[str, list[Stored]] = {}
     for stored in objects:
-        if artifact_of(stored.key) is not None or stored.key.startswith(DRILLS):
-            times.setdefault(stored.key, []).append(stored.modified)
-    return sorted(key for key, found in times.items() if max(found) - min(found) > longest)
+        if artifact_of(stored.key) is not None or verdict_name(stored.key) is not None:
+            found.setdefault(stored.key, []).append(stored)
+    return [(key, sorted(found[key], key=lambda stored: stored.modified)) for key in sorted(found)]
+
+
+def _tries(versions: Sequence[Stored], thread: Thread) -> list[Stored]:
+    """Return the versions of a key, oldest first, that one run may have stored: it tries the same bytes again."""
+    first = versions[0]
+    return [
+        stored
+        for stored in versions
+        if stored.size == first.size and stored.modified - first.modified <= _longest(thread)
+    ]
 
 
 def _longest(thread: Thread) -> timedelta:
@@ -75,7 +101,7 @@ def is_good(artifact: Artifact, thread: Thread, *, clocked: bool) -> bool:
 
 
 def hidden_against_policy(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> list[Artifact]:
-    """Return the hidden artifacts that no retirement explains, newest first.
+    """Return the hidden artifacts that no retirement explains, newest first. `objects` are those of `as_written`.
 
     A run that could not publish hides its own files again; and an artifact that the policy did not keep when it was
     hidden was retired by us.

@@ -18,6 +18,7 @@ from .destinations.base import Destination, Stored
 from .signatures import is_signed
 
 SKEW = timedelta(minutes=5)
+RECOVER = "bring them back with playbooks/recover_history.yml"
 _VERDICTS = 400  # newest verdicts that are read until one has passed: a year of daily drills that all failed
 
 
@@ -48,7 +49,8 @@ def proofs(
 ) -> Proofs:
     """Read verdicts, the newest first, until one has passed.
 
-    `objects` are what is visible at the destination, `whole` the names of the artifacts that are whole."""
+    `objects` are what lies at the destination, as it was written: a verdict that somebody hid counts all the same.
+    `whole` are the names of the artifacts that are whole."""
     last: Proof | None = None
     failed: Proof | None = None
     strange: list[str] = []
@@ -75,17 +77,25 @@ def _signed(
             named.append((name, stored))
     for name, stored in sorted(named, key=lambda pair: pair[0], reverse=True)[:_VERDICTS]:
         if max(name.time, stored.modified) > now + SKEW:
-            strange.append(f"the verdict {stored.key} is of a time to come: it does not count")
+            _tell(strange, stored, "is of a time to come: it does not count")
             continue
         try:
             verdict = decode_json(Verdict, destination.read(stored, MAXIMUM_SIZE), "a verdict", error=DataRefused)
         except DataRefused:
-            strange.append(f"the verdict {stored.key} cannot be read: it does not count")
+            _tell(strange, stored, "cannot be read: it does not count")
             continue
         # Its own time, too: else an old one could be stored again under a new name.
         ours = verdict.thread == thread.id and verdict.started == timestamp(name.time)
         if not ours or not is_signed(verdict.signed, verdict.signature, thread.verifier):
-            strange.append(f"the verdict {stored.key} was not written by a drill of this thread: it does not count")
+            _tell(strange, stored, "was not written by a drill of this thread: it does not count")
             continue
+        if stored.hidden:
+            strange.append(f"the verdict {stored.key} was hidden and counts all the same: {RECOVER}")
         age = max(0, int((now - min(name.time, stored.modified + SKEW)).total_seconds()))
         yield Proof(verdict.result, verdict.artifact, age), verdict.chosen
+
+
+def _tell(strange: list[str], stored: Stored, what: str) -> None:
+    """Say what is wrong with a verdict that does not count, unless its owner has hidden it."""
+    if not stored.hidden:
+        strange.append(f"the verdict {stored.key} {what}")

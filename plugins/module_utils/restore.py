@@ -79,7 +79,7 @@ def _restore(thread: Thread, order: RestoreOrder, phases: Phases) -> RestoreResu
                 kind_of(source).check_beside(database)
         with phases.phase("find"):
             destination.check()
-            artifact = pick(destination, order.at)
+            artifact = pick(destination, order.at, thread)
             manifest = artifacts.manifest_of(destination, artifact, thread.app)
         result = RestoreResult(thread.id, order.to, str(artifact.name), seconds=phases.seconds)
         result.notes += _notes(manifest, hidden=artifact.manifest.hidden)

@@ -16,6 +16,7 @@ from .contract.record import decode_json
 from .contract.thread import Thread
 from .destinations.base import Destination
 from .encryption import decrypt, decrypt_bytes
+from .history import as_written
 from .progress import Phases
 from .sources.base import Decrypted
 from .streams import HashedFile, sha256_of
@@ -23,12 +24,13 @@ from .streams import HashedFile, sha256_of
 _EVIDENCE_LIMIT = 64 << 20
 
 
-def pick(destination: Destination, at: datetime | None) -> Artifact:
+def pick(destination: Destination, at: datetime | None, thread: Thread) -> Artifact:
     """Return the newest complete artifact, hidden or not, or with `at` the newest one that is not younger than that.
+    Its files are those that its run left there, whatever was stored over them.
 
     Raise DataRefused when there is none.
     """
-    candidates = artifacts.complete(destination.versions())
+    candidates = artifacts.complete(as_written(destination.versions(), thread))
     for artifact in candidates:
         if at is None or artifact.name.time <= at:
             return artifact

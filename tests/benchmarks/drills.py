@@ -50,7 +50,7 @@ def _bare(thread: Thread) -> tuple[float, float]:
     settings, the roles, `pg_restore --create`. Return seconds of the processor and seconds; what fetches and decrypts
     the archive does not count."""
     destination = open_destination(thread)
-    artifact = pick(destination, None)
+    artifact = pick(destination, None, thread)
     manifest = manifest_of(destination, artifact, thread.app)
     with scratch_folder(thread.scratch_directory, "bare") as folder:
         (copy,) = unpack(thread, destination, artifact, folder, Phases(silent), manifest=manifest)

@@ -60,8 +60,9 @@ def list_keys(client: B2Client) -> dict[str, Key]:
     return found
 
 
-def create_key(client: B2Client, name: str, scope: Scope) -> KeyWithSecret:
-    """Create a key for exactly one bucket and return it as B2 answered, which may differ from what was asked.
+def create_key(client: B2Client, name: str, scope: Scope, *, valid: int | None = None) -> KeyWithSecret:
+    """Create a key for exactly one bucket and return it as B2 answered, which may differ from what was asked. With
+    `valid` it ends by itself after so many seconds.
 
     Never sent twice. Raise Unavailable when no answer came: then the key may exist, and its secret is lost.
     """
@@ -72,6 +73,7 @@ def create_key(client: B2Client, name: str, scope: Scope) -> KeyWithSecret:
         "capabilities": list(scope.capabilities),
         "bucketId": bucket_id,
         "namePrefix": scope.prefix,
+        **({} if valid is None else {"validDurationInSeconds": valid}),
     }
     answer = client.call("b2_create_key", arguments, repeat=False)
     key = _key(answer, VERSION)

@@ -87,6 +87,10 @@ class Destination(Protocol):
     def retire(self, keys: Sequence[str]) -> None:
         """Take objects out of sight, undoably, in the given order. Keys that are not there are passed over."""
 
+    def uncover(self, stored: Stored) -> None:
+        """Bring a hidden object back into sight: take away what covers it, later versions of its key among that. Raise
+        NoPermission where the key may not, as that of a thread must not."""
+
     def purge(self, now: datetime) -> None:
         """Remove for good what was retired long ago, where no rule of the destination's own does it."""
 

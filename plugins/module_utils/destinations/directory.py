@@ -183,6 +183,14 @@ class Directory:
             with about(doing=doing), told(doing, self._root / self._prefix), self._opened(make=True) as own:
                 _retire(own, key)
 
+    def uncover(self, stored: Stored) -> None:
+        """See Destination.uncover. What lies in its place stays."""
+        check_key(stored.key)
+        doing = f"bringing back {stored.key} in {self.where}"
+        with about(doing=doing), told(doing, self._root / self._prefix), self._opened() as own:
+            if stored.hidden:
+                _bring_back(own, stored.key)
+
     def purge(self, now: datetime) -> None:
         """Remove what was retired seven days ago, and what interrupted uploads left two days ago. Nothing is removed
         that no run of ours makes."""
@@ -261,6 +269,21 @@ def _retire(own: Folder, key: str) -> None:
             top, _slash, last = above.rpartition("/")
             with contextlib.suppress(OSError), own.inner(top) as folder:  # other files of the artifact are there
                 folder.remove_empty(last)
+
+
+def _bring_back(own: Folder, key: str) -> None:
+    """Move a retired object of the folder `own` to where it was."""
+    above, _slash, name = key.rpartition("/")
+    with (
+        own.inner(f"{_RETIRED}/{above}") as source,
+        own.inner(above, make=True) as target,
+    ):
+        with contextlib.suppress(FileNotFoundError):
+            target.state(name)
+            raise DataRefused(f"{target.path / name} lies in its place", remedy="look at both; move one away")
+        source.rename(name, target, name)
+        target.sync()
+        source.sync()
 
 
 def _is_ours(name: str) -> bool:

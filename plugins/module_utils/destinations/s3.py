@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from datetime import datetime
@@ -18,7 +19,7 @@ from .files import PIECE, new_file, told
 from .patience import Patience
 from .s3_client import Connection
 from .s3_errors import NotImplementedThere, clock_offset, is_of_transport, wrong_clock
-from .s3_listing import listing_page, objects, utc, versions
+from .s3_listing import covering, listing_page, objects, utc, versions
 from .s3_probe import Probe, Refusal
 from .s3_upload import Sent, confirm, send_bytes, send_file
 
@@ -195,6 +196,18 @@ class S3Bucket:
                 f"retiring {key} in {self.where}",
                 lambda client: client.delete_object(Bucket=self._bucket, Key=self._prefix + key),
             )
+
+    def uncover(self, stored: Stored) -> None:
+        """See Destination.uncover."""
+        check_key(stored.key)
+        key = self._prefix + stored.key
+        doing = f"bringing back {stored.key} in {self.where}"
+        with about(doing=doing):
+            for version in covering(self._connection, key, stored):
+                self._connection.run(doing, functools.partial(self._delete, key=key, version=version))
+
+    def _delete(self, client: S3Client, key: str, version: str) -> object:
+        return client.delete_object(Bucket=self._bucket, Key=key, VersionId=version)
 
     def probe(self, neighbours: Sequence[str], *, tamper: bool) -> tuple[ProbeStep, ...]:
         """See Destination.probe."""

@@ -67,6 +67,17 @@ def versions(connection: Connection, prefix: str, own: str) -> Iterator[Stored]:
             )
 
 
+def covering(connection: Connection, key: str, stored: Stored) -> list[str]:
+    """Return the ids of the delete markers and versions that were put over a version of the bucket's key `key`."""
+    found = [
+        entry
+        for page in _version_pages(connection, key)
+        for entry in (*page.get("DeleteMarkers", []), *page.get("Versions", []))
+        if entry["Key"] == key and entry["VersionId"] != stored.version
+    ]
+    return [entry["VersionId"] for entry in found if utc(entry["LastModified"]) >= stored.modified]
+
+
 def _version_pages(connection: Connection, prefix: str) -> Iterator[ListObjectVersionsOutputTypeDef]:
     bucket = connection.server.bucket
     more: dict[str, Any] = {}

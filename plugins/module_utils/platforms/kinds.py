@@ -52,6 +52,10 @@ class Acts(Protocol):
         """Keep, until a roll-out changes it, that a probe of everything has passed, or else one of the login alone,
         which proves nothing of keys that were never tried."""
 
+    def recover_history(self, column: Column, destination: str, key: str | None, check: bool) -> ThreadResult:
+        """Bring back at one destination what somebody else hid or wrote again; with `check`, say only what. `key` is
+        the text of a key.json that may delete there; None: the thread's own."""
+
     def info(self, column: Column) -> list[ThreadResult]:
         """Look at the copies of each thread. `failure` is why one could not be looked at."""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 # Of these also the answers to the app's questions; the steps of a probe would fill pages.
-_IN_FULL = ("ask", "clone", "drill", "recovery_check", "restore", "revert")
+_IN_FULL = ("ask", "clone", "drill", "recover_history", "recovery_check", "restore", "revert")
 _REACH = "set ansible_connection: local for the apps of this inventory, or let Ansible log in to that host"
 
 Result = Mapping[str, Any]

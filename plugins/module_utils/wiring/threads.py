@@ -17,24 +17,39 @@ from .argument_spec import ArgumentSpec
 from .column import column_of, column_options
 from .outcome import Outcome
 
+# Which destinations are meant when none is named.
+Usual = Callable[[Column], Sequence[str]]
+
 
 def thread_options() -> ArgumentSpec:
     """Return the options that say which threads of which column are meant."""
     return column_options().merge(ArgumentSpec({"destinations": {"type": "list", "elements": "str"}}))
 
 
+def _all(column: Column) -> Sequence[str]:
+    return tuple(column.destinations)
+
+
+def chosen_threads(module: AnsibleModule, usual: Usual = _all) -> tuple[Column, Sequence[str]]:
+    """Return the column and those of its destinations that the option names, or else the `usual` ones. Raise
+    ConfigurationError for a name that is none of them."""
+    column, named = column_of(module), module.params["destinations"]
+    for name in named or ():
+        check_destination(column, name)
+    return column, tuple(dict.fromkeys(usual(column) if named is None else named))
+
+
 def on_threads(
     module: AnsibleModule,
     act: Callable[[Column, Sequence[str]], Outcome],
-    usual: Callable[[Column], Sequence[str]] = lambda column: tuple(column.destinations),
+    usual: Usual = _all,
 ) -> Outcome:
     """Let `act` do something for the destinations that the option names, or else for the `usual` ones.
 
     Nothing is done in check mode and for a column that is absent, and the outcome says so. Raise ConfigurationError for
     a name that is none of the column's destinations.
     """
-    column = column_of(module)
-    destinations = _chosen(column, module.params["destinations"], usual)
+    column, destinations = chosen_threads(module, usual)
     if not column.present:
         return skipped(f"{column.app}: nothing to do, app_state is absent")
     if not destinations:
@@ -50,12 +65,6 @@ def outcome_of(threads: Sequence[ThreadResult], outcome: Outcome) -> Outcome:
     failed = [thread.failure for thread in threads if thread.failure]
     values = {**outcome.values, "threads": [thread.as_result() for thread in threads]}
     return replace(outcome, values=values, failure=joined(failed))
-
-
-def _chosen(column: Column, named: Sequence[str] | None, usual: Callable[[Column], Sequence[str]]) -> tuple[str, ...]:
-    for name in named or ():
-        check_destination(column, name)
-    return tuple(dict.fromkeys(usual(column) if named is None else named))
 
 
 def check_destination(column: Column, name: str) -> None:

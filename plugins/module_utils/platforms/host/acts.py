@@ -117,6 +117,17 @@ def note_proof(column: Column, whole: bool) -> None:
             write_private(Path(column.folder) / COLUMN_FILE, mark_of(column, "all").text)
 
 
+def recover_history(column: Column, destination: str, key: str | None, check: bool) -> ThreadResult:
+    """See Acts.recover_history."""
+    arguments = ["--check"] if check else []
+    with contextlib.ExitStack() as stack:
+        if key is not None:
+            file = stack.enter_context(_file_for(column, "recover-history", key))
+            arguments.append(f"--key={file}")
+        (ended,) = _run(column, "recover-history", [destination], arguments)
+    return ended
+
+
 def info(column: Column) -> list[ThreadResult]:
     """See Acts.info."""
     return _run(column, "status", list(column.destinations), (), _LOOK)

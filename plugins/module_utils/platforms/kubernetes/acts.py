@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -22,7 +23,7 @@ from .jobs import Order, run
 from .kinds import Manifest, shown_name
 from .login import drift
 from .objects import BACKUP, COLUMN, labels, namespace, proof_in
-from .pods import FOLDER, LIVE, backup_pod, drill_pod, restore_pod
+from .pods import LENT, LIVE, backup_pod, drill_pod, history_pod, restore_pod
 from .threads import job_spec
 
 # What starting a pod may take on top of the run itself: an image that has to be fetched, a node that is busy.
@@ -87,39 +88,58 @@ def restore(column: Column, destination: str, to: str, at: str | None, tables: S
     options = [f"--to={to}", *((f"--at={at}",) if at else ()), *(f"--table={table}" for table in tables)]
 
     def one(cluster: Cluster, destination: str) -> ThreadResult:
-        login = _restore_login(cluster, column)
-        if login is not None:
-            options.append(f"--login={FOLDER}/restore-login.json")
-        try:
+        with _lent(cluster, column, _restore_login(column)) as login:
             pod = restore_pod(column, destination, ("restore", *options), login)
             spec = job_spec(column, destination, BACKUP, pod)
             return run(cluster, column, _order(column, destination, BACKUP, spec))
-        finally:
-            if login is not None:
-                cluster.delete("Secret", column.namespace, login)
 
     (ended,) = _each(column, "restore", [destination], one)
     return ended
 
 
-def _restore_login(cluster: Cluster, column: Column) -> str | None:
-    """Make a Secret with the login that restores and return its name, or None if that is the one of backups. What may
-    make databases and roles must not lie there any longer than the restore."""
+def _restore_login(column: Column) -> str | None:
+    """Return the text of the login that restores, or None if that is the one of backups."""
     user, password = column.variables.app_restore_user, column.secrets.app_restore_password
     if user is None and password is None:
         return None
-    name = f"restore-{secrets.token_hex(5)}"
-    text = render_login(Login(user or column.sources[0].user, password))
+    return render_login(Login(user or column.sources[0].user, password))
+
+
+def recover_history(column: Column, destination: str, key: str | None, check: bool) -> ThreadResult:
+    """See Acts.recover_history."""
+    options = ("--check",) if check else ()
+
+    def one(cluster: Cluster, destination: str) -> ThreadResult:
+        with _lent(cluster, column, key) as secret:
+            pod = history_pod(column, destination, ("recover-history", *options), secret)
+            spec = job_spec(column, destination, BACKUP, pod)
+            return run(cluster, column, _order(column, destination, BACKUP, spec))
+
+    (ended,) = _each(column, "recover-history", [destination], one)
+    return ended
+
+
+@contextlib.contextmanager
+def _lent(cluster: Cluster, column: Column, text: str | None) -> Iterator[str | None]:
+    """Yield the name of a Secret that holds `text`, or None for None. What it holds may do more than any thread, so
+    that it must not lie there any longer than the act takes."""
+    if text is None:
+        yield None
+        return
+    name = f"lent-{secrets.token_hex(5)}"
     manifest: Manifest = {
         "apiVersion": "v1",
         "kind": "Secret",
-        # The next roll-out takes away what a killed restore left.
+        # The next roll-out takes away what a killed act left.
         "metadata": {"name": name, "namespace": column.namespace, "labels": labels(column)},
         "type": "Opaque",
-        "data": {"login.json": base64.b64encode(text.encode()).decode()},
+        "data": {LENT: base64.b64encode(text.encode()).decode()},
     }
     cluster.create(manifest)
-    return name
+    try:
+        yield name
+    finally:
+        cluster.delete("Secret", column.namespace, name)
 
 
 def probe(column: Column, destinations: Sequence[str], neighbours: Sequence[str], tamper: bool) -> list[ThreadResult]:

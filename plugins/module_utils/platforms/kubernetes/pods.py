@@ -19,6 +19,7 @@ SERVER = "server"
 # The same layout as a column's folder on platform `host`, so that thread.json names its files alike.
 FOLDER = "/etc/fanout"
 LIVE_FILE = "live.json"
+LENT = "lent.json"
 LIVE = "fanout.backup/live"
 # The images know no account of our number, and initdb refuses to run without a name.
 PASSWD = f"""\
@@ -50,9 +51,23 @@ def onboarding_pod(column: Column, destination: str) -> Pod:
 def restore_pod(column: Column, destination: str, command: Sequence[str], login: str | None) -> Pod:
     """Return the pod of a restore: with identity and login, and the Secret `login` of who may make databases."""
     files = [*_thread_files(column, destination), _identity_file(), *_login_files(column, destination)]
-    if login is not None:
-        files.append(_from_secret(login, {"login.json": "restore-login.json"}))
-    return _pod(column, destination, command, files)
+    return _lending(column, destination, command, files, login, "--login")
+
+
+def history_pod(column: Column, destination: str, command: Sequence[str], key: str | None) -> Pod:
+    """Return the pod that brings history back: without identity and login, and with the Secret `key` of a key that may
+    delete versions."""
+    return _lending(column, destination, command, _thread_files(column, destination), key, "--key")
+
+
+def _lending(
+    column: Column, destination: str, command: Sequence[str], files: list[Volume], secret: str | None, option: str
+) -> Pod:
+    """Return a pod whose command gets what it is lent for one act, if anything, by its `option`."""
+    if secret is None:
+        return _pod(column, destination, command, files)
+    lent = _from_secret(secret, {LENT: LENT})
+    return _pod(column, destination, (*command, f"{option}={FOLDER}/{LENT}"), [*files, lent])
 
 
 def drill_pod(column: Column, destination: str, options: Sequence[str] = (), *, live: bool = False) -> Pod:

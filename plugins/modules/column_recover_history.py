@@ -1,0 +1,145 @@
+# Copyright: (c) fanout.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: column_recover_history
+short_description: Bring back backups of one app that somebody else hid or wrote again
+version_added: 1.0.0
+author:
+  - fanout.backup contributors (@fanout-backup)
+description:
+  - Whoever has stolen the key of a thread can hide its backups and store other things under their names. He cannot
+    delete. This module brings back the hidden backups that C(app_keep) promises and that no retirement explains, the
+    first versions of what was written again, and the verdicts of drills.
+  - What was stored over a first version is deleted, once the first version was read and is what its manifest says.
+  - No key of a thread may delete. At Backblaze B2 a key is minted that may, for this app's prefix alone, and is deleted
+    at the end. It never outlives the longest run of the app. At other S3 servers the thread's own key is tried.
+  - Stop the thief first, with O(fanout.backup.b2_application_key#module:revoke) of M(fanout.backup.b2_application_key).
+  - In check mode it says what would come back.
+extends_documentation_fragment:
+  - fanout.backup.attributes
+  - fanout.backup.threads
+  - fanout.backup.threads.acting
+  - fanout.backup.threads.action_group
+  - fanout.backup.column
+  - fanout.backup.b2
+seealso:
+  - module: fanout.backup.b2_application_key
+  - module: fanout.backup.column_info
+"""
+
+EXAMPLES = r"""
+- name: Bring back what a thief of forgejo's key has hidden
+  fanout.backup.column_recover_history:
+    app:
+      app_name: forgejo
+      app_database: forgejo
+      app_destinations:
+        b2: {kind: b2, bucket: example-backups}
+      app_recovery_recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
+"""
+
+RETURN = r"""
+lines:
+  description: All lines that the command wrote for people.
+  returned: when something was done
+  type: list
+  elements: str
+threads:
+  description: One entry for each thread that was meant, also when the module fails.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    thread:
+      description: The thread's name, such as V(forgejo/b2).
+      type: str
+      returned: always
+    ok:
+      description: Whether all came back that should.
+      type: bool
+      returned: always
+    exit_code:
+      description: Exit code of the command C(fanout). None if it was not run or did not end.
+      type: int
+      returned: always
+    line:
+      description: The last line that the command wrote for people.
+      type: str
+      returned: always
+    result:
+      description: The JSON line of the command.
+      type: dict
+      returned: always
+    failure:
+      description: What failed in this thread. None if nothing did.
+      type: dict
+      returned: always
+failure:
+  description: What failed, for programs. Its C(code) is one of the names of the exit codes, such as V(no_permission).
+  returned: failure
+  type: dict
+"""
+
+import contextlib
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fanout.backup.plugins.module_utils.b2.lent import lent_key
+from ansible_collections.fanout.backup.plugins.module_utils.contract.app import Column
+from ansible_collections.fanout.backup.plugins.module_utils.contract.errors import BackupError, about
+from ansible_collections.fanout.backup.plugins.module_utils.contract.thread import B2Destination
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.base import ThreadResult
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import acts_of
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.b2 import b2_connect, b2_options
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, hide, run
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.threads import (
+    chosen_threads,
+    outcome_of,
+    skipped,
+    thread_options,
+)
+
+
+def recover_history(module: AnsibleModule) -> Outcome:
+    column, destinations = chosen_threads(module)
+    if not column.present:
+        return skipped(f"{column.app}: nothing to do, app_state is absent")
+    threads = [_recovered(module, column, destination) for destination in destinations]
+    back = {
+        thread.thread: found
+        for thread in threads
+        if (found := [*_history(thread).get("artifacts", ()), *_history(thread).get("verdicts", ())])
+    }
+    lines = [line for thread in threads for line in thread.lines]
+    return outcome_of(threads, Outcome(before={}, after=back, values={"lines": lines}))
+
+
+def _recovered(module: AnsibleModule, column: Column, destination: str) -> ThreadResult:
+    thread, where = f"{column.app}/{destination}", column.destinations[destination]
+    try:
+        with about(thread, "bringing back its history"), contextlib.ExitStack() as stack:
+            key = None
+            if isinstance(where, B2Destination) and not module.check_mode:
+                client = b2_connect(module)(where.api_url)
+                key = stack.enter_context(lent_key(client, column, where, hide(module)))
+            return acts_of(column).recover_history(column, destination, key, module.check_mode)
+    except BackupError as error:
+        return ThreadResult(thread, failure=error)
+
+
+def _history(thread: ThreadResult) -> dict[str, list[str]]:
+    found = thread.result.get("history")
+    return found if isinstance(found, dict) else {}
+
+
+def main() -> None:
+    spec = thread_options().merge(b2_options())
+    run(AnsibleModule(supports_check_mode=True, **spec.to_kwargs()), recover_history)
+
+
+if __name__ == "__main__":
+    main()
