@@ -33,7 +33,7 @@ def tampered(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tup
     return tuple(
         _told([
             ("were written again after their run", again, RECOVER),
-            ("are hidden although app_keep promises them", [str(each.name) for each in hidden], RECOVER),
+            ("are hidden although app_keep promises them (unless it was raised since)", [str(each.name) for each in hidden], RECOVER),
             ("were stored at another time than their names say", [str(each.name) for each in forged], "hide them"),
             ("have a manifest and not all of their files", [str(a.name) for a in visible if not a.has_files], RECOVER),
             ("have two manifests", [str(a.name) for a in visible if {MANIFEST, MARKED} <= set(a.files)], "hide one"),

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a thief of a writer key does to history is told by name, and one command undoes it: in a real folder and at the
+stand-in for Backblaze."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from fanout.artifacts import Artifact, complete
+from fanout.b2.keys import list_keys
+from fanout.contract.errors import Exit
+from fanout.contract.names import EVIDENCE, MANIFEST, ArtifactName, verdict_key
+from fanout.contract.thread import Keep, render
+from fanout.destinations.base import Stored
+from fanout.freshness import Freshness, freshness
+from fanout.unpack import pick
+from runner.main import main
+from tests.sandbox.b2.client import running
+from tests.unit.plugins.modules.calling import call
+
+from .copies import SMALL, Bucket, Folder, Place, bucket_place, folder_place
+from .key_owner import BUCKET, Account, App
+
+HOUR = timedelta(hours=1)
+RUNS = 8
+KEEP = Keep(hourly=4, daily=1, weekly=1, monthly=1)
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[App]:
+    """An app whose account is at the stand-in."""
+    with running(tmp_path, "--bucket", BUCKET) as state:
+        yield App(Account(state), tmp_path)
+
+
+@pytest.fixture
+def bucket(app: App, tmp_path: Path) -> Bucket:
+    """Eight hourly runs with their retirements at the stand-in, as the column's thread."""
+    thread = dataclasses.replace(SMALL, name="b2", keep=KEEP, scratch_directory=str(tmp_path / "scratch"))
+    place = bucket_place(tmp_path, app.account, thread)
+    (tmp_path / "forgejo/b2/thread.json").write_text(render(place.thread))
+    return filled(place)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """The same in a folder."""
+    thread = dataclasses.replace(SMALL, name="nas", keep=KEEP, scratch_directory=str(tmp_path / "scratch"))
+    place = folder_place(tmp_path, thread)
+    place.now -= (RUNS + 1) * HOUR  # a folder has no clock but this machine's
+    (tmp_path / "forgejo/nas").mkdir(parents=True)
+    (tmp_path / "forgejo/nas/thread.json").write_text(render(place.thread))
+    return filled(place)
+
+
+P = TypeVar("P", bound=Place)
+
+
+def filled(place: P) -> P:
+    for _run in range(RUNS):
+        place.move_to(place.now + HOUR)
+        place.run()
+    place.drilled("pass", newest(place).name)
+    return place
+
+
+def newest(place: Place) -> Artifact:
+    return complete(place.destination.list())[0]
+
+
+def looked(place: Place) -> Freshness:
+    return freshness(place.thread, now=place.now)
+
+
+def recovered(app: App, **options: Any) -> dict[str, Any]:
+    return call("column_recover_history", **app.options(destinations=["b2"], **options))
+
+
+def test_all_copies_but_the_newest_are_hidden_and_come_back(app: App, bucket: Bucket) -> None:
+    kept = bucket.kept()
+    assert looked(bucket).problems == ()
+    bucket.destination.retire([key for each in complete(bucket.destination.list())[1:] for key in each.keys])
+    bucket.move_to(bucket.now + HOUR / 2)
+    assert "are hidden although app_keep promises them" in " ".join(looked(bucket).problems)
+
+    promised = recovered(app, check=True)
+    assert promised["changed"] is True
+    assert bucket.kept() == {newest(bucket).name.time}, "check mode changes nothing"
+    done = recovered(app)
+    assert done["changed"] is True
+    assert done["threads"][0]["line"] == f"HISTORY OK forgejo/b2: {len(kept) - 1} backups and 0 verdicts came back"
+    assert bucket.kept() == kept
+    assert looked(bucket).problems == ()
+    assert recovered(app)["changed"] is False
+
+
+def test_what_retention_hid_stays_hidden(app: App, bucket: Bucket) -> None:
+    before = bucket.hidden()
+    assert before
+    recovered(app)
+    assert bucket.hidden() == before
+
+
+def test_no_key_that_may_delete_is_left(app: App, bucket: Bucket) -> None:
+    before = set(list_keys(app.account.client))
+    bucket.destination.retire(complete(bucket.destination.list())[1].keys)
+    recovered(app)
+    assert set(list_keys(app.account.client)) == before
+    assert app.account.control.counters()["b2_create_key"] == 2, "the thread's and the one that was lent"
+
+
+def test_a_thread_s_own_key_cannot_bring_anything_back(bucket: Bucket, capsys: pytest.CaptureFixture[str]) -> None:
+    bucket.destination.retire(complete(bucket.destination.list())[1].keys)
+    bucket.move_to(bucket.now + HOUR)
+    file = Path(bucket.thread.key_file or "").parent / "thread.json"
+    assert main(["recover-history", "--thread", str(file)]) == Exit.NO_PERMISSION
+    assert "not entitled" in capsys.readouterr().err
+
+
+def test_the_file_of_an_artifact_that_was_hidden_comes_back(app: App, bucket: Bucket) -> None:
+    victim = newest(bucket)
+    bucket.destination.retire([victim.name.key(EVIDENCE)])
+    assert "is no backup: evidence.json.age is missing" in " ".join(looked(bucket).problems)
+    recovered(app)
+    assert looked(bucket).problems == ()
+
+
+def test_what_was_written_again_is_read_as_it_was_first_and_comes_back(app: App, bucket: Bucket) -> None:
+    victim = complete(bucket.destination.list())[2].name
+    dump, manifest = victim.key("database.dump.age"), victim.key(MANIFEST)
+    first = content(bucket, victim)
+    bucket.destination.put_bytes(dump, b"of somebody else")
+    bucket.destination.put_bytes(manifest, b"{}")
+    bucket.destination.put_bytes(manifest, b"{}")
+    told = " ".join(looked(bucket).problems)
+    assert f"{dump}, {manifest} were written again after their run" in told
+
+    found = pick(bucket.destination, victim.time, bucket.thread)
+    assert {stored.key: bucket.destination.read(stored, 1 << 16) for stored in found.files.values()} == first
+    recovered(app)
+    assert {stored.key: bucket.destination.read(stored, 1 << 16) for stored in of(bucket, victim)} == first
+    assert looked(bucket).problems == ()
+
+
+def test_a_later_version_stays_if_the_first_is_not_what_its_manifest_says(app: App, bucket: Bucket) -> None:
+    victim = newest(bucket).name
+    broken = ArtifactName(victim.time - timedelta(minutes=1), "00000000")
+    for name in ("database.dump.age", "database.globals.sql.age", EVIDENCE):
+        bucket.destination.put_bytes(broken.key(name), b"dumb")
+    text = content(bucket, victim)[victim.key(MANIFEST)].replace(str(victim).encode(), str(broken).encode())
+    bucket.destination.put_bytes(broken.key(MANIFEST), text)
+    bucket.destination.put_bytes(broken.key(EVIDENCE), b"something else")
+    versions = {stored.version for stored in bucket.destination.versions(str(broken))}
+    done = recovered(app)
+    assert "failed" in done
+    assert f"{broken} stays hidden: the first {EVIDENCE} is not what the manifest says" in str(done["lines"])
+    assert {stored.version for stored in bucket.destination.versions(str(broken))} == versions
+
+
+def test_a_failed_drill_that_was_hidden_still_counts_and_comes_back(app: App, bucket: Bucket) -> None:
+    bucket.move_to(bucket.now + timedelta(minutes=1))
+    failed = bucket.drilled("fail", newest(bucket).name)
+    bucket.destination.retire([failed])
+    told = " ".join(looked(bucket).problems)
+    assert "the last drill failed" in told
+    assert f"the verdict {failed} was hidden and counts all the same" in told
+    recovered(app)
+    assert failed in {stored.key for stored in bucket.destination.list("drills/")}
+
+
+def test_a_forged_verdict_that_its_owner_hid_is_not_told_any_more(bucket: Bucket) -> None:
+    bucket.move_to(bucket.now + timedelta(minutes=1))
+    key = verdict_key(bucket.now)
+    bucket.destination.put_bytes(key, b'{"result": "pass"}')
+    assert f"the verdict {key} cannot be read" in " ".join(looked(bucket).problems)
+    bucket.destination.retire([key])
+    assert looked(bucket).problems == ()
+
+
+def test_copies_that_were_moved_away_in_a_folder_come_back(app: App, folder: Folder) -> None:
+    kept = folder.kept()
+    hidden = folder.hidden()
+    folder.destination.retire([key for each in complete(folder.destination.list())[1:] for key in each.keys])
+    folder.move_to(folder.now + HOUR)
+    app.variables["app_destinations"] = {"nas": {"kind": "directory", "path": folder.thread.destination.path}}
+    done = call("column_recover_history", app=app.variables)
+    assert done["threads"][0]["line"] == f"HISTORY OK forgejo/nas: {len(kept) - 1} backups and 0 verdicts came back"
+    assert (folder.kept(), folder.hidden()) == (kept, hidden)
+
+
+def of(place: Place, name: ArtifactName) -> list[Stored]:
+    return list(place.destination.list(f"{name}/"))
+
+
+def content(place: Place, name: ArtifactName) -> dict[str, bytes]:
+    return {stored.key: place.destination.read(stored, 1 << 16) for stored in of(place, name)}
