@@ -29,11 +29,11 @@ def tampered(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tup
     forged = [each for each in visible if is_forged(each, thread, clocked=clocked)]
     again = [stored.key for stored in written_again(objects, thread)]
     hidden = hidden_against_policy(as_written(objects, thread), thread, clocked=clocked)
-    hidden = [each for each in hidden if each.manifest.key not in again]
+    names = [str(each.name) for each in hidden if each.manifest.key not in again]
     return tuple(
         _told([
             ("were written again after their run", again, RECOVER),
-            ("are hidden although app_keep promises them (unless it was raised since)", [str(each.name) for each in hidden], RECOVER),
+            ("are hidden although app_keep promises them (unless it was raised since)", names, RECOVER),
             ("were stored at another time than their names say", [str(each.name) for each in forged], "hide them"),
             ("have a manifest and not all of their files", [str(a.name) for a in visible if not a.has_files], RECOVER),
             ("have two manifests", [str(a.name) for a in visible if {MANIFEST, MARKED} <= set(a.files)], "hide one"),
@@ -103,8 +103,8 @@ def is_good(artifact: Artifact, thread: Thread, *, clocked: bool) -> bool:
 def hidden_against_policy(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> list[Artifact]:
     """Return the hidden artifacts that no retirement explains, newest first. `objects` are those of `as_written`.
 
-    A run that could not publish hides its own files again; and an artifact that the policy did not keep when it was
-    hidden was retired by us.
+    A run that could not publish hides its own files again, before the next one begins; and an artifact that the policy
+    did not keep when it was hidden was retired by us.
     """
     everything = artifacts.complete(objects)
     ended = timedelta(seconds=thread.limits.end)
@@ -113,7 +113,10 @@ def hidden_against_policy(objects: Sequence[Stored], thread: Thread, *, clocked:
         since = artifact.manifest.hidden_since
         if is_forged(artifact, thread, clocked=clocked) or not artifact.manifest.hidden:
             continue
-        if since is None or since - artifact.manifest.modified <= ended:
+        if since is None:
+            continue
+        later = any(artifact.name < each.name and each.name.time < since - SKEW for each in everything)
+        if not later and since - artifact.manifest.modified <= ended:
             continue
         then = [each for each in everything if each.manifest.modified <= since and not _hidden_before(each, since)]
         last_run = min(since, max(each.name.time for each in then))

@@ -182,6 +182,17 @@ def test_in_check_mode_nothing_is_backed_up_and_the_judge_calls_it_neither_good_
     assert last_word(run, "BACKUP") == "BACKUP NOT JUDGED: check mode does nothing"
 
 
+def test_history_that_nobody_touched_stays_and_the_playbook_says_so(opened: Run, play: Play, sandbox: Sandbox) -> None:
+    before = artifacts(sandbox)
+    run = play("recover_history.yml", "-vvv")
+    assert run.returncode == 0, run.stdout
+    assert threads_in(said(run), "HISTORY OK") == THREADS
+    assert last_word(run, "HISTORY") == "HISTORY OK (apps: 5, threads: 10)"
+    assert {host: row["changed"] for host, row in recap(run).items()} == dict.fromkeys(APPS, 0)
+    assert artifacts(sandbox) == before
+    assert [secret for secret in secrets_of(sandbox) if secret in run.stdout + run.stderr] == []
+
+
 def test_the_gate_closes_for_the_app_whose_copies_are_stale_and_says_why(opened: Run, play: Play) -> None:
     strict = {"apps": {"hosts": {"paperless": {"app_fresh_within": "1s"}}}}
     assert play("site.yml", "--limit", "paperless", also=strict).returncode == 0

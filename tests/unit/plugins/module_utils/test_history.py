@@ -19,6 +19,7 @@ START = datetime(2026, 11, 2, 0, 17, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 FILES = ("database.dump.age", "database.globals.sql.age", "evidence.json.age")
 THREAD = dataclasses.replace(SMALL, keep=Keep(hourly=6, daily=3, weekly=2, monthly=2))
+LONG = dataclasses.replace(THREAD, limits=dataclasses.replace(THREAD.limits, deadline=6 * 3600))
 
 
 def run(number: int, *, marked: bool = False, stored: timedelta = timedelta(minutes=1)) -> list[Stored]:
@@ -79,12 +80,23 @@ def test_what_a_run_that_could_not_publish_has_hidden_again_is_explained() -> No
     assert tampered([*runs(10), *hidden(failed, failed[0].modified + timedelta(minutes=1))], THREAD, clocked=True) == ()
 
 
+def test_a_copy_that_was_hidden_soon_after_its_run_is_told_if_a_later_run_had_begun() -> None:
+    objects = runs(5)
+    victim = artifacts.complete(objects)[1].name
+    since = START + 4 * HOUR + timedelta(minutes=20)  # of a deadline of hours
+    again = [hidden([stored], since)[0] if stored.key.startswith(str(victim)) else stored for stored in objects]
+    assert [each.name for each in hidden_against_policy(again, LONG, clocked=True)] == [victim]
+
+
 def test_a_second_version_is_told_unless_a_run_tried_again() -> None:
     objects = runs(5)
     again = dataclasses.replace(objects[0], modified=objects[0].modified + timedelta(minutes=10))
     assert tampered([again, *objects], THREAD, clocked=True) == ()
     later = dataclasses.replace(objects[0], modified=objects[0].modified + timedelta(days=3))
     (told,) = tampered([later, *objects], THREAD, clocked=True)
+    assert f"{objects[0].key} were written again after their run" in told
+    other = dataclasses.replace(objects[0], modified=objects[0].modified + timedelta(minutes=10), size=6)
+    (told,) = tampered([other, *objects], THREAD, clocked=True)
     assert f"{objects[0].key} were written again after their run" in told
 
 
