@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -122,6 +123,17 @@ def check_direct(first: psycopg.Connection[Any], source: PostgresqlSource, appli
             f"{where} runs PostgreSQL {major}", remedy=f"upgrade the server to PostgreSQL {MINIMUM_MAJOR} or later"
         )
     return major
+
+
+def open_ways(address: str, encrypted: bool, sslmode: str) -> list[str]:
+    """Return what a user should know of the way to a server at an IP address, or "" for a socket: nothing, where it
+    does not leave this machine or the server has proved who it is."""
+    if not address or ipaddress.ip_address(address).is_loopback or (encrypted and sslmode.startswith("verify-")):
+        return []
+    what = "encrypted, but nobody checks whose it is" if encrypted else "not encrypted"
+    return [
+        f"the connection to the database server is {what}: app_database_sslmode verify-full ends that (docs/login.md)"
+    ]
 
 
 @contextlib.contextmanager

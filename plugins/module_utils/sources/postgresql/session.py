@@ -24,7 +24,7 @@ from ...progress import Phases
 from ..base import Taken
 from . import catalog, client, dump, left_out, moving, needs, rights
 from .agreement import check_agreement
-from .connection import check_direct, connect, reason, translated
+from .connection import check_direct, connect, open_ways, reason, translated
 from .counting import Counter
 from .encoding import check_names
 from .globals import globals_sql
@@ -216,6 +216,8 @@ class Session:
             system_identifier=evidence.system_identifier,
         )
         warnings, notices = left_out.remarks(self._source.database, evidence.left_out, evidence.collations)
+        way = self._connection.info.hostaddr, bool(self._connection.pgconn.ssl_in_use)
+        notices += open_ways(*way, self._source.sslmode)
         if locks.needed > locks.room:
             warnings.append(
                 f"a dump locks {locks.needed} tables, and the server has room for {locks.room} locks of all"
