@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -198,3 +199,15 @@ def test_the_stand_in_for_pip_s_bootstrap_is_there_while_in_use_and_never_replac
         assert real.read_text() == "real"
         assert missing.read_text() == sanity.PIP_STAND_IN
     assert list(tmp_path.iterdir()) == [real]
+
+
+def test_every_claim_of_the_page_on_walls_names_a_test_that_exists() -> None:
+    page = (CHECKOUT / "docs/security.md").read_text()
+    named = set(re.findall(r"\btest_[a-z0-9_]+", page))
+    made = {
+        name
+        for path in (CHECKOUT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_[a-z0-9_]+)", path.read_text(), re.MULTILINE)
+    }
+    assert len(named) > 30
+    assert named - made == set()
