@@ -35,11 +35,10 @@ class Outcome:
 
 
 def _backup(thread: Thread, options: argparse.Namespace, report: Report) -> Outcome:
-    from fanout.backup import Accept, backup
+    from fanout.backup import backup
     from fanout.contract.marks import remedies, with_reason
 
-    accept = Accept(shrink=options.accept_shrink, server=options.accept_server)
-    done = backup(thread, accept, report=report)
+    done = backup(thread, accept_shrink=options.accept_shrink, accept_server=options.accept_server, report=report)
     manifest = done.manifest
     took = spoken(sum(manifest.seconds.values()))
     size = sum(record.size for record in manifest.files.values())

@@ -53,26 +53,21 @@ class BackupResult:
     reasons: dict[str, str]
 
 
-@dataclass(frozen=True)
-class Accept:
-    """What the owner accepts of one run: that it is much smaller than the one before (`shrink`), that its server is
-    another one than before (`server`)."""
-
-    shrink: bool = False
-    server: bool = False
-
-
-def backup(thread: Thread, accept: Accept = Accept(), *, report: Report = silent) -> BackupResult:
+def backup(
+    thread: Thread, *, accept_shrink: bool = False, accept_server: bool = False, report: Report = silent
+) -> BackupResult:
     """Make one backup of `thread` and return what was left at the destination.
 
-    A run that shrank beyond the limit or could not answer a query is kept, marked, and retires nothing. Every
-    BackupError raised names the thread and the phase; no manifest exists then.
+    A run that shrank beyond the limit or could not answer a query is kept, marked, and retires nothing; `accept_shrink`
+    takes a shrunken run as the new normal, and nothing else. A server that is not the one of the newest backup is
+    refused, unless `accept_server` says that it is right. Every BackupError raised names the thread and the phase; no
+    manifest exists then.
     """
     with about(thread.id):
-        return _backup(thread, accept, Phases(report))
+        return _backup(thread, accept_shrink, accept_server, Phases(report))
 
 
-def _backup(thread: Thread, accept: Accept, phases: Phases) -> BackupResult:
+def _backup(thread: Thread, accept_shrink: bool, accept_server: bool, phases: Phases) -> BackupResult:
     deadline = time.monotonic() + thread.limits.deadline
     started = datetime.now(UTC)
     with contextlib.ExitStack() as stack:
@@ -83,7 +78,7 @@ def _backup(thread: Thread, accept: Accept, phases: Phases) -> BackupResult:
             present = destination.list()
             name = _name(started, present)
             whole = artifacts.complete(present)
-            if not accept.server:
+            if not accept_server:
                 _check_servers(thread, sessions, destination, whole)
             previous = _newest_not_shrunk(destination, thread, whole)
         folder = stack.enter_context(scratch_folder(thread.scratch_directory, f"{thread.app}.{thread.name}"))
@@ -106,9 +101,9 @@ def _backup(thread: Thread, accept: Accept, phases: Phases) -> BackupResult:
         )
         reasons = _failed_queries(taken)
         marks = (*reasons, *([marking.NO_TABLES] if manifest.tables == 0 else []))
-        if previous is not None and not accept.shrink:
+        if previous is not None and not accept_shrink:
             marks += shrunk(manifest, previous, thread.shrink_limit)
-        elif whole and not accept.shrink:
+        elif whole and not accept_shrink:
             marks += (marking.NOTHING_TO_COMPARE,)
         manifest = _publish(destination, dataclasses.replace(manifest, marks=marks), folder, phases)
         retired = Retired()

@@ -73,15 +73,15 @@ def onboard(
             known = is_known(newcomer.recorded, column, thread)
             options = {"--known": known, "--take-over": take_over, "--check": check_mode}
             given = [option for option, is_given in options.items() if is_given]
-            commands[thread.name] = (str(fanout), "onboard", "--thread", in_memory(render(thread)), *given)
+            commands[thread.id] = (str(fanout), "onboard", "--thread", in_memory(render(thread)), *given)
         ended = run_all(commands, _PATIENCE, files)
     for newcomer in newcomers:
-        name = newcomer.thread.name
-        if name in ended:
-            failure = ended[name].failure
-            new = bool(ended[name].result.get("new"))
-            kept = newcomer.recorded if failure else onboarded(column, newcomer.thread)
-            found[name] = Onboarding(kept, new, _warning(newcomer.thread) if new else "", failure)
+        thread = newcomer.thread
+        if thread.id in ended:
+            failure = ended[thread.id].failure
+            new = bool(ended[thread.id].result.get("new"))
+            kept = newcomer.recorded if failure else onboarded(column, thread)
+            found[thread.name] = Onboarding(kept, new, _warning(thread) if new else "", failure)
     return found
 
 

@@ -154,7 +154,7 @@ def test_an_identity_that_was_lost_is_replaced_with_a_warning(make: Make, folder
 
 
 def test_nothing_that_is_shown_holds_a_secret(make: Make, folder: Path, tmp_path: Path) -> None:
-    with running(tmp_path / "b2", "--bucket", "backups") as state:
+    with running(tmp_path, "--bucket", "backups") as state:
         key_id, secret = state["application_key_id"], state["application_key"]
         given = {"minio": {"access_key_id": key_id, "secret_access_key": secret}}
         secrets = {"app_database_password": PASSWORD, "app_s3_keys": given}
@@ -174,7 +174,9 @@ def test_nothing_that_is_shown_holds_a_secret(make: Make, folder: Path, tmp_path
 def test_a_bucket_that_does_not_answer_leaves_nothing_of_a_new_thread(make: Make, folder: Path) -> None:
     change = present(make({"minio": MINIO, "b2": B2}, secrets={"app_s3_keys": S3_KEYS}), check_mode=False)
 
-    assert "forgejo/minio: onboarding bucket backups under forgejo/: listing" in str(change.failure)
+    assert "forgejo/minio: listing forgejo/owner.json in bucket backups: 127.0.0.1:9 does not answer" in str(
+        change.failure
+    )
     assert not (folder / "minio").exists()
     assert load(folder / "b2/thread.json").id == "forgejo/b2"
 
