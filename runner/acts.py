@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from fanout.contract.durations import spoken
 from fanout.contract.errors import BackupError, ConfigurationError, Exit, NoPermission, about
 from fanout.contract.record import encode
-from fanout.contract.thread import DirectoryDestination, Thread
+from fanout.contract.thread import Thread
 from fanout.progress import Phases, Report
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _backup(thread: Thread, options: argparse.Namespace, report: Report) -> Outc
     from fanout.backup import backup
     from fanout.contract.marks import remedies, with_reason
 
-    done = backup(thread, accept_shrink=options.accept_shrink, report=report)
+    done = backup(thread, accept_shrink=options.accept_shrink, accept_server=options.accept_server, report=report)
     manifest = done.manifest
     took = spoken(sum(manifest.seconds.values()))
     size = sum(record.size for record in manifest.files.values())
@@ -237,18 +237,16 @@ def _fetch(thread: Thread, options: argparse.Namespace, report: Report) -> Outco
     )
 
 
-def _onboard(thread: Thread, _options: argparse.Namespace, _report: Report) -> Outcome:
-    from fanout.destinations.marker import read_marker, write_marker
+def _onboard(thread: Thread, options: argparse.Namespace, _report: Report) -> Outcome:
+    from fanout.destinations.kinds import open_destination
+    from fanout.destinations.owner import Terms
 
-    where = thread.destination
-    with about(thread.id, "onboarding its destination"):
-        if not isinstance(where, DirectoryDestination):
-            raise ConfigurationError(f"{thread.name} is no folder", remedy="only folders have a marker")
-        root = Path(where.path)
-        found = read_marker(root)
-        marker = write_marker(root) if found is None else found
-    line = f"ONBOARDED {thread.id}: {where.path} {'has' if found else 'got'} the marker {marker}"
-    return Outcome(Exit.OK, (line,), {"marker": marker, "new": found is None})
+    with about(thread.id):
+        destination = open_destination(thread, deadline=time.monotonic() + thread.limits.deadline)
+        new = destination.onboard(Terms(known=options.known, take_over=options.take_over, check_mode=options.check))
+    what = ("would be" if options.check else "is now") if new else "is"
+    line = f"ONBOARDED {thread.id}: {destination.where} {what} this thread's"
+    return Outcome(Exit.OK, (line,), {"new": new})
 
 
 ACTS: dict[str, Callable[[Thread, argparse.Namespace, Report], Outcome]] = {

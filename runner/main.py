@@ -54,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
 
     backup = command("backup", "make one backup")
     backup.add_argument("--accept-shrink", action="store_true", help="take a much smaller database as the new normal")
+    backup.add_argument("--accept-server", action="store_true", help="back up a server that is not the one of before")
     drill = command("drill", "restore a backup into scratch and compare everything")
     drill.add_argument(
         "--at", type=_time, metavar="TIME", help="newest backup of that time or before, as 20261125T093000Z"
@@ -80,7 +81,10 @@ def parser() -> argparse.ArgumentParser:
     fetch = command("fetch", "download a backup's encrypted files and check them")
     fetch.add_argument("--to", required=True, type=Path, metavar="FOLDER", help="folder, made if need be")
     fetch.add_argument("--at", type=_time, metavar="TIME", help="newest backup of that time or before")
-    command("onboard", "find the marker of a new folder, or make it: what a roll-out does on Kubernetes")
+    onboard = command("onboard", "make the thread's prefix its owner's, as a roll-out does")
+    onboard.add_argument("--known", action="store_true", help="it was before: a prefix without owner.json is refused")
+    onboard.add_argument("--take-over", action="store_true", help="take what is another owner's or nobody's")
+    onboard.add_argument("--check", action="store_true", help="write nothing")
     return top
 
 

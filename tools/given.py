@@ -22,10 +22,17 @@ _ONLY = Given(
 
 # What the role's entry points may be told. Nothing of it belongs into an inventory.
 ENTRY_POINTS: Mapping[str, tuple[str, tuple[Given, ...]]] = {
-    "main": ("Give an app its keys and its column, or take them", ()),
+    "main": (
+        "Give an app its keys and its column, or take them",
+        (Given("app_take_over", "bool", "Make prefixes and keys this column's that are another owner's or nobody's."),),
+    ),
     "backup": (
         "Back up an app to all of its destinations now",
-        (_ONLY, Given("app_accept_shrink", "bool", "Take a much smaller database as the new normal.")),
+        (
+            _ONLY,
+            Given("app_accept_server", "bool", "Back up a server that is not the one of the newest backup, once."),
+            Given("app_accept_shrink", "bool", "Take a much smaller database as the new normal."),
+        ),
     ),
     "drill": (
         "Restore an app's backups into scratch and compare",

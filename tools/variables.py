@@ -103,7 +103,7 @@ def _description(field: dataclasses.Field[Any], wanted: Any) -> list[str]:
     if not _is_required(field) and (default := _default(field)):
         lines.append(f"Default: C({default}).")
     for record in _records_in([wanted]):
-        fields = [f"C({one.name})" for one in _fields(record)]
+        fields = [f"C({one.name})" for one in dataclasses.fields(record)]
         lines.append(f"Fields of a {_title(record)}: {', '.join(fields)}.")
     return lines
 
@@ -218,7 +218,7 @@ def _records() -> Iterator[str]:
                 _spoken(hints[f.name]),
                 "required" if _is_required(f) else f"`{_default(f)}`" if _default(f) else "-",
             )
-            for f in _fields(record)
+            for f in dataclasses.fields(record)
         ]
         yield _rendered(("Field", "Type", "Default"), rows)
 
@@ -264,11 +264,6 @@ def _spoken(wanted: Any) -> str:
 
 def _plural(wanted: Any) -> str:
     return "strings" if wanted is str else _spoken(wanted)
-
-
-def _fields(record: Any) -> list[dataclasses.Field[Any]]:
-    """Return the fields that an inventory sets. The id of a destination's marker is the roll-out's."""
-    return [field for field in dataclasses.fields(record) if field.name != "marker"]
 
 
 def _title(record: Any) -> str:

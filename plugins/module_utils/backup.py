@@ -35,7 +35,7 @@ from .encryption import encrypt_text
 from .progress import Phases, Report, silent
 from .retirement import Retired, retire_old
 from .scratch import scratch_folder
-from .sources.base import Taken
+from .sources.base import Session, Taken
 from .sources.kinds import kind_of
 
 _FUTURE = timedelta(minutes=5)  # how far ahead an artifact's time may be before a clock must be wrong
@@ -53,18 +53,21 @@ class BackupResult:
     reasons: dict[str, str]
 
 
-def backup(thread: Thread, *, accept_shrink: bool = False, report: Report = silent) -> BackupResult:
+def backup(
+    thread: Thread, *, accept_shrink: bool = False, accept_server: bool = False, report: Report = silent
+) -> BackupResult:
     """Make one backup of `thread` and return what was left at the destination.
 
     A run that shrank beyond the limit or could not answer a query is kept, marked, and retires nothing; `accept_shrink`
-    takes a shrunken run as the new normal, and nothing else. Every BackupError raised names the thread and the phase;
-    no manifest exists then.
+    takes a shrunken run as the new normal, and nothing else. A server that is not the one of the newest backup is
+    refused, unless `accept_server` says that it is right. Every BackupError raised names the thread and the phase; no
+    manifest exists then.
     """
     with about(thread.id):
-        return _backup(thread, accept_shrink, Phases(report))
+        return _backup(thread, accept_shrink, accept_server, Phases(report))
 
 
-def _backup(thread: Thread, accept_shrink: bool, phases: Phases) -> BackupResult:
+def _backup(thread: Thread, accept_shrink: bool, accept_server: bool, phases: Phases) -> BackupResult:
     deadline = time.monotonic() + thread.limits.deadline
     started = datetime.now(UTC)
     with contextlib.ExitStack() as stack:
@@ -75,6 +78,8 @@ def _backup(thread: Thread, accept_shrink: bool, phases: Phases) -> BackupResult
             present = destination.list()
             name = _name(started, present)
             whole = artifacts.complete(present)
+            if not accept_server:
+                _check_servers(thread, sessions, destination, whole)
             previous = _newest_not_shrunk(destination, thread, whole)
         folder = stack.enter_context(scratch_folder(thread.scratch_directory, f"{thread.app}.{thread.name}"))
         taken = [session.take(folder, thread.recipients.all(), thread.queries, phases) for session in sessions]
@@ -126,6 +131,24 @@ def _name(started: datetime, present: Sequence[Stored]) -> ArtifactName:
 def _write_evidence(thread: Thread, name: ArtifactName, taken: Sequence[Taken], folder: Path) -> FileRecord:
     record = Evidence(evidence_record.FORMAT, thread.app, str(name), tuple(each.evidence for each in taken))
     return encrypt_text(encode_json(record), folder / EVIDENCE, thread.recipients.all())
+
+
+def _check_servers(
+    thread: Thread, sessions: Sequence[Session], destination: Destination, whole: Sequence[Artifact]
+) -> None:
+    """Raise ConfigurationError if a source's server is not the one of the newest backup: a restored copy, or a test
+    system that took the name of the real one, would push the real one's backups out."""
+    _artifact, newest = next(artifacts.readable(destination, whole, thread.app), (None, None))
+    before = {source.name: source.system_identifier for source in newest.sources} if newest else {}
+    for source, session in zip(thread.sources, sessions, strict=True):
+        known = before.get(source.name)
+        if newest is not None and known and known != session.system_identifier:
+            raise ConfigurationError(
+                f"the server is another one: its system identifier is {session.system_identifier}, that of the newest"
+                f" backup, {newest.artifact}, is {known}",
+                remedy="correct the host; after an upgrade or a move, back up once with --accept-server"
+                " (-e app_accept_server=true)",
+            )
 
 
 def _newest_not_shrunk(destination: Destination, thread: Thread, whole: Sequence[Artifact]) -> Manifest | None:

@@ -20,12 +20,20 @@ description:
     C(thread.json), Secrets, NetworkPolicies, CronJobs for backups and drills, and for a folder on an NFS server a
     PersistentVolume with its claim. Only objects with its own labels are ever removed.
   - The drill identity is made once and never replaced or removed, because it decrypts the copies that exist.
-  - A destination of kind V(directory) gets a marker file with a random id the first time. Later the same id has to be
-    there, which proves that it is mounted.
+  - Each prefix has one owner, whom its C(owner.json) names, at every kind of destination. It is written the first time.
+    A prefix that is another's, one that holds something and has no C(owner.json), and one that had it and has it no
+    more, such as an empty mount point, is refused unless O(take_over) is set.
   - What belongs to destinations that left the inventory is removed, but for keys of Backblaze, which
     M(fanout.backup.b2_application_key) deletes.
   - A thread that cannot be rolled out fails the module at its end. All others are rolled out before.
   - With C(app_state) V(absent) the timers are stopped and the files removed. Backups and the drill identity stay.
+options:
+  take_over:
+    description:
+      - Make prefixes this column's that belong to another owner, such as a control node that is gone, or to nobody.
+      - Whoever wrote there before is refused from then on.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - fanout.backup.attributes
   - fanout.backup.threads.action_group
@@ -34,8 +42,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - What only a roll-out can make, the drill identity and the marker of a new destination, is shown as V(<made at
-        roll-out>).
+      - What only a roll-out can make, the drill identity, is shown as V(<made at roll-out>).
   diff_mode:
     support: full
     details:
@@ -104,6 +111,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import roll_out_of
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.proof import UNPROVED
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.column import column_of, column_options
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
 
@@ -111,7 +119,10 @@ from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome impor
 def ensure(module: AnsibleModule) -> Outcome:
     column = column_of(module)
     roll_out = roll_out_of(column)
-    change = (roll_out.present if column.present else roll_out.absent)(column, module.check_mode)
+    if column.present:
+        change = roll_out.present(column, module.check_mode, module.params["take_over"])
+    else:
+        change = roll_out.absent(column, module.check_mode)
     for warning in change.warnings:
         module.warn(warning)
     where = {"namespace": column.namespace} if column.platform == "kubernetes" else {"folder": str(column.folder)}
@@ -120,7 +131,8 @@ def ensure(module: AnsibleModule) -> Outcome:
 
 
 def main() -> None:
-    run(AnsibleModule(supports_check_mode=True, **column_options().to_kwargs()), ensure)
+    spec = ArgumentSpec({"take_over": {"type": "bool", "default": False}}).merge(column_options())
+    run(AnsibleModule(supports_check_mode=True, **spec.to_kwargs()), ensure)
 
 
 if __name__ == "__main__":

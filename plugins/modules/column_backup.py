@@ -17,10 +17,16 @@ description:
     outside is told of in words, with the events about it.
   - Fails if any thread failed, after all have ended, and names every one that did.
   - A backup that shrank beyond C(app_shrink_limit) is kept, marked, and fails its thread.
+  - A server that is not the one of the newest backup is refused before anything is dumped.
 options:
   accept_shrink:
     description:
       - Take a much smaller database as the new normal.
+    type: bool
+    default: false
+  accept_server:
+    description:
+      - Back up a server that is not the one of the newest backup, once, after an upgrade or a move.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -105,12 +111,14 @@ from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.threads import on_threads, outcome_of, thread_options
 
-BACKUP_OPTIONS = ArgumentSpec({"accept_shrink": {"type": "bool", "default": False}})
+ACCEPTED = ("accept_shrink", "accept_server")
+BACKUP_OPTIONS = ArgumentSpec({name: {"type": "bool", "default": False} for name in ACCEPTED})
 
 
 def back_up(module: AnsibleModule) -> Outcome:
     def act(column: Column, destinations: Sequence[str]) -> Outcome:
-        threads = acts_of(column).backup(column, destinations, module.params["accept_shrink"])
+        accept = [f"--{name.replace('_', '-')}" for name in ACCEPTED if module.params[name]]
+        threads = acts_of(column).backup(column, destinations, accept)
         made = {thread.thread: thread.result["artifact"] for thread in threads if "artifact" in thread.result}
         return outcome_of(threads, Outcome(before={}, after=made))
 

@@ -16,9 +16,10 @@ from fanout.b2.buckets import find_bucket
 from fanout.b2.client import B2Client
 from fanout.b2.keys import Scope, create_key
 from fanout.contract import keys
-from fanout.contract.thread import B2Destination, Limits, PostgresqlSource, Recipients, Thread, render
+from fanout.contract.thread import B2Destination, Limits, PostgresqlSource, Recipients, Thread, load, render
 from fanout.identities import new_identity, recipient_of
 from fanout.signatures import drill_keys
+from tests.onboarding import onboarded
 from tests.sandbox.b2.client import running
 from tests.sandbox.postgresql import PostgresServer, throwaway
 
@@ -81,6 +82,7 @@ class Lab:
         )
         file = folder / "thread.json"
         file.write_text(render(thread))
+        onboarded(load(file))
         return file
 
     def run(self, *command: str) -> measure.Cost:

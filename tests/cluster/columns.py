@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.kubernetes.onboarding import Onboarding
 from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.cluster.pods import serve_postgresql
 from tests.unit.plugins.modules.calling import RECIPIENT, call
@@ -26,6 +27,11 @@ def leave_out_elsewhere(access: Access) -> None:
     """Skip what needs a cluster that runs on this machine: its pods reach what the test serves, and its folders."""
     if not access.cluster.machine:
         pytest.skip("not tested: the cluster runs elsewhere. Remedy: FANOUT_TEST_MACHINE, see CONTRIBUTING.md")
+
+
+def without_onboarding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let buckets that are not there be onboarded: the Job of it, and it alone, is replaced by its answer."""
+    monkeypatch.setattr(Onboarding, "_ask", lambda *_: None)
 
 
 class Database:

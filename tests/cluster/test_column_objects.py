@@ -14,18 +14,17 @@ import pytest
 import yaml
 from kubernetes import client
 
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.base import ThreadResult
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kubernetes import jobs
 from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.cluster.pods import restricted
 
-from .columns import PASSWORD, Owner
+from .columns import PASSWORD, Owner, without_onboarding
 
 S3_SECRET = "a-long-secret-access-key"
 
 
 @pytest.fixture
-def owner(access: Access, tmp_path: Path) -> Iterator[Owner]:
+def owner(access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Owner]:
+    without_onboarding(monkeypatch)
     owner = Owner(access, None, tmp_path)
     owner.destinations = {
         "b2": {"kind": "b2", "bucket": "backups"},
@@ -249,12 +248,8 @@ def test_a_cluster_that_does_not_answer_is_unavailable(owner: Owner, access: Acc
     assert "https://127.0.0.1:9 does not answer (" in refused["msg"]
 
 
-def test_an_nfs_server_becomes_a_volume_that_is_kept_and_follows_its_folder(
-    owner: Owner, access: Access, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The node has no NFS, so that the Job of an onboarding, and it alone, is replaced by its answer."""
-    answer = ThreadResult("", 0, (), {"marker": "a-marker"})
-    monkeypatch.setattr(jobs, "run", lambda *_: answer)
+def test_an_nfs_server_becomes_a_volume_that_is_kept_and_follows_its_folder(owner: Owner, access: Access) -> None:
+    """The node has no NFS: no Job mounts anything."""
     nfs = {"server": "nas.home.arpa", "path": "/volume1/backups"}
     owner.destinations = {"nas": {"kind": "directory", "path": "/mnt/nas", "nfs": nfs}}
     del owner.secrets["app_s3_keys"]
@@ -262,9 +257,7 @@ def test_an_nfs_server_becomes_a_volume_that_is_kept_and_follows_its_folder(
     owner.volumes.append(name)
 
     foreseen = owner.good("column", check=True)["diff"]["after"]
-    assert (
-        foreseen[f"ConfigMap {owner.app}-nas"]["data"]["thread.json"]["destination"]["marker"] == "<made at roll-out>"
-    )
+    assert foreseen[f"ConfigMap {owner.app}-nas"]["data"]["thread.json"]["verifier"] == "<made at roll-out>"
     owner.good("column")
     until("the claim is bound", lambda: _phase(owner) == "Bound")
     assert not owner.good("column")["changed"]

@@ -44,13 +44,13 @@ def test_an_app_is_onboarded_backed_up_drilled_probed_and_looked_at(owner: Owner
     nas = owner.bring_nas()
 
     rolled_out = owner.good("column")
-    marker = json.loads((nas / ".fanout-destination.json").read_text())["id"]
+    owned = (nas / owner.app / "owner.json").read_text()
     assert rolled_out["changed"]
     assert PASSWORD not in rolled_out["printed"]
 
     again = owner.good("column")
     assert not again["changed"], again["diff"]
-    assert json.loads((nas / ".fanout-destination.json").read_text())["id"] == marker
+    assert (nas / owner.app / "owner.json").read_text() == owned
 
     backup = owner.good("column_backup")
     (thread,) = backup["threads"]

@@ -14,7 +14,7 @@ import pytest
 
 from tests.sandbox.cluster.access import Access
 
-from .columns import Owner
+from .columns import Owner, without_onboarding
 
 # It leaves when it is told to, as the command does: the first process of a container hears nothing by itself.
 _LEAVES = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(75));"
@@ -23,8 +23,9 @@ pytestmark = pytest.mark.usefixtures("impatient")
 
 
 @pytest.fixture
-def owner(access: Access, tmp_path: Path) -> Iterator[Owner]:
+def owner(access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Owner]:
     """An app whose backups have nowhere to go, so that each of them could last."""
+    without_onboarding(monkeypatch)
     owner = Owner(access, None, tmp_path)
     owner.destinations = {"minio": {"kind": "s3", "bucket": "backups", "endpoint": "http://192.0.2.1:9000"}}
     owner.secrets["app_s3_keys"] = {"minio": {"access_key_id": "an-access-key", "secret_access_key": "a-secret-key"}}

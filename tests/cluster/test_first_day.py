@@ -23,7 +23,7 @@ from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.cluster.places import folder as cluster_folder
 from tests.sandbox.places import CHECKOUT
 
-from .columns import PASSWORD, SUPERUSER_PASSWORD, Database, Owner
+from .columns import PASSWORD, SUPERUSER_PASSWORD, Database, Owner, without_onboarding
 
 _VERBS = {"POST": {"create"}, "PATCH": {"patch", "create"}, "DELETE": {"delete"}}
 _PATH = re.compile(r"/apis?/(?:\w[\w.]*/)?v1(?:/namespaces/[^/]+(?=/))?/(\w+)(/[^/]+)?(/log)?")
@@ -127,7 +127,9 @@ def test_the_rights_of_the_page_are_enough_for_everything_and_none_of_them_is_id
         owner.destinations["b2"] = {"kind": "b2", "bucket": BUCKET, "api_url": account.api_url}
         credentials = {"account_key_id": b2["application_key_id"], "account_key": b2["application_key"]}
         owner.good("b2_application_key", **credentials)
-        owner.good("column")
+        with monkeypatch.context() as unreachable:  # for pods: it listens on loopback
+            without_onboarding(unreachable)
+            owner.good("column")
         for module in ("column_backup", "column_drill", "column_probe"):
             owner.good(module, destinations=["nas"])
         owner.good("column_restore", to="restored", destination="nas")
@@ -136,7 +138,7 @@ def test_the_rights_of_the_page_are_enough_for_everything_and_none_of_them_is_id
         owner.good("column_info", claimed=[])
         owner.good("b2_application_key", **credentials)
         # The node has no NFS, so that the Job of an onboarding is replaced by its answer.
-        monkeypatch.setattr(jobs, "run", lambda *_: ThreadResult("", 0, (), {"marker": "a-marker"}))
+        monkeypatch.setattr(jobs, "run", lambda *_: ThreadResult("", 0, (), {"new": True}))
         for path in ("/volume1", "/volume2"):
             nfs = {"server": "nas.home.arpa", "path": path}
             owner.destinations = {"nas": {"kind": "directory", "path": "/mnt/nas", "nfs": nfs}}

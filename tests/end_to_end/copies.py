@@ -21,10 +21,10 @@ from fanout.contract.record import encode_json
 from fanout.contract.thread import B2Destination, DirectoryDestination, Limits, Recipients, Thread
 from fanout.contract.verdict import Result, Verdict
 from fanout.destinations.kinds import open_destination
-from fanout.destinations.marker import write_marker
 from fanout.identities import new_identity
 from fanout.retirement import Retired, retire_old
 from fanout.signatures import drill_keys, sign
+from tests.onboarding import onboarded
 from tests.unit.plugins.modules.calling import RECIPIENT, call
 
 from .key_owner import BUCKET, Account, App
@@ -163,8 +163,8 @@ def folder_place(folder: Path, thread: Thread = SMALL) -> Folder:
     """Return the thread's place in a folder below `folder`, onboarded."""
     root = folder / "nas"
     root.mkdir()
-    destination = DirectoryDestination("directory", str(root), write_marker(root))
-    return Folder(dataclasses.replace(thread, destination=destination))
+    destination = DirectoryDestination("directory", str(root))
+    return Folder(onboarded(dataclasses.replace(thread, destination=destination)))
 
 
 def bucket_place(folder: Path, account: Account, thread: Thread = SMALL) -> Bucket:
@@ -174,7 +174,7 @@ def bucket_place(folder: Path, account: Account, thread: Thread = SMALL) -> Buck
     call("b2_bucket", name=BUCKET, api_url=account.api_url, purge_days=PURGE_DAYS, **credentials)
     app.roll_out()
     destination = B2Destination("b2", BUCKET, account.api_url)
-    return Bucket(dataclasses.replace(thread, destination=destination, key_file=str(app.path)), account)
+    return Bucket(onboarded(dataclasses.replace(thread, destination=destination, key_file=str(app.path))), account)
 
 
 def _manifest(thread: Thread, name: ArtifactName, marks: tuple[str, ...], rows: int) -> Manifest:

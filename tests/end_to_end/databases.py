@@ -9,9 +9,9 @@ from pathlib import Path
 import psycopg
 
 from fanout.contract.thread import DirectoryDestination, Limits, PostgresqlSource, Recipients, Thread
-from fanout.destinations.marker import read_marker, write_marker
 from fanout.identities import new_identity, recipient_of
 from fanout.signatures import drill_keys
+from tests.onboarding import onboarded
 from tests.sandbox.postgresql import PostgresServer
 
 
@@ -39,7 +39,6 @@ class Database:
         """Return a thread from the database to a folder that is made as a NAS would be onboarded."""
         if not self.nas.exists():
             self.nas.mkdir(mode=0o700)
-            write_marker(self.nas)
             (self.folder / "identity").write_text(new_identity())
             self.recovery_identity.write_text(new_identity())
             (self.folder / "password").write_text(self.password)
@@ -58,7 +57,7 @@ class Database:
             "app": self.name,
             "name": "nas",
             "prefix": f"{self.name}/",
-            "destination": DirectoryDestination("directory", str(self.nas), read_marker(self.nas)),
+            "destination": DirectoryDestination("directory", str(self.nas)),
             "sources": (source,),
             "recipients": Recipients(
                 recipient_of((self.folder / "identity").read_text(), "identity"),
@@ -69,7 +68,8 @@ class Database:
             "scratch_directory": str(self.folder / "scratch"),
             "identity_file": str(self.folder / "identity"),
         }
-        return Thread(**{**settings, **changes})  # type: ignore[arg-type]
+        thread = Thread(**{**settings, **changes})  # type: ignore[arg-type]
+        return onboarded(thread) if thread.destination == settings["destination"] else thread
 
 
 def rows_of(connection: psycopg.Connection) -> dict[str, int]:

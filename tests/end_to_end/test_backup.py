@@ -152,8 +152,8 @@ def test_a_dump_that_is_not_whole_is_never_published(
 
 
 def test_an_upload_that_fails_leaves_no_artifact(thread: Thread, monkeypatch: pytest.MonkeyPatch) -> None:
-    (nas(thread).parent / ".fanout-destination.json").rename(nas(thread).parent / "elsewhere")
-    with pytest.raises(Unavailable, match=r"everything/nas: .*has no \.fanout-destination\.json"):
+    nas(thread).rename(nas(thread).parent / "elsewhere")
+    with pytest.raises(Unavailable, match=r"everything/nas: .*has no owner\.json: is it mounted\?"):
         backup(thread)
     assert not nas(thread).exists(), "an unmounted folder is never written to"
 

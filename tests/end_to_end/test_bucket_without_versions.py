@@ -17,6 +17,7 @@ from fanout.contract.keys import render as render_key
 from fanout.contract.login import Login, render_login
 from fanout.contract.thread import S3Destination, Thread, render
 from runner.main import main
+from tests.onboarding import onboarded
 from tests.sandbox.b2.client import Control, running
 
 from .everything import Everything, everything
@@ -53,7 +54,9 @@ def thread(server: Everything, state: dict[str, Any], tmp_path: Path) -> Thread:
     )  # fmt: skip
     (tmp_path / "key.json").write_text(render_key(KeyFile(current=key)))
     destination = S3Destination("s3", BUCKET, state["s3_endpoint"], state["region"])
-    return server.thread(destination=destination, prefix=PREFIX, name="box", key_file=str(tmp_path / "key.json"))
+    return onboarded(
+        server.thread(destination=destination, prefix=PREFIX, name="box", key_file=str(tmp_path / "key.json"))
+    )
 
 
 @pytest.fixture

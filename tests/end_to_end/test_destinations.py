@@ -22,7 +22,7 @@ from fanout.contract.errors import Full, NoPermission, Unavailable
 from fanout.contract.keys import KeyFile, StoredKey, render
 from fanout.destinations.b2 import B2Bucket
 from fanout.destinations.directory import Directory
-from fanout.destinations.marker import write_marker
+from fanout.destinations.owner import Terms
 from tests.sandbox.b2.client import running
 
 MIB = 1 << 20
@@ -88,6 +88,12 @@ def call(state: dict[str, Any], name: str, authorization: str, **fields: Any) ->
         return json.load(answer)
 
 
+def onboarded(root: Path) -> Directory:
+    folder = Directory(root, "forgejo/", owner="ab12" * 16)
+    folder.onboard(Terms())
+    return folder
+
+
 def write(file: Path, size: int) -> str:
     """Fill a file with random bytes and return their sha256."""
     file.write_bytes(os.urandom(size))
@@ -106,7 +112,7 @@ def free(path: Path) -> int:
 
 @needs_mount
 def test_a_full_disk_is_told_with_free_and_needed_bytes_and_left_as_it_was(small_disk: Path, tmp_path: Path) -> None:
-    folder = Directory(small_disk, write_marker(small_disk), "forgejo/")
+    folder = onboarded(small_disk)
     kept = folder.put_bytes(MANIFEST, b"{}")
     before = free(small_disk)
     sha256 = write(tmp_path / "dump", 3 * MIB)
@@ -120,7 +126,7 @@ def test_a_full_disk_is_told_with_free_and_needed_bytes_and_left_as_it_was(small
 
 @needs_mount
 def test_a_disk_that_others_fill_meanwhile_is_full_too(small_disk: Path, tmp_path: Path) -> None:
-    folder = Directory(small_disk, write_marker(small_disk), "forgejo/")
+    folder = onboarded(small_disk)
     sha256 = write(tmp_path / "dump", MIB + MIB // 2)
 
     def compete(_: int) -> None:
@@ -136,7 +142,7 @@ def test_a_disk_that_others_fill_meanwhile_is_full_too(small_disk: Path, tmp_pat
 
 @needs_mount
 def test_a_read_only_disk_refuses_and_is_still_read(small_disk: Path) -> None:
-    folder = Directory(small_disk, write_marker(small_disk), "forgejo/")
+    folder = onboarded(small_disk)
     stored = folder.put_bytes(MANIFEST, b"{}")
     subprocess.run(("mount", "-o", "remount,ro", small_disk), check=True, timeout=30)
 
@@ -152,7 +158,7 @@ def test_a_disk_that_is_unmounted_is_unavailable_and_its_mount_point_stays_empty
     root = tmp_path / "nas"
     root.mkdir()
     with mounted(root, "size=2m"):
-        folder = Directory(root, write_marker(root), "forgejo/")
+        folder = onboarded(root)
         folder.put_bytes(MANIFEST, b"{}")
 
     acts: tuple[Callable[[], object], ...] = (
@@ -186,11 +192,13 @@ import sys
 from pathlib import Path
 from fanout.contract.keys import load_key
 from fanout.destinations.b2 import B2Bucket
+from fanout.destinations.owner import Terms
 
 def peak():  # in KiB; getrusage would count the process that started this one
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 
-bucket = B2Bucket(load_key(sys.argv[1]))
+bucket = B2Bucket(load_key(sys.argv[1]), owner="ab12" * 16)
+bucket.onboard(Terms())
 bucket.check()
 before = peak()
 stored = bucket.put("dump", Path(sys.argv[2]), sha256=sys.argv[3])

@@ -31,9 +31,9 @@ from fanout.contract.thread import (
 from fanout.contract.thread import render as render_thread
 from fanout.destinations.base import Destination
 from fanout.destinations.kinds import open_destination
-from fanout.destinations.marker import write_marker
 from fanout.identities import new_identity, recipient_of
 from fanout.signatures import drill_keys
+from tests.onboarding import onboarded
 from tests.sandbox import tree
 
 from .lab import BUCKET, OWNER, PASSWORD, Lab
@@ -82,6 +82,7 @@ class Column:
         self._write()
         if kind == "b2":
             self.use(lab.mint(self.app))
+        onboarded(self.thread)
 
     def _thread(self) -> Thread:
         server = self.lab.server
@@ -92,7 +93,7 @@ class Column:
             prefix=f"{self.app}/",
             destination=B2Destination("b2", BUCKET, self.lab.b2["api_url"])
             if self.kind == "b2"
-            else DirectoryDestination("directory", str(self.nas), write_marker(self.nas)),
+            else DirectoryDestination("directory", str(self.nas)),
             sources=(
                 PostgresqlSource(
                     kind="postgresql",

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 
 from fanout.contract.errors import Exit
-from fanout.destinations.marker import NAME, write_marker
+from fanout.contract.names import OWNER
+from tests.onboarding import onboarded
 from tests.sandbox import tree
 
 from . import places
@@ -25,9 +27,8 @@ _ENOSPC, _EIO, _EDQUOT = 28, 5, 122
 @contextlib.contextmanager
 def on_a_disk_of_its_own(column: Column) -> Iterator[None]:
     """Let the NAS be a file system of 64 MiB, from the first backup on."""
-    marker = (column.nas / NAME).read_bytes()
     with places.small_disk(column.nas, "64m"):
-        (column.nas / NAME).write_bytes(marker)
+        onboarded(column.thread)
         yield
 
 
@@ -61,9 +62,10 @@ def gone(column: Column) -> Iterator[None]:
 def swapped(column: Column) -> Iterator[None]:
     """Another disk, onboarded as well, is mounted in its place."""
     with places.small_disk(column.nas, "64m"):
-        write_marker(column.nas)
+        onboarded(dataclasses.replace(column.thread, verifier="ab12" * 16))
         yield
-        assert [path.name for path in column.nas.iterdir()] == [NAME], "nothing is written to another disk"
+        found = [path.name for path in column.nas.glob("*/*")]
+        assert found == [OWNER], "nothing is written to another disk"
 
 
 @contextlib.contextmanager
@@ -161,7 +163,7 @@ DISK_ROWS = (
         "the NAS is not mounted",
         not_mounted,
         Exit.UNAVAILABLE,
-        r": checking \S+: \S+ has no \.fanout-destination\.json, expected id [0-9a-f]{32}: is it mounted\?",
+        r": checking \S+: \S+ has no owner\.json: is it mounted\?",
         AT_A_DISK,
     ),
     Row(
@@ -172,10 +174,10 @@ DISK_ROWS = (
         AT_A_DISK,
     ),
     Row(
-        "another NAS is mounted in its place",
+        "another owner's NAS is mounted in its place",
         swapped,
-        Exit.UNAVAILABLE,
-        r": checking \S+: \S+ is another destination: its marker has id [0-9a-f]{32}, expected [0-9a-f]{32}",
+        Exit.CONFIGURATION,
+        r": checking \S+: \S+ belongs to another owner \(owner ab12ab12\)",
         AT_A_DISK,
         mark=places.mounts,
     ),

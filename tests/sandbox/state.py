@@ -57,10 +57,9 @@ class B2:
 
 @dataclass(frozen=True)
 class Nas:
-    """The stand-in for a mounted NAS: a folder with a destination marker that holds `marker_id`."""
+    """The stand-in for a mounted NAS: a folder."""
 
     path: str
-    marker_id: str
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import sys
 import time
 from datetime import UTC, datetime
@@ -45,11 +44,9 @@ def start_b2(folder: Path, records: Path, patience: float = 60) -> B2:
 
 
 def make_nas(folder: Path) -> Nas:
-    """Make the destination's root with its marker, as the onboarding of a real NAS does."""
+    """Make the destination's root."""
     folder.mkdir(mode=0o700)
-    marker_id = secrets.token_hex(16)
-    write_private(folder / ".fanout-destination.json", json.dumps({"format": 1, "id": marker_id}) + "\n")
-    return Nas(path=str(folder), marker_id=marker_id)
+    return Nas(path=str(folder))
 
 
 def make_recovery_identity(file: Path) -> Recovery:

@@ -96,18 +96,13 @@ class Column:
             prefix=self.prefix,
         )
 
-    def threads(self, drill_keys: DrillKeys, markers: Mapping[str, str]) -> tuple[Thread, ...]:
-        """Return the column's threads.
+    def threads(self, drill_keys: DrillKeys) -> tuple[Thread, ...]:
+        """Return the column's threads. `drill_keys` are the public halves of its drill identity, which exists only on
+        the platform, so that the platform hands them in."""
+        return tuple(self._thread(name, drill_keys) for name in self.destinations)
 
-        `drill_keys` are the public halves of the column's drill identity, `markers` the marker ids of its directory
-        destinations by name: both exist only on the platform, so that the platform hands them in.
-        """
-        return tuple(self._thread(name, drill_keys, markers) for name in self.destinations)
-
-    def _thread(self, name: str, drill_keys: DrillKeys, markers: Mapping[str, str]) -> Thread:
+    def _thread(self, name: str, drill_keys: DrillKeys) -> Thread:
         destination = self.destinations[name]
-        if isinstance(destination, DirectoryDestination):
-            destination = dataclasses.replace(destination, marker=markers[name])
         return Thread(
             format=FORMAT,
             app=self.app,

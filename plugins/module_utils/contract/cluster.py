@@ -17,6 +17,7 @@ from .variables import Secrets, Variables
 # Kubernetes appends 11 characters to the name of a CronJob to name a Job, which may have 63.
 LONGEST_NAME = 52
 DRILL_IDENTITY = "drill-identity"
+ONBOARDED = "onboarded"  # without a hyphen, so that it is the name of no thread's object
 DRILL, KEY = "-drill", "-key"
 
 _SIZE = re.compile(r"[1-9][0-9]{0,5}(Mi|Gi|Ti)")

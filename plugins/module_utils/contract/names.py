@@ -3,7 +3,7 @@
 
 <YYYYMMDDTHHMMSSZ>-<random>/{<source>.dump.age, <source>.globals.sql.age, evidence.json.age, manifest.json or
     manifest.marked.json}
-drills/<YYYYMMDDTHHMMSSZ>-<random>.json    probe
+drills/<YYYYMMDDTHHMMSSZ>-<random>.json    probe    owner.json
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ DUMP_ENDING = ".dump.age"
 GLOBALS_ENDING = ".globals.sql.age"
 DRILLS = "drills/"
 PROBE = "probe"
+OWNER = "owner.json"  # the one object that may be written again: by whoever takes the prefix over
 
 _TIME = "%Y%m%dT%H%M%SZ"
 _NAME = re.compile(r"([0-9]{8}T[0-9]{6}Z)-([0-9a-f]{8})")

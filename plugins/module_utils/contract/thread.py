@@ -74,13 +74,10 @@ class S3Destination:
 @dataclass(frozen=True)
 class DirectoryDestination:
     """A folder, usually a mounted NAS. On platform `kubernetes` it is mounted at `path`: from `nfs`, or from the
-    PersistentVolumeClaim `claim` that you made in the column's namespace.
-
-    `marker` is the id of the marker file that proves that it is mounted."""
+    PersistentVolumeClaim `claim` that you made in the column's namespace."""
 
     kind: Literal["directory"]
     path: str
-    marker: str | None = None
     nfs: Nfs | None = None
     claim: str | None = None
 
@@ -185,7 +182,8 @@ class Thread:
     """app x destination. File names are relative to the folder of thread.json until `load` makes them absolute.
 
     `drilled` says whether its column plans drills of it: without them a missing drill is no problem. `verifier` is
-    what its verdicts are signed for, see signatures.py: a verdict that is not counts for nothing."""
+    what its verdicts are signed for, see signatures.py: a verdict that is not counts for nothing. It is also the name
+    of its owner, which has to stand in owner.json at its destination."""
 
     format: int
     app: str

@@ -7,10 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..contract.errors import DataRefused
+from ..contract.names import OWNER
 from ..contract.probe import ProbeStep
+
+if TYPE_CHECKING:
+    from .owner import Terms
 
 # Called with the bytes that were added since the last call.
 Progress = Callable[[int], None]
@@ -60,7 +64,11 @@ class Destination(Protocol):
         """What this destination cannot do that others can, in words for its owner, or ""."""
 
     def check(self) -> None:
-        """Return if the destination answers, is the right one, and its clock, if it has one, is near ours."""
+        """Return if the destination answers, is this thread's owner's, and its clock, if it has one, is near ours."""
+
+    def onboard(self, terms: Terms) -> bool:
+        """Make the prefix this thread's owner's, and return whether it was not before. See owner.py for what is
+        refused."""
 
     def list(self, under: str = "") -> Listing:
         """Return the visible objects whose keys begin with `under`, sorted by key."""
@@ -104,5 +112,6 @@ def check_key(key: str) -> None:
 
     A key may come out of a listing or a manifest that somebody else wrote.
     """
-    if any(part.startswith(".") or not part for part in key.split("/")) or not key.isprintable() or "\\" in key:
+    parts = key.split("/")
+    if any(part.startswith(".") or not part for part in parts) or not key.isprintable() or "\\" in key or key == OWNER:
         raise DataRefused(f"{key!r} is no key of an object", remedy="find out who wrote it; use another artifact")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Destination kind `directory`: a folder, usually a mounted NAS.
 
-<root>/.fanout-destination.json                  proves that the NAS is mounted
+<root>/<prefix>/owner.json                       whose it is; without it the NAS is not mounted
 <root>/<prefix>/<key>                            visible objects
 <root>/<prefix>/.retired/<key>                   retired; the first name below .retired is as old as the retirement
 <root>/<prefix>/<folder>/.<name>.<random>.partial    uploads in the making
@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..contract.bounds import UNFINISHED
-from ..contract.errors import DataRefused, about
-from ..contract.names import DRILLS, PROBE, parse_artifact
+from ..contract.errors import DataRefused, Unavailable, about
+from ..contract.names import DRILLS, OWNER, PROBE, parse_artifact
 from ..contract.probe import ProbeStep
+from . import owner as ownership
 from .base import Listing, Progress, Stored, check_key
 from .files import copy, free_bytes, full, new_file, open_plain, pieces, sync_and_reread, told
 from .folder import Folder
-from .marker import check_marker
+from .owner import Terms
 from .patience import Patience
 
 _RETIRED = ".retired"
@@ -43,25 +44,61 @@ class Directory:
     has_clock = False
     lacks = ""
 
-    def __init__(self, root: Path, marker: str | None, prefix: str, *, patience: Patience | None = None) -> None:
+    def __init__(self, root: Path, prefix: str, *, owner: str, patience: Patience | None = None) -> None:
         check_key(prefix.rstrip("/"))
         self._root = root
-        self._marker = marker
+        self._owner = owner
         self._prefix = prefix
         self._patience = patience or Patience()
         self.where = str(root / prefix)
 
     def check(self) -> None:
-        """Return if the marker proves that the destination is mounted."""
-        with about(doing=f"checking {self.where}"):
-            check_marker(self._root, self._marker)
+        """Return if owner.json proves that the destination is mounted, and this thread's owner's."""
+        with about(doing=f"checking {self.where}"), told("checking it", self._root), self._opened():
+            pass
+
+    def onboard(self, terms: Terms) -> bool:
+        """See Destination.onboard. Raise Unavailable if the root is no folder: one that is made here would hide that
+        the NAS is not mounted."""
+        doing = f"onboarding {self.where}"
+        with about(doing=doing), told(doing, self._root), contextlib.ExitStack() as stack:
+            if not self._root.is_dir():
+                raise Unavailable(f"{self._root} is no folder: is it mounted?", remedy="mount or create it")
+            root = stack.enter_context(Folder.opened(self._root))
+            found: str | None = None
+            there: Sequence[Stored] = ()
+            with contextlib.suppress(FileNotFoundError), root.inner(self._prefix) as own:
+                found = _owner_in(own)
+                there = _everything(own)
+            claims = ownership.is_to_be_claimed(
+                found, self._owner, self.where, terms, mounted=True, there=lambda: there
+            )
+            if claims and not terms.check_mode:
+                own = stack.enter_context(self._made(root))
+                content = ownership.render(self._owner)
+                self._write(own, OWNER, (content,), hashlib.sha256(content).hexdigest(), None)
+        return claims
 
     @contextlib.contextmanager
-    def _opened(self, *, make: bool = False) -> Iterator[Folder]:
-        """Give the thread's folder, of a destination that has the marker. Without `make` it may be missing:
-        FileNotFoundError."""
-        check_marker(self._root, self._marker)
-        with Folder.opened(self._root) as root, root.inner(self._prefix, make=make) as own:
+    def _made(self, root: Folder) -> Iterator[Folder]:
+        """Give the thread's folder, made if need be. An empty one is made anew: where only this folder of a NAS is
+        mounted, a node of Kubernetes makes it as root when it is missing."""
+        above, _slash, last = self._prefix.rstrip("/").rpartition("/")
+        with contextlib.suppress(OSError), root.inner(above) as parent:
+            parent.remove_empty(last)
+        with root.inner(self._prefix, make=True) as own:
+            yield own
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Folder]:
+        """Give the thread's folder, if it is this thread's owner's."""
+        with contextlib.ExitStack() as stack:
+            try:
+                root = stack.enter_context(Folder.opened(self._root))
+                own = stack.enter_context(root.inner(self._prefix))
+            except (FileNotFoundError, NotADirectoryError):
+                raise ownership.missing(self.where, mounted=True) from None
+            ownership.check(_owner_in(own), self._owner, self.where, mounted=True)
             yield own
 
     def list(self, under: str = "") -> Listing:
@@ -89,11 +126,11 @@ class Directory:
             return {name: status.st_mtime for name, status in retired.entries()}
 
     def _objects(self, below: str, under: str) -> Sequence[tuple[str, os.stat_result]]:
-        """Return key and state of every file in the folder `below` whose key begins with `under`. Links are no
+        """Return key and state of every object in the folder `below` whose key begins with `under`. Links are no
         objects, and names that begin with a dot are none of ours."""
-        # Without the folder, nothing was stored or retired yet.
+        # Without the folder, nothing was retired yet.
         with contextlib.suppress(FileNotFoundError), self._opened() as own, own.inner(below) as top:
-            return [found for found in _walk(top, under) if not _hidden(found[0].rpartition("/")[2])]
+            return [(key, status) for key, status in _walk(top, under) if _is_object(key)]
         return ()
 
     def put(self, key: str, file: Path, *, sha256: str, progress: Progress | None = None) -> Stored:
@@ -110,28 +147,34 @@ class Directory:
         check_key(key)
         doing = f"storing {key} in {self.where}"
         above, _slash, name = key.rpartition("/")
-        partial = f".{name}.{secrets.token_hex(4)}{_PARTIAL}"
         with about(doing=doing), told(doing, self._root / self._prefix, needed=size):
-            check_marker(self._root, self._marker)
-            free = free_bytes(self._root / self._prefix)
-            if free is not None and free < size:  # filling the disk to the brim would hit every other app there
-                raise full(doing, self._root / self._prefix, size, "found before writing")
-            with self._opened(make=True) as own, own.inner(above, make=True) as folder:
-                try:
-                    with folder.new_file(partial) as stream:
-                        _compare(copy(content, stream, progress), sha256, f"the file that becomes {key}")
-                    with folder.file(partial) as stream:
-                        again = sync_and_reread(stream, self._patience.check)
-                    _compare(again, sha256, f"what the disk kept of {key}")
-                    folder.rename(partial, folder, name)
-                finally:
-                    with contextlib.suppress(OSError):
-                        folder.remove_file(partial)
-                folder.sync()
-                stored = _stored(key, folder.state(name))
+            with self._opened() as own:
+                free = free_bytes(own.path)
+                if free is not None and free < size:  # filling the disk to the brim would hit every other app there
+                    raise full(doing, own.path, size, "found before writing")
+                with own.inner(above, make=True) as folder:
+                    self._write(folder, name, content, sha256, progress)
+                    stored = _stored(key, folder.state(name))
             # Had the NAS gone away meanwhile, the copy would lie on this machine's own disk.
-            check_marker(self._root, self._marker)
-            return stored
+            with self._opened():
+                return stored
+
+    def _write(
+        self, folder: Folder, name: str, content: Iterable[bytes], sha256: str, progress: Progress | None
+    ) -> None:
+        """Write a file of the folder, in the place of one that is there, and prove that the disk has it."""
+        partial = f".{name}.{secrets.token_hex(4)}{_PARTIAL}"
+        try:
+            with folder.new_file(partial) as stream:
+                _compare(copy(content, stream, progress), sha256, f"the file that becomes {name}")
+            with folder.file(partial) as stream:
+                again = sync_and_reread(stream, self._patience.check)
+            _compare(again, sha256, f"what the disk kept of {name}")
+            folder.rename(partial, folder, name)
+        finally:
+            with contextlib.suppress(OSError):
+                folder.remove_file(partial)
+        folder.sync()
 
     def get(self, stored: Stored, target: Path, *, progress: Progress | None = None) -> None:
         """See Destination.get."""
@@ -180,7 +223,7 @@ class Directory:
         for key in keys:
             check_key(key)
             doing = f"retiring {key} in {self.where}"
-            with about(doing=doing), told(doing, self._root / self._prefix), self._opened(make=True) as own:
+            with about(doing=doing), told(doing, self._root / self._prefix), self._opened() as own:
                 _retire(own, key)
 
     def uncover(self, stored: Stored) -> None:
@@ -195,7 +238,7 @@ class Directory:
         """Remove what was retired seven days ago, and what interrupted uploads left two days ago. Nothing is removed
         that no run of ours makes."""
         doing = f"purging {self.where}"
-        with about(doing=doing), told(doing, self._root / self._prefix), self._opened(make=True) as own:
+        with about(doing=doing), told(doing, self._root / self._prefix), self._opened() as own:
             with contextlib.suppress(FileNotFoundError), own.inner(_RETIRED) as retired:
                 for name, status in retired.entries():
                     if _is_ours(name) and _older(status, now - _PURGE_RETIRED_AFTER):
@@ -227,6 +270,25 @@ class Directory:
         )
 
 
+def _owner_in(own: Folder) -> str | None:
+    """Return whom the folder's owner.json names, or None if there is none."""
+    try:
+        with own.file(OWNER) as stream:
+            return ownership.owner_in(stream.read(ownership.MAXIMUM_SIZE))
+    except FileNotFoundError:
+        return None
+    except DataRefused:  # a link in its place
+        return ownership.UNREADABLE
+
+
+def _everything(own: Folder) -> Sequence[Stored]:
+    """Return all that lies in the folder, retired objects too."""
+    found = [*_walk(own, "")]
+    with contextlib.suppress(FileNotFoundError), own.inner(_RETIRED) as retired:
+        found += _walk(retired, "")
+    return [_stored(key, status) for key, status in found if _is_object(key)]
+
+
 def _walk(top: Folder, under: str) -> Iterator[tuple[str, os.stat_result]]:
     """Yield key and state of every plain file below `top` whose key begins with `under`. Folders whose name begins with
     a dot are passed over, and so is what lies deeper than anything of ours."""
@@ -248,6 +310,10 @@ def _walk(top: Folder, under: str) -> Iterator[tuple[str, os.stat_result]]:
 
 def _hidden(name: str) -> bool:
     return name.startswith(".")
+
+
+def _is_object(key: str) -> bool:
+    return key != OWNER and not _hidden(key.rpartition("/")[2])
 
 
 def _retire(own: Folder, key: str) -> None:

@@ -26,15 +26,15 @@ def open_destination(thread: Thread, *, deadline: float | None = None) -> Destin
         case B2Destination() as bucket:
             from .b2 import B2Bucket
 
-            return B2Bucket(_key(thread, bucket), patience=patience)
+            return B2Bucket(_key(thread, bucket), owner=thread.verifier, patience=patience)
         case S3Destination() as bucket:
             from .s3 import S3Bucket
 
-            return S3Bucket(_key(thread, bucket), patience=patience)
+            return S3Bucket(_key(thread, bucket), owner=thread.verifier, patience=patience)
         case DirectoryDestination() as folder:
             from .directory import Directory
 
-            return Directory(Path(folder.path), folder.marker, thread.prefix, patience=patience)
+            return Directory(Path(folder.path), thread.prefix, owner=thread.verifier, patience=patience)
 
 
 def _key(thread: Thread, destination: B2Destination | S3Destination) -> StoredKey:

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..contract.errors import ConfigurationError, DataRefused, NoPermission, about
 from ..contract.keys import StoredKey
+from ..contract.names import OWNER
 from ..contract.probe import ProbeStep
+from . import owner as ownership
 from .base import Listing, Progress, Stored, check_key
 from .files import PIECE, new_file, told
+from .owner import Terms
 from .patience import Patience
 from .s3_client import Connection
 from .s3_errors import NotImplementedThere, clock_offset, is_of_transport, wrong_clock
@@ -38,7 +41,8 @@ class S3Bucket:
 
     _refusal = Refusal(message=None)  # every server has its own words
 
-    def __init__(self, key: StoredKey, *, patience: Patience | None = None) -> None:
+    def __init__(self, key: StoredKey, *, owner: str = "", patience: Patience | None = None) -> None:
+        self._owner = owner
         self._connection = Connection(key, patience or Patience())
         self._bucket = key.bucket
         self._prefix = key.prefix
@@ -81,17 +85,47 @@ class S3Bucket:
     def check(self) -> None:
         """See Destination.check."""
         with about(doing=f"checking {self.where}"):
-            page = listing_page(self._connection, self._prefix, MaxKeys=1)
-            offset = clock_offset(page["ResponseMetadata"]["HTTPHeaders"])
-            # Artifacts sort by our clock: a wrong one would make the newest copy look old, or an old one new.
-            if abs(offset) > _SKEW:
-                raise wrong_clock(offset, self._connection.server)
+            ownership.check(self._found_owner(), self._owner, self.where, mounted=False)
+
+    def onboard(self, terms: Terms) -> bool:
+        """See Destination.onboard."""
+        with about(doing=f"onboarding {self.where}"):
+            claims = ownership.is_to_be_claimed(
+                self._found_owner(), self._owner, self.where, terms, mounted=False, there=self.versions
+            )
+            if claims and not terms.check_mode:
+                key = self._prefix + OWNER
+                confirm(self._connection, key, send_bytes(self._connection, key, ownership.render(self._owner)))
+        return claims
+
+    def _found_owner(self) -> str | None:
+        """Return whom owner.json names, or None if there is none. Raise ConfigurationError if a clock is wrong."""
+        page = listing_page(self._connection, self._prefix + OWNER, MaxKeys=1)
+        offset = clock_offset(page["ResponseMetadata"]["HTTPHeaders"])
+        # Artifacts sort by our clock: a wrong one would make the newest copy look old, or an old one new.
+        if abs(offset) > _SKEW:
+            raise wrong_clock(offset, self._connection.server)
+        # The key itself sorts before every longer key that begins with it.
+        sizes = [found["Size"] for found in page.get("Contents", []) if found["Key"] == self._prefix + OWNER]
+        if not sizes:
+            return None
+        if sizes[0] > ownership.MAXIMUM_SIZE:
+            return ownership.UNREADABLE
+        return ownership.owner_in(
+            self._connection.run(
+                f"reading {OWNER} in {self.where}",
+                lambda client: self._beginning(
+                    client, {"Bucket": self._bucket, "Key": self._prefix + OWNER}, ownership.MAXIMUM_SIZE
+                ),
+            )
+        )
 
     def list(self, under: str = "") -> Listing:
         """See Destination.list."""
         return [
             Stored(found["Key"].removeprefix(self._prefix), found["Size"], utc(found["LastModified"]))
             for found in objects(self._connection, self._prefix + under)
+            if found["Key"] != self._prefix + OWNER
         ]
 
     def versions(self, under: str = "") -> Listing:
@@ -107,7 +141,7 @@ class S3Bucket:
             if self._versioning != _UNKNOWN:
                 raise
             return self.list(under)
-        return sorted(found, key=lambda stored: stored.key)
+        return sorted((stored for stored in found if stored.key != OWNER), key=lambda stored: stored.key)
 
     def put(self, key: str, file: Path, *, sha256: str, progress: Progress | None = None) -> Stored:
         """See Destination.put."""
@@ -165,13 +199,14 @@ class S3Bucket:
         with about(doing=doing):
             if stored.size > limit:
                 raise DataRefused(f"{stored.size} bytes are more than {limit}", remedy="find out who wrote it")
-            data = self._connection.run(doing, lambda client: self._read(client, stored, limit))
+            data = self._connection.run(doing, lambda client: self._beginning(client, self._request(stored), limit))
             if len(data) != stored.size:
                 raise _changed(stored, len(data))
             return data
 
-    def _read(self, client: S3Client, stored: Stored, limit: int) -> bytes:
-        with closing(client.get_object(**self._request(stored))["Body"]) as body:
+    def _beginning(self, client: S3Client, request: dict[str, Any], limit: int) -> bytes:
+        """Return an object, or of a longer one a byte more than `limit`."""
+        with closing(client.get_object(**request)["Body"]) as body:
             data = b""
             # Up to the empty piece, at which the body notices an early end.
             while len(data) <= limit and (piece := body.read(limit + 1 - len(data))):

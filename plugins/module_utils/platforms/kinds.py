@@ -16,8 +16,9 @@ from .base import Change, ThreadResult
 class RollOut(Protocol):
     """What one platform's module `roll_out` does."""
 
-    def present(self, column: Column, check_mode: bool) -> Change:
-        """Roll the column out. One thread that cannot be rolled out keeps no other from it."""
+    def present(self, column: Column, check_mode: bool, take_over: bool) -> Change:
+        """Roll the column out. One thread that cannot be rolled out keeps no other from it. `take_over` makes prefixes
+        this column's that are another owner's or nobody's."""
 
     def absent(self, column: Column, check_mode: bool) -> Change:
         """Stop the column and remove it. Backups, and the identity that decrypts them, stay."""
@@ -26,8 +27,9 @@ class RollOut(Protocol):
 class Acts(Protocol):
     """What one platform's module `acts` does. `destinations` are names of the column's own destinations."""
 
-    def backup(self, column: Column, destinations: Sequence[str], accept_shrink: bool) -> list[ThreadResult]:
-        """Make a backup in each thread now, all at once, and wait for the end of each."""
+    def backup(self, column: Column, destinations: Sequence[str], accept: Sequence[str]) -> list[ThreadResult]:
+        """Make a backup in each thread now, all at once, and wait for the end of each. `accept` are options of the
+        command, such as --accept-shrink."""
 
     def drill(self, column: Column, destinations: Sequence[str], at: str | None) -> list[ThreadResult]:
         """Drill the newest copy at each destination, or the newest one of the time `at` or before."""

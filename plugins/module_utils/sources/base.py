@@ -35,6 +35,10 @@ class Taken:
 class Session(Protocol):
     """A checked, locked session on a source."""
 
+    @property
+    def system_identifier(self) -> str:
+        """Which server it is: one that was made anew, restored or upgraded is another one."""
+
     def take(self, folder: Path, recipients: Sequence[str], queries: Sequence[Query], phases: Phases) -> Taken:
         """Write the encrypted files into `folder`. No transaction is open afterwards, the lock is still held."""
 

@@ -5,18 +5,15 @@
 
 from __future__ import annotations
 
-import json
-
 import pyrage
 
 from tests.sandbox import surroundings
 
 
-def test_the_nas_is_private_and_carries_its_marker(tmp_path):
+def test_the_nas_is_private_and_empty(tmp_path):
     nas = surroundings.make_nas(tmp_path / "nas")
     assert (tmp_path / "nas").stat().st_mode & 0o777 == 0o700
-    marker = json.loads((tmp_path / "nas" / ".fanout-destination.json").read_text())
-    assert marker == {"format": 1, "id": nas.marker_id}
+    assert list((tmp_path / "nas").iterdir()) == []
     assert nas.path == str(tmp_path / "nas")
 
 

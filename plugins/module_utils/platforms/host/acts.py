@@ -24,10 +24,9 @@ _LOOK = 120.0
 _ASK = 90.0
 
 
-def backup(column: Column, destinations: Sequence[str], accept_shrink: bool) -> list[ThreadResult]:
+def backup(column: Column, destinations: Sequence[str], accept: Sequence[str]) -> list[ThreadResult]:
     """See Acts.backup."""
-    arguments = ("--accept-shrink",) if accept_shrink else ()
-    return [marked(ended) for ended in _run(column, "backup", destinations, arguments)]
+    return [marked(ended) for ended in _run(column, "backup", destinations, accept)]
 
 
 def drill(column: Column, destinations: Sequence[str], at: str | None) -> list[ThreadResult]:

@@ -8,7 +8,7 @@
     <source>.ca.pem                  the certificates that vouch for its server's
     units/fanout-<app>.*             for systemd, which links to them
     <destination>/thread.json
-    <destination>/marker.json        of kind directory: which folder it is. It outlives the column
+    <destination>/onboarded.json     where it was onboarded, and for which owner. It outlives the column
     <destination>/key.json           of kind b2 it belongs to b2_application_key alone
 """
 
@@ -26,11 +26,11 @@ from ...files import make_private_folder, remove_file, write_private
 
 COLUMN_FILE = "column.json"
 THREAD_FILE = "thread.json"
-MARKER_FILE = "marker.json"
+ONBOARDED_FILE = "onboarded.json"
 UNITS = "units"
 PRIVATE = 0o600
 _PATTERNS = (
-    COLUMN_FILE, IDENTITY_FILE, "*.password", "*.ca.pem", f"*/{THREAD_FILE}", f"*/{MARKER_FILE}", f"*/{KEY_FILE}",
+    COLUMN_FILE, IDENTITY_FILE, "*.password", "*.ca.pem", f"*/{THREAD_FILE}", f"*/{ONBOARDED_FILE}", f"*/{KEY_FILE}",
     f"{UNITS}/fanout-*.service", f"{UNITS}/fanout-*.timer",
 )  # fmt: skip
 _FOLDER_MODE = 0o700

@@ -13,26 +13,28 @@ from ...contract import keys, thread
 from ...contract.app import Column
 from ...contract.errors import BackupError, ConfigurationError, about
 from ...contract.keys import KeyFile
+from ...contract.names import OWNER
 from ...contract.record import decode_json, encode_json
 from ...contract.thread import (
     IDENTITY_FILE,
     KEY_FILE,
     B2Destination,
-    DirectoryDestination,
     DrillKeys,
     S3Destination,
     Thread,
 )
-from ...destinations.marker import NAME as MARKER
+from ...files import write_private
 from ...identities import new_identity
 from ...signatures import drill_keys
 from ..proof import Proof, logins, proof_after
-from .files import COLUMN_FILE, MARKER_FILE, THREAD_FILE, UNITS, File, Files
-from .markers import UNBORN, Onboarding, onboard
+from .files import COLUMN_FILE, ONBOARDED_FILE, THREAD_FILE, UNITS, File, Files
+from .onboarding import Newcomer, onboard
 from .siblings import check_apart, places_of_others
 from .units import unit_files, unit_name
 
 FORMAT = 1
+# What a diff shows before a roll-out has made it.
+UNBORN = "<made at roll-out>"
 
 
 @dataclass(frozen=True)
@@ -47,53 +49,64 @@ class Mark:
     proof: Proof = "nothing"
 
 
-@dataclass(frozen=True)
-class Marked:
-    """marker.json: the marker `id` that was found or made at a destination's `path`. Without it, a NAS that is away
-    when a column comes back would be taken for a new one."""
-
-    format: int
-    path: str
-    id: str
-
-
 @dataclass
 class Plan:
-    """The wanted files; what stays proved; the paths of markers that a roll-out makes; what a user should know; threads
-    that fail."""
+    """The wanted files; what stays proved; the owner.json that a roll-out writes; what a user should know; threads that
+    fail."""
 
     files: dict[str, File] = field(default_factory=dict)
     proof: Proof = "nothing"
-    markers: list[str] = field(default_factory=list)
+    claimed: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     failures: list[BackupError] = field(default_factory=list)
 
 
-def plan(column: Column, found: Files, fanout: Path, *, check_mode: bool) -> Plan:
+def plan(column: Column, found: Files, fanout: Path, *, take_over: bool, check_mode: bool) -> Plan:
     """Return what a roll-out of `column` makes out of the files `found`.
 
-    Markers of new directory destinations are made here, but not in check mode. Raise ConfigurationError when the drill
+    New threads are onboarded here, but not in check mode, which only looks. Raise ConfigurationError when the drill
     identity is damaged: it is never replaced, since older copies can be decrypted by it alone.
     """
-    planned = Plan(files=kept_markers(found))
+    planned = Plan(files=kept_records(found))
     keys = _identity(column, found, planned, check_mode)
     if (password := column.secrets.app_database_password) is not None:
         planned.files.update({f"{source.name}.password": File(password + "\n") for source in column.sources})
     planned.files.update({name: File(text) for name, text in certificates_of(column).items()})
-    onboarded = _onboarded(column, found, planned, check_mode)
-    markers = {name: onboarding.id for name, onboarding in onboarded.items()}
     others = places_of_others(column)
-    for rendered in column.threads(keys, {**dict.fromkeys(column.destinations, ""), **markers}):
-        if not isinstance(rendered.destination, DirectoryDestination) or rendered.destination.marker:
-            with _gathered(column, rendered.name, planned):
-                check_apart(column, rendered.name, others)
-                planned.files |= _thread_files(column, rendered, found, fanout)
-                continue
-        _keep(column, rendered.name, found, planned)
+    able: dict[str, tuple[Thread, dict[str, File]]] = {}
+    for rendered in column.threads(keys):
+        with _gathered(column, rendered.name, planned):
+            check_apart(column, rendered.name, others)
+            able[rendered.name] = (rendered, _thread_files(column, rendered, found, fanout))
+    newcomers = [_newcomer(rendered, files, found) for rendered, files in able.values()]
+    onboarded = onboard(column, newcomers, fanout, take_over=take_over, check_mode=check_mode)
+    for name in column.destinations:
+        onboarding = onboarded.get(name)
+        if onboarding is None or onboarding.failure is not None:
+            planned.failures += [onboarding.failure] if onboarding and onboarding.failure else []
+            _keep(column, name, found, planned)
+            continue
+        planned.files |= able[name][1]
+        if onboarding.record is not None:
+            planned.files[f"{name}/{ONBOARDED_FILE}"] = File(onboarding.record)
+        if onboarding.new:
+            planned.claimed.append(f"{name}: {OWNER}")
+        planned.warnings += [f"{column.app}/{name}: {onboarding.warning}"] if onboarding.warning else []
     _leave_minted_keys(column, found, planned)
     planned.proof = proof_after(proof_in(found), _logins(found), _logins(planned.files))
     planned.files[COLUMN_FILE] = mark_of(column, planned.proof)
     return planned
+
+
+def _newcomer(rendered: Thread, files: Files, found: Files) -> Newcomer:
+    """Return a thread with what onboarding needs of it. A key that is not whole yet is none."""
+    place = f"{rendered.name}/{KEY_FILE}"
+    key = (files.get(place) or found.get(place) or File("")).text
+    with contextlib.suppress(ConfigurationError):
+        if keys.parse(key.encode(), place).current is None:
+            key = ""
+    recorded = found.get(f"{rendered.name}/{ONBOARDED_FILE}")
+    return Newcomer(rendered, key or None, recorded.text if recorded else None)
 
 
 def mark_of(column: Column, proof: Proof) -> File:
@@ -137,41 +150,16 @@ def _identity(column: Column, found: Files, planned: Plan, check_mode: bool) -> 
         )
     text = new_identity()
     planned.files[IDENTITY_FILE] = File(text)
-    return DrillKeys(UNBORN, UNBORN) if check_mode else drill_keys(text, IDENTITY_FILE)
+    if check_mode:
+        return DrillKeys(UNBORN, UNBORN)
+    # Before anything is onboarded: what belongs to an identity that is gone again belongs to nobody.
+    write_private(Path(column.folder) / IDENTITY_FILE, text)
+    return drill_keys(text, IDENTITY_FILE)
 
 
-def _onboarded(column: Column, found: Files, planned: Plan, check_mode: bool) -> dict[str, Onboarding]:
-    """Return what is known of each directory destination. One that is not as it was keeps the id that it had."""
-    known = {}
-    for name, where in column.destinations.items():
-        if not isinstance(where, DirectoryDestination):
-            continue
-        place = f"{name}/{MARKER_FILE}"
-        with _gathered(column, name, planned):
-            recorded = _recorded(found.get(place), where.path)
-            if recorded is not None:
-                known[name] = Onboarding(recorded)
-            known[name] = onboard(Path(where.path), recorded, check_mode)
-            if known[name].new:
-                planned.markers.append(str(PurePosixPath(where.path) / MARKER))
-            planned.warnings += [f"{column.app}/{name}: {warning}" for warning in known[name].warnings]
-        if name in known:
-            planned.files[place] = File(encode_json(Marked(FORMAT, where.path, known[name].id)))
-    return known
-
-
-def kept_markers(found: Files) -> dict[str, File]:
-    """Return the files that say which folder each destination is: also of one that left the inventory."""
-    return {path: file for path, file in found.items() if path.endswith(f"/{MARKER_FILE}")}
-
-
-def _recorded(earlier: File | None, path: str) -> str | None:
-    """Return the marker id that an earlier roll-out found at the same path. Raise ConfigurationError if it cannot be
-    read any more: nobody knows then whether the folder is the one that it was."""
-    if earlier is None:
-        return None
-    known = decode_json(Marked, earlier.text, MARKER_FILE)
-    return known.id if known.path == path else None
+def kept_records(found: Files) -> dict[str, File]:
+    """Return the records of what was onboarded where: also of a destination that left the inventory."""
+    return {path: file for path, file in found.items() if path.endswith(f"/{ONBOARDED_FILE}")}
 
 
 def _thread_files(column: Column, rendered: Thread, found: Files, fanout: Path) -> dict[str, File]:

@@ -17,26 +17,26 @@ from ..base import Change, joined
 from . import systemd
 from .command import executable
 from .files import UNITS, File, State, apply, read_state, shown, wanted_state
-from .plan import kept_markers, minted_keys, plan, unreadable_key
+from .plan import kept_records, minted_keys, plan, unreadable_key
 from .units import unit_name
 
 _IDLE = "systemd does not run here: the timers of columns are written, but nothing starts them"
 _SESSION = "the timers of columns stop when this user logs out. Remedy: loginctl enable-linger"
 
 
-def present(column: Column, check_mode: bool) -> Change:
+def present(column: Column, check_mode: bool, take_over: bool) -> Change:
     """See RollOut.present."""
     with about(column.app, "rolling out"):
         for text in column.variables.app_recovery_recipients:
             recipient(text)
         fanout = executable()
         with _held(column, check_mode) as before:
-            planned = plan(column, before.files, fanout, check_mode=check_mode)
+            planned = plan(column, before.files, fanout, take_over=take_over, check_mode=check_mode)
             after = wanted_state(planned.files)
             machine = systemd.this_machine()
             roll_out = _RollOut(column, before, after, machine)
             shown_before, shown_after = roll_out.shown(planned.failures)
-            shown_after |= {marker: {"content": "<set>"} for marker in planned.markers}
+            shown_after |= {claimed: {"content": "<set>"} for claimed in planned.claimed}
             if not check_mode:
                 roll_out.apply(planned.failures)
     warnings = [*planned.warnings]
@@ -57,7 +57,7 @@ def absent(column: Column, check_mode: bool) -> Change:
         with _held(column, check_mode) as before:
             left = minted_keys(before.files)
             identity = {name: file for name, file in before.files.items() if name == IDENTITY_FILE}
-            after = wanted_state({**identity, **left, **kept_markers(before.files)})
+            after = wanted_state({**identity, **left, **kept_records(before.files)})
             failures: list[BackupError] = []
             roll_out = _RollOut(column, before, after, systemd.this_machine())
             shown_before, shown_after = roll_out.shown(failures)

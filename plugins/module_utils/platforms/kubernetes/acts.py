@@ -33,14 +33,13 @@ _LOOK = 120
 Call = Callable[[Cluster, str], ThreadResult]
 
 
-def backup(column: Column, destinations: Sequence[str], accept_shrink: bool) -> list[ThreadResult]:
+def backup(column: Column, destinations: Sequence[str], accept: Sequence[str]) -> list[ThreadResult]:
     """See Acts.backup."""
 
     def one(cluster: Cluster, destination: str) -> ThreadResult:
         cron = _cron_job(cluster, column, destination, BACKUP)
         spec = cron["spec"]["jobTemplate"]["spec"]
-        if accept_shrink:
-            spec["template"]["spec"]["containers"][0]["command"].append("--accept-shrink")
+        spec["template"]["spec"]["containers"][0]["command"] += accept
         return marked(run(cluster, column, _order(column, destination, BACKUP, spec, cron)))
 
     return _each(column, "backup", destinations, one)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...contract import keys
 from ...contract.app import Column
-from ...contract.cluster import DRILL, DRILL_IDENTITY, KEY, object_name
+from ...contract.cluster import DRILL, DRILL_IDENTITY, KEY, ONBOARDED, object_name
 from ...contract.keys import KeyFile
 from ...contract.thread import IDENTITY_FILE, KEY_FILE, DirectoryDestination, Nfs
 from ..proof import UNPROVED, Proof
@@ -45,6 +45,11 @@ def proof_in(namespace: Manifest | None) -> Proof:
 def identity_secret(column: Column, text: str) -> Manifest:
     """Return the Secret with the column's drill identity."""
     return opaque_secret(column, DRILL_IDENTITY, labels(column), {IDENTITY_FILE: text})
+
+
+def onboarded_map(column: Column, records: Mapping[str, str]) -> Manifest:
+    """Return the ConfigMap that says, by destination, where its thread was onboarded. It outlives the column."""
+    return _object(column, "ConfigMap", ONBOARDED, labels(column)) | {"data": dict(records)}
 
 
 def key_secret(column: Column, destination: str, file: KeyFile, *, minted: bool) -> Manifest:

@@ -1,81 +1,121 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Onboarding of directory destinations: a Job mounts the folder and says which marker id threads have to find there."""
+"""Onboarding in a cluster: a Job makes the prefix of a new thread this column's, from where its runs will reach it."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
-from dataclasses import dataclass, field
+import contextlib
+import secrets
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass
 
+from ...contract import keys as key_file
 from ...contract.app import Column
-from ...contract.cluster import object_name
+from ...contract.cluster import KEY, ONBOARDED, object_name
 from ...contract.errors import BackupError, about
-from ...contract.thread import DirectoryDestination, DrillKeys
+from ...contract.keys import KeyFile
+from ...contract.thread import KEY_FILE, B2Destination, DirectoryDestination, S3Destination, Thread, render
+from ..onboarded import is_known, onboarded
 from .apply import applied
 from .cluster import Cluster
 from .found import Found, at_once, id_of
-from .objects import BACKUP, namespace, proof_in
-from .plan import UNBORN, recorded_marker
-from .pods import onboarding_pod
+from .identity import Identity
+from .kinds import Manifest
+from .network import policies
+from .objects import BACKUP, labels, namespace, opaque_secret, proof_in
+from .plan import Onboarded
+from .pods import THREAD_FILE, onboarding_pod
 from .threads import job_spec, thread_objects
 
 # Mounting a NAS that has to wake up, on a node that has to fetch the image first.
 _PATIENCE = 600
+# What a run needs that is no thread.json, no Secret and no schedule.
+_NEEDED = ("ServiceAccount", "PersistentVolume", "PersistentVolumeClaim")
 
 
-@dataclass
-class Markers:
-    """The ids of directory destinations that are known, and threads whose destination could not be onboarded."""
+@dataclass(frozen=True)
+class Onboarding:
+    """The onboarding of a column's threads, given what there is of it. `take_over`: see RollOut.present."""
 
-    ids: dict[str, str] = field(default_factory=dict)
-    failures: list[BackupError] = field(default_factory=list)
+    cluster: Cluster
+    column: Column
+    found: Found
+    take_over: bool
 
-
-def onboarded(cluster: Cluster, column: Column, found: Found, stuck: Container[str], *, check_mode: bool) -> Markers:
-    """Return the marker ids of the column's directory destinations, but for those that are `stuck`. New ones are
-    onboarded, but not in check mode."""
-    markers = Markers()
-    new: list[str] = []
-    for name, where in column.destinations.items():
-        if isinstance(where, DirectoryDestination) and name not in stuck:
-            recorded = recorded_marker(column, found, name)
-            if recorded:
-                markers.ids[name] = recorded
-            elif check_mode:
-                markers.ids[name] = UNBORN
+    def onboard(self, identity: Identity, stuck: Container[str], *, check_mode: bool) -> Onboarded:
+        """Return what is known of the threads, but for those that are `stuck`. New ones are onboarded, but not in check
+        mode."""
+        known = Onboarded(self._recorded(), {name for name in self.column.destinations if name in stuck})
+        new = [
+            thread
+            for thread in self.column.threads(identity.keys)
+            if thread.name not in known.refused and self._has_key(thread) and not self._is_done(thread, known)
+        ]
+        if new and not check_mode:
+            self._prepare(identity)
+        results = [None] * len(new) if check_mode else at_once(lambda thread: self._ask(thread, known), new)
+        for thread, failure in zip(new, results, strict=True):
+            if failure is None:
+                known.records[thread.name] = onboarded(self.column, thread)
             else:
-                new.append(name)
-    if new:
-        _onboard(cluster, column, found, new, markers)
-    return markers
+                known.failures.append(failure)
+                known.refused.add(thread.name)
+        return known
 
+    def _recorded(self) -> dict[str, str]:
+        return dict((self.found.objects.get(("ConfigMap", ONBOARDED)) or {}).get("data") or {})
 
-def _onboard(cluster: Cluster, column: Column, found: Found, new: Sequence[str], markers: Markers) -> None:
-    # Only here: following a Job takes what most roll-outs need not compile.
-    from .jobs import Order, run
+    def _has_key(self, thread: Thread) -> bool:
+        """Without its key nothing can be asked: b2_application_key has said why there is none."""
+        secret = ("Secret", object_name(self.column.app, thread.name, KEY))
+        return not isinstance(thread.destination, B2Destination) or secret in self.found.objects
 
-    force = column.variables.app_force_conflicts
+    def _is_done(self, thread: Thread, known: Onboarded) -> bool:
+        """The NAS of a column that comes back may be away: it is asked again. All others are asked by each run."""
+        is_there = ("ConfigMap", object_name(self.column.app, thread.name)) in self.found.objects
+        comes_back = isinstance(thread.destination, DirectoryDestination) and not is_there
+        recorded = known.records.get(thread.name) == onboarded(self.column, thread)
+        return recorded and not comes_back and not self.take_over
 
-    def ask(name: str) -> str | BackupError:
-        threads = column.threads(DrillKeys("", ""), dict.fromkeys(column.destinations, ""))
-        (thread,) = (each for each in threads if each.name == name)
+    def _prepare(self, identity: Identity) -> None:
+        """Make the namespace, and store a new identity first: what belongs to one that is gone again is nobody's."""
+        live = self.found.objects.get(("Namespace", self.column.namespace))
+        self._apply([(live, namespace(self.column, proof_in(live)))])
+        if identity.new is not None:
+            self.cluster.create(identity.new)
+
+    def _apply(self, objects: Iterable[tuple[Manifest | None, Manifest]]) -> None:
+        for live, wanted in objects:
+            applied(self.cluster, live, wanted, dry_run=False, force=self.column.variables.app_force_conflicts)
+
+    def _ask(self, thread: Thread, known: Onboarded) -> BackupError | None:
+        """Run the Job of one thread. Its thread.json is its own: a thread that is refused stays as it is."""
+        # Only here: following a Job takes what most roll-outs need not compile.
+        from .jobs import Order, run
+
+        is_before = is_known(known.records.get(thread.name), self.column, thread)
+        options = [*(["--known"] if is_before else []), *(["--take-over"] if self.take_over else [])]
+        base = object_name(self.column.app, thread.name)
         try:
-            with about(f"{column.app}/{name}", "onboarding its destination"):
-                for one in thread_objects(column, thread):
-                    if one["kind"] != "CronJob":
-                        applied(cluster, found.objects.get(id_of(one)), one, dry_run=False, force=force)
-                spec = job_spec(column, name, BACKUP, onboarding_pod(column, name))
-                order = Order(f"{column.app}/{name}", object_name(column.app, name), spec, _PATIENCE)
-                ended = run(cluster, column, order)
-                if ended.failure:
-                    raise ended.failure
-                return str(ended.result["marker"])
+            with about(thread.id, "onboarding it"), self._files(thread) as secret:
+                needed = [one for one in thread_objects(self.column, thread) if one["kind"] in _NEEDED]
+                needed += policies(self.column, thread.name)
+                self._apply((self.found.objects.get(id_of(one)), one) for one in needed)
+                pod = onboarding_pod(self.column, thread.name, secret, options)
+                spec = job_spec(self.column, thread.name, BACKUP, pod)
+                return run(self.cluster, self.column, Order(thread.id, base, spec, _PATIENCE)).failure
         except BackupError as error:
             return error
 
-    live = found.objects.get(("Namespace", column.namespace))
-    applied(cluster, live, namespace(column, proof_in(live)), dry_run=False, force=force)
-    for name, answer in zip(new, at_once(ask, new), strict=True):
-        if isinstance(answer, BackupError):
-            markers.failures.append(answer)
-        else:
-            markers.ids[name] = answer
+    @contextlib.contextmanager
+    def _files(self, thread: Thread) -> Iterator[str]:
+        """Give the name of a Secret with the files that the Job reads."""
+        texts = {THREAD_FILE: render(thread)}
+        if isinstance(thread.destination, S3Destination):
+            texts[KEY_FILE] = key_file.render(KeyFile(current=self.column.s3_key(thread.name)))
+        name = f"onboarding-{secrets.token_hex(5)}"
+        # The next roll-out takes away what a killed one left.
+        self.cluster.create(opaque_secret(self.column, name, labels(self.column), texts))
+        try:
+            yield name
+        finally:
+            self.cluster.delete("Secret", self.column.namespace, name)

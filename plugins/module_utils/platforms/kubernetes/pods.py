@@ -10,12 +10,13 @@ from typing import Any
 
 from ...contract.app import SCRATCH_SERVER, Column
 from ...contract.cluster import DRILL_IDENTITY, KEY, object_name
-from ...contract.thread import IDENTITY_FILE, KEY_FILE, DirectoryDestination, Source
+from ...contract.thread import IDENTITY_FILE, KEY_FILE, B2Destination, DirectoryDestination, S3Destination, Source
 from ...sources.postgresql import sidecar
 
 RUN_AS = 10001
 COMMAND = "fanout"
 SERVER = "server"
+THREAD_FILE = "thread.json"
 # The same layout as a column's folder on platform `host`, so that thread.json names its files alike.
 FOLDER = "/etc/fanout"
 LIVE_FILE = "live.json"
@@ -32,6 +33,7 @@ _DRILL_MEMORY = "1Gi"
 # What building an index of a large table may take; more would be the app's.
 _SERVER_MEMORY = "2Gi"
 _DATA = "/var/lib/fanout"
+_COPIES = "copies"
 
 Volume = dict[str, Any]
 Pod = dict[str, Any]
@@ -42,10 +44,20 @@ def backup_pod(column: Column, destination: str, command: Sequence[str]) -> Pod:
     return _pod(column, destination, command, [*_thread_files(column, destination), *_login_files(column, destination)])
 
 
-def onboarding_pod(column: Column, destination: str) -> Pod:
-    """Return the pod that looks for the marker of a directory destination, or makes it. It needs no key and no
-    login."""
-    return _pod(column, destination, ("onboard",), [_thread_file(column, destination)])
+def onboarding_pod(column: Column, destination: str, secret: str, options: Sequence[str]) -> Pod:
+    """Return the pod that makes a prefix this column's, with the thread.json, and of kind s3 the key, of the Secret
+    `secret`. It needs no login. It alone sees the root of a directory destination: the thread's folder in it may not be
+    there yet."""
+    where = column.destinations[destination]
+    names = [THREAD_FILE, *([KEY_FILE] if isinstance(where, S3Destination) else [])]
+    files = [_from_secret(secret, {name: f"{destination}/{name}" for name in names})]
+    files += [_key_file(column, destination)] if isinstance(where, B2Destination) else []
+    pod = _pod(column, destination, ("onboard", *options), files)
+    for mount in pod["containers"][0]["volumeMounts"]:
+        if mount["name"] == _COPIES and isinstance(where, DirectoryDestination):
+            mount["mountPath"] = where.path
+            del mount["subPath"]
+    return pod
 
 
 def restore_pod(column: Column, destination: str, command: Sequence[str], login: str | None) -> Pod:
@@ -131,13 +143,15 @@ def _pod(column: Column, destination: str, command: Sequence[str], files: list[V
         del mounts[2], volumes[2]
     if isinstance(where, DirectoryDestination):
         claim = where.claim or object_name(column.app, destination)
-        mounts.append({"name": "copies", "mountPath": where.path})
-        volumes.append({"name": "copies", "persistentVolumeClaim": {"claimName": claim}})
+        own = column.prefix.rstrip("/")
+        # A pod of one app sees no other app's folder.
+        mounts.append({"name": _COPIES, "mountPath": posixpath.join(where.path, own), "subPath": own})
+        volumes.append({"name": _COPIES, "persistentVolumeClaim": {"claimName": claim}})
     container = {
         "name": COMMAND,
         "image": column.variables.app_image,
         "imagePullPolicy": "IfNotPresent",
-        "command": [COMMAND, command[0], "--thread", f"{FOLDER}/{destination}/thread.json", *command[1:]],
+        "command": [COMMAND, command[0], "--thread", f"{FOLDER}/{destination}/{THREAD_FILE}", *command[1:]],
         "env": [{"name": "HOME", "value": "/tmp"}],
         "securityContext": _locked_down(),
         "resources": _resources(_MEMORY),
@@ -175,18 +189,22 @@ def _resources(memory: str) -> dict[str, Any]:
 
 
 def _thread_file(column: Column, destination: str) -> Volume:
-    items = [{"key": "thread.json", "path": f"{destination}/thread.json"}]
+    items = [{"key": THREAD_FILE, "path": f"{destination}/{THREAD_FILE}"}]
     return {"configMap": {"name": object_name(column.app, destination), "items": items}}
 
 
 def _thread_files(column: Column, destination: str) -> list[Volume]:
     files = [_thread_file(column, destination)]
     if not isinstance(column.destinations[destination], DirectoryDestination):
-        # Optional: without its key the command says what is missing, where the pod would just not start.
-        key = _from_secret(object_name(column.app, destination, KEY), {KEY_FILE: f"{destination}/{KEY_FILE}"})
-        key["secret"]["optional"] = True
-        files.append(key)
+        files.append(_key_file(column, destination))
     return files
+
+
+def _key_file(column: Column, destination: str) -> Volume:
+    key = _from_secret(object_name(column.app, destination, KEY), {KEY_FILE: f"{destination}/{KEY_FILE}"})
+    # Optional: without its key the command says what is missing, where the pod would just not start.
+    key["secret"]["optional"] = True
+    return key
 
 
 def _login_files(column: Column, destination: str) -> list[Volume]:

@@ -6,23 +6,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...contract.app import Column
-from ...contract.cluster import DRILL_IDENTITY
+from ...contract.cluster import DRILL_IDENTITY, ONBOARDED
 from ...contract.errors import BackupError, about
 from ...identities import recipient
 from ..base import Change, joined
 from .apply import applied, shown
 from .cluster import Cluster, connect
 from .found import Found, Id, at_once, id_of, label, read
+from .identity import identity
 from .ingress import blocked
 from .kinds import Manifest, shown_name
 from .login import login
 from .moving import move
 from .objects import DESTINATION
-from .onboarding import onboarded
+from .onboarding import Onboarding
 from .plan import Plan, plan
 
 
-def present(column: Column, check_mode: bool) -> Change:
+def present(column: Column, check_mode: bool, take_over: bool) -> Change:
     """See RollOut.present."""
     with about(column.app, "rolling out"):
         for text in column.variables.app_recovery_recipients:
@@ -32,12 +33,13 @@ def present(column: Column, check_mode: bool) -> Change:
         password = login(cluster, column, found)
         moved = move(cluster, column, found, check_mode=check_mode)
         left = found.without(moved.gone)
-        markers = onboarded(cluster, column, left, moved.stuck, check_mode=check_mode)
-        planned = plan(column, left, password.text, markers.ids, check_mode=check_mode)
-        planned.failures += [*moved.failures, *markers.failures]
-        planned.warnings += [*password.warnings, *moved.warnings, *blocked(cluster, column, found)]
+        owner = identity(column, left, check_mode=check_mode)
+        known = Onboarding(cluster, column, left, take_over).onboard(owner, moved.stuck, check_mode=check_mode)
+        planned = plan(column, left, password.text, owner.keys, known)
+        planned.failures += [*moved.failures, *known.failures]
+        planned.warnings += [*owner.warnings, *password.warnings, *moved.warnings, *blocked(cluster, column, found)]
         roll_out = _RollOut(cluster, column, left, planned, gone=moved.gone, check_mode=check_mode)
-        after = roll_out.apply()
+        after = roll_out.apply(owner.new)
     before = found.ours(column)
     warnings = tuple(planned.warnings)
     return Change(shown(before, {}), shown(after, found.objects), warnings, joined(planned.failures), planned.proof)
@@ -62,8 +64,9 @@ def absent(column: Column, check_mode: bool) -> Change:
 
 
 def _outlives(key: Id) -> bool:
-    """The namespace holds what is not ours, too; the identity decrypts the backups that exist."""
-    return key[0] == "Namespace" or key == ("Secret", DRILL_IDENTITY)
+    """The namespace holds what is not ours, too; the identity decrypts the backups that exist, and without the records
+    of onboarding a NAS that is away would be taken for a new one."""
+    return key[0] == "Namespace" or key in (("Secret", DRILL_IDENTITY), ("ConfigMap", ONBOARDED))
 
 
 class _RollOut:
@@ -79,10 +82,12 @@ class _RollOut:
         self._check_mode = check_mode
         self._gone = gone
 
-    def apply(self) -> dict[Id, Manifest]:
-        """Make it so, and return the column's objects as they are then, or in check mode would be."""
+    def apply(self, identity: Manifest | None) -> dict[Id, Manifest]:
+        """Make it so, and return the column's objects as they are then, or in check mode would be. `identity` is a
+        drill identity that is new."""
         after = dict(self._apply([(("", one)) for one in self._planned.objects[""]]))
-        after |= self._identity()
+        after |= {id_of(identity): identity} if identity else {}
+        after |= self._apply([("", one) for one in (self._planned.onboarded,) if one])
         wanted = [(name, one) for name, several in self._planned.objects.items() if name for one in several]
         # Last come the CronJobs: a run that starts right away finds everything else.
         after |= self._apply([(name, one) for name, one in wanted if one["kind"] != "CronJob"])
@@ -116,14 +121,6 @@ class _RollOut:
             elif result is not None:
                 done[id_of(manifest)] = {**result, "kind": manifest["kind"]}
         return done
-
-    def _identity(self) -> dict[Id, Manifest]:
-        """Create the identity, never replace one: of two roll-outs at once the second fails."""
-        if self._planned.identity is None:
-            return {}
-        if not self._check_mode:
-            self._cluster.create(self._planned.identity)
-        return {id_of(self._planned.identity): self._planned.identity}
 
     def _prune(self, after: dict[Id, Manifest]) -> dict[Id, Manifest]:
         """Delete what no thread wants any more, and return what stays all the same: objects of threads that stay as

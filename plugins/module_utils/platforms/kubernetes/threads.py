@@ -13,9 +13,7 @@ from ...contract.schedule import Schedule
 from ...contract.thread import Thread, render
 from .kinds import Manifest
 from .objects import BACKUP, named, pod_labels, volumes
-from .pods import PASSWD, backup_pod, drill_pod
-
-THREAD_FILE = "thread.json"
+from .pods import PASSWD, THREAD_FILE, backup_pod, drill_pod
 
 # "Do not retry": usage, data refused, no permission, configuration.
 _FINAL = [64, 65, 77, 78]

@@ -46,6 +46,7 @@ SELECT pg_get_userbyid(datdba), (SELECT system_identifier::text FROM pg_control_
        current_setting('server_version'), (SELECT count(*) FROM pg_largeobject_metadata), session_user
 FROM pg_database WHERE datname = current_database()
 """
+_IDENTIFIER = "SELECT system_identifier::text FROM pg_control_system()"
 _NOTHING = ("", "", "", 0, "")
 
 
@@ -71,6 +72,12 @@ class Session:
         self._source = source
         self._programs = programs
         self._name = name
+
+    @property
+    def system_identifier(self) -> str:
+        """See base.Session."""
+        with translated("checking the server"):
+            return str((self._connection.execute(_IDENTIFIER).fetchone() or ("",))[0])
 
     def take(self, folder: Path, recipients: Sequence[str], queries: Sequence[Query], phases: Phases) -> Taken:
         """Dump the database into `folder`, encrypted, and return what was taken. No transaction is open afterwards.

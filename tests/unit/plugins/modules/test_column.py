@@ -47,8 +47,8 @@ def test_a_column_is_rolled_out_once_and_removed_once(column: Call, tmp_path: Pa
     absent = {"app_state": "absent"}
     gone, again = column("column", variables=absent), column("column", variables=absent)
     assert (gone["changed"], again["changed"]) == (True, False)
-    left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert left == {"drill-identity.txt", "nas/marker.json", "disk/marker.json"}
+    left = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert left == ["disk/onboarded.json", "drill-identity.txt", "nas/onboarded.json"]
 
 
 def test_check_mode_writes_nothing_and_tells_the_same_change(column: Call, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_every_thread_that_failed_is_named_in_one_line_and_carries_its_own_failu
 
 def test_problems_fail_nothing_and_name_their_thread(column: Call, tmp_path: Path) -> None:
     column("column")
-    (tmp_path / "nas/.fanout-destination.json").unlink()
+    (tmp_path / "nas/forgejo/owner.json").unlink()
 
     result = column("column_info")
 
@@ -170,3 +170,23 @@ def test_columns_that_nobody_claims_are_listed(column: Call, tmp_path: Path) -> 
     assert column("column_info", claimed=["forgejo", "gitea"])["unclaimed"] == []
     assert column("column_info")["unclaimed"] == []
     assert column("column_info", variables={"app_state": "absent"}, claimed=["forgejo"])["threads"] == []
+
+
+def test_what_somebody_else_owns_is_refused_with_the_remedy_and_taken_over_when_told(
+    column: Call, tmp_path: Path
+) -> None:
+    column("column")
+    elsewhere = {"app_host_directory": str(tmp_path / "other")}
+
+    refused = column("column", variables=elsewhere)
+    assert (refused["failed"], refused["failure"]["code"]) == (True, "configuration")
+    assert all(f"forgejo/{name}: " in refused["msg"] for name in ("nas", "disk"))
+    assert "-e app_take_over=true" in refused["msg"]
+
+    planned = column("column", variables=elsewhere, take_over=True, check=True)
+    taken = column("column", variables=elsewhere, take_over=True)
+    assert planned["diff"]["after"].keys() == taken["diff"]["after"].keys() >= {"nas: owner.json", "disk: owner.json"}
+    assert column("column", variables=elsewhere, take_over=True)["changed"] is False
+
+    nas, _disk = column("column_info")["threads"]
+    assert "took it over" in nas["problems"][0]

@@ -37,7 +37,7 @@ def refusal(secrets: dict[str, Any] | None = None, **changes: Any) -> str:
 
 def test_the_four_needed_variables_make_a_column_with_one_thread_per_destination() -> None:
     column = parse(variables(), {"app_database_password": PASSWORD})
-    threads = column.threads(DrillKeys("age1drill", "ab12"), {"nas": "marker"})
+    threads = column.threads(DrillKeys("age1drill", "ab12"))
     assert [thread.id for thread in threads] == ["forgejo/nas", "forgejo/b2"]
     assert column.drill_destinations == ("b2",), "the off-site copy is the one that is drilled"
     assert [thread.drilled for thread in threads] == [False, True]
@@ -47,15 +47,11 @@ def test_the_four_needed_variables_make_a_column_with_one_thread_per_destination
 def test_no_secret_is_in_a_repr_or_in_thread_json() -> None:
     column = parse(variables(), {"app_database_password": PASSWORD})
     assert PASSWORD not in repr(column)
-    assert all(
-        PASSWORD not in render(thread) for thread in column.threads(DrillKeys("age1drill", "ab12"), {"nas": "marker"})
-    )
+    assert all(PASSWORD not in render(thread) for thread in column.threads(DrillKeys("age1drill", "ab12")))
 
 
 def test_a_thread_is_read_back_as_it_was_written_with_files_beside_it(tmp_path: Any) -> None:
-    (thread, _b2) = parse(variables(), {"app_database_password": PASSWORD}).threads(
-        DrillKeys("age1drill", "ab12"), {"nas": "marker"}
-    )
+    (thread, _b2) = parse(variables(), {"app_database_password": PASSWORD}).threads(DrillKeys("age1drill", "ab12"))
     folder = tmp_path / "nas"
     folder.mkdir()
     (folder / "thread.json").write_text(render(thread))

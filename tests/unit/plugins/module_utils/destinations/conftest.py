@@ -18,11 +18,12 @@ import pytest
 from fanout.contract.keys import StoredKey
 from fanout.destinations.b2 import B2Bucket
 from fanout.destinations.directory import Directory
-from fanout.destinations.marker import write_marker
+from fanout.destinations.owner import Terms
 from fanout.destinations.patience import Patience
 from tests.sandbox.b2.client import Control, running
 
 MIB = 1 << 20
+OWNER = "ab12" * 16
 WRITER = ("listFiles", "readFiles", "writeFiles")
 HASTY = Patience(connect=2, read=2, tries=3, pause=0.01)
 ARTIFACT = "20250101T000000Z-0123abcd"
@@ -99,7 +100,16 @@ def key(lab: Lab, request: pytest.FixtureRequest) -> StoredKey:
 
 @pytest.fixture
 def bucket(key: StoredKey) -> B2Bucket:
-    return B2Bucket(key, patience=HASTY)
+    bucket = B2Bucket(key, owner=OWNER, patience=HASTY)
+    bucket.onboard(Terms())
+    return bucket
+
+
+def onboarded(root: Path, prefix: str = "forgejo/") -> Directory:
+    """Return a prefix of a folder, onboarded."""
+    folder = Directory(root, prefix, owner=OWNER)
+    folder.onboard(Terms())
+    return folder
 
 
 @pytest.fixture
@@ -118,4 +128,4 @@ def destination(request: pytest.FixtureRequest, tmp_path: Path) -> B2Bucket | Di
         return request.getfixturevalue("bucket")
     root = tmp_path / "nas"
     root.mkdir()
-    return Directory(root, write_marker(root), "forgejo/")
+    return onboarded(root)

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from fanout.contract.errors import DataRefused, TryAgain
+from fanout.contract.errors import ConfigurationError, DataRefused, TryAgain
 from fanout.destinations.b2 import B2Bucket
 from fanout.destinations.directory import Directory
+from fanout.destinations.owner import Terms
 from fanout.destinations.patience import Patience
 
-from .conftest import ARTIFACT, DUMP, HASTY, MANIFEST, MIB
+from .conftest import ARTIFACT, DUMP, HASTY, MANIFEST, MIB, OWNER
 
 
 @pytest.mark.parametrize("size", [0, 1, 8 * MIB, 8 * MIB + 1, 20 * MIB + 3])
@@ -110,7 +111,9 @@ def test_a_file_that_changed_since_it_was_made_is_not_stored(destination, make_f
     assert destination.versions() == []
 
 
-@pytest.mark.parametrize("name", ["../nextcloud/x", "/etc/passwd", "a//b", ".retired/x", "a/../../b", "", "a\nb"])
+@pytest.mark.parametrize(
+    "name", ["../nextcloud/x", "/etc/passwd", "a//b", ".retired/x", "a/../../b", "", "a\nb", "owner.json"]
+)
 def test_a_key_that_leads_elsewhere_is_refused(destination, name: str) -> None:
     with pytest.raises(DataRefused, match="no key of an object"):
         destination.put_bytes(name, b"x")
@@ -130,5 +133,37 @@ def test_an_upload_past_the_deadline_is_tried_again_by_a_later_run(destination, 
 
 def _with_patience(destination, patience: Patience):
     if isinstance(destination, Directory):
-        return Directory(destination._root, destination._marker, "forgejo/", patience=patience)
+        return Directory(destination._root, "forgejo/", owner=OWNER, patience=patience)
     return B2Bucket(destination._connection._key, patience=patience)
+
+
+def test_an_owner_is_found_again_and_its_file_is_no_object(destination) -> None:
+    assert destination.onboard(Terms()) is False
+    destination.check()
+    assert destination.list() == destination.versions() == []
+
+
+def test_another_owner_is_refused_until_it_takes_over_and_then_the_first_one_is(destination) -> None:
+    destination.put_bytes(MANIFEST, b"{}")
+    other = _as(destination, "cd34" * 16)
+
+    for refused in (other.check, lambda: other.onboard(Terms()), lambda: other.onboard(Terms(known=True))):
+        with pytest.raises(ConfigurationError, match=r"belongs to another owner .*app_take_over=true"):
+            refused()
+    destination.check()
+    assert other.onboard(Terms(take_over=True, check_mode=True)) is True
+    destination.check()
+
+    assert other.onboard(Terms(take_over=True)) is True
+    assert other.onboard(Terms(take_over=True)) is False
+
+    other.check()
+    assert [stored.key for stored in other.versions()] == [MANIFEST]
+    with pytest.raises(ConfigurationError, match=r"belongs to another owner .*took it over"):
+        destination.check()
+
+
+def _as(destination, owner: str):
+    if isinstance(destination, Directory):
+        return Directory(destination._root, "forgejo/", owner=owner)
+    return B2Bucket(destination._connection._key, owner=owner, patience=HASTY)

@@ -19,9 +19,9 @@ from fanout.contract.errors import BackupError, ConfigurationError, DataRefused,
 from fanout.destinations import directory as module
 from fanout.destinations import files
 from fanout.destinations.directory import Directory
-from fanout.destinations.marker import write_marker
+from fanout.destinations.owner import Terms
 
-from .conftest import ARTIFACT, DUMP, MANIFEST
+from .conftest import ARTIFACT, DUMP, MANIFEST, OWNER, onboarded
 
 Space = namedtuple("Space", "f_bavail f_frsize f_blocks")
 
@@ -35,7 +35,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folder(root: Path) -> Directory:
-    return Directory(root, write_marker(root), "forgejo/")
+    return onboarded(root)
 
 
 def everything_below(root: Path) -> set[str]:
@@ -61,7 +61,7 @@ def test_files_and_folders_are_private_whatever_the_umask(root: Path, folder: Di
 
 
 def test_a_root_that_is_not_mounted_is_never_created(tmp_path: Path) -> None:
-    folder = Directory(tmp_path / "nas", "0123", "forgejo/")
+    folder = Directory(tmp_path / "nas", "forgejo/", owner=OWNER)
 
     for act in (folder.check, folder.list, folder.versions, lambda: folder.put_bytes(MANIFEST, b"{}")):
         with pytest.raises(Unavailable, match="is it mounted"):
@@ -70,22 +70,75 @@ def test_a_root_that_is_not_mounted_is_never_created(tmp_path: Path) -> None:
 
 
 def test_an_empty_mount_point_takes_nothing(root: Path) -> None:
-    with pytest.raises(Unavailable, match="expected id 0123: is it mounted"):
-        Directory(root, "0123", "forgejo/").put_bytes(MANIFEST, b"{}")
+    with pytest.raises(Unavailable, match=r"no owner\.json: is it mounted"):
+        Directory(root, "forgejo/", owner=OWNER).put_bytes(MANIFEST, b"{}")
     assert list(root.iterdir()) == []
 
 
-def test_another_disk_is_told_apart_by_both_ids(root: Path) -> None:
-    found = write_marker(root)
+def test_an_empty_folder_in_an_empty_mount_point_takes_nothing(root: Path) -> None:
+    (root / "forgejo").mkdir()  # as a node of Kubernetes makes it
 
-    for act in ("check", "list", "versions"):
-        with pytest.raises(Unavailable, match=f"has id {found}, expected 0123"):
-            getattr(Directory(root, "0123", "forgejo/"), act)()
+    with pytest.raises(Unavailable, match=r"no owner\.json: is it mounted"):
+        Directory(root, "forgejo/", owner=OWNER).put_bytes(MANIFEST, b"{}")
+    assert list((root / "forgejo").iterdir()) == []
 
 
-def test_a_thread_without_a_marker_was_not_rolled_out(root: Path) -> None:
-    with pytest.raises(ConfigurationError, match="no marker"):
-        Directory(root, None, "forgejo/").check()
+def test_what_belongs_to_another_owner_is_neither_read_nor_written(root: Path, folder: Directory) -> None:
+    folder.put_bytes(MANIFEST, b"{}")
+    other = Directory(root, "forgejo/", owner="cd34" * 16)
+
+    for act in (other.check, other.list, other.versions, lambda: other.put_bytes(DUMP, b"x")):
+        with pytest.raises(ConfigurationError, match=r"forgejo belongs to another owner \(owner ab12ab12\)"):
+            act()
+    assert [stored.key for stored in folder.list()] == [MANIFEST]
+
+
+def test_a_thread_without_an_owner_was_not_rolled_out(root: Path, folder: Directory) -> None:
+    with pytest.raises(ConfigurationError, match="names no owner"):
+        Directory(root, "forgejo/", owner="").check()
+
+
+def test_onboarding_never_creates_the_root(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="is it mounted"):
+        Directory(tmp_path / "nas", "forgejo/", owner=OWNER).onboard(Terms(take_over=True))
+    assert not (tmp_path / "nas").exists()
+
+
+@pytest.mark.parametrize("below", ["", ".retired/"])
+def test_a_folder_with_something_in_it_that_says_not_whose_it_is_is_somebody_s(root: Path, below: str) -> None:
+    (root / "forgejo" / below / ARTIFACT).mkdir(parents=True)
+    (root / "forgejo" / below / MANIFEST).write_bytes(b"{}")
+    folder = Directory(root, "forgejo/", owner=OWNER)
+
+    with pytest.raises(ConfigurationError, match=r"there is something in .*forgejo already"):
+        folder.onboard(Terms())
+    assert not (root / "forgejo/owner.json").exists()
+
+    assert folder.onboard(Terms(take_over=True)) is True
+    assert [stored.key for stored in folder.versions()] == [MANIFEST]
+
+
+def test_a_link_in_the_place_of_owner_json_is_no_owner_and_is_taken_over_without_following_it(root: Path) -> None:
+    elsewhere = root.parent / "elsewhere"
+    elsewhere.write_text("mine")
+    (root / "forgejo").mkdir()
+    (root / "forgejo/owner.json").symlink_to(elsewhere)
+    folder = Directory(root, "forgejo/", owner=OWNER)
+
+    with pytest.raises(ConfigurationError, match=r"its owner\.json cannot be read"):
+        folder.onboard(Terms())
+    folder.onboard(Terms(take_over=True))
+
+    folder.check()
+    assert elsewhere.read_text() == "mine"
+
+
+def test_an_empty_folder_that_somebody_else_made_is_made_anew(root: Path) -> None:
+    (root / "forgejo").mkdir(mode=0o755)
+
+    onboarded(root).check()
+
+    assert (root / "forgejo").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_nas_that_goes_away_during_an_upload_gives_no_success(root: Path, folder: Directory) -> None:
@@ -93,7 +146,7 @@ def test_a_nas_that_goes_away_during_an_upload_gives_no_success(root: Path, fold
     source.write_bytes(b"dump")
 
     def unmount(_: int) -> None:
-        (root / ".fanout-destination.json").unlink()
+        (root / "forgejo/owner.json").unlink()
 
     with pytest.raises(Unavailable, match="is it mounted"):
         folder.put(DUMP, source, sha256=hashlib.sha256(b"dump").hexdigest(), progress=unmount)
@@ -169,7 +222,7 @@ def test_what_others_put_among_the_retired_is_not_purged(root: Path, folder: Dir
 
 def test_a_prefix_that_leads_elsewhere_is_refused(root: Path) -> None:
     with pytest.raises(DataRefused):
-        Directory(root, "0123", "../elsewhere/")
+        Directory(root, "../elsewhere/", owner=OWNER)
 
 
 def test_what_the_disk_gives_back_differently_is_not_published(
@@ -194,7 +247,7 @@ def test_an_upload_that_would_fill_the_disk_does_not_begin(
 
     with pytest.raises(Full, match="11 bytes needed, 10 bytes free"):
         folder.put_bytes(MANIFEST, b"x" * 11)
-    assert everything_below(root) == {".fanout-destination.json"}
+    assert everything_below(root) == {"forgejo", "forgejo/owner.json"}
 
 
 def test_a_file_system_that_does_not_tell_its_size_is_tried(folder: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,8 +300,8 @@ def test_every_new_name_is_forced_to_the_device_and_the_copy_before_its_name(
     monkeypatch.setattr(os, "fsync", note)
     folder.put_bytes(MANIFEST, b"{}")
 
-    assert [name for name in synced if not name.endswith(".partial")] == [str(root), "forgejo", f"forgejo/{ARTIFACT}"]
-    assert synced[2].endswith(".partial")
+    assert [name for name in synced if not name.endswith(".partial")] == ["forgejo", f"forgejo/{ARTIFACT}"]
+    assert synced[1].endswith(".partial")
 
 
 def test_retired_artifacts_lie_in_a_folder_of_their_own_with_the_time_of_retirement(
@@ -267,6 +320,7 @@ def test_retired_artifacts_lie_in_a_folder_of_their_own_with_the_time_of_retirem
     assert manifest.hidden_since is not None
     assert manifest.hidden_since - stored.modified < timedelta(minutes=1)
     assert everything_below(root / "forgejo") == {
+        "owner.json",
         ".retired",
         f".retired/{ARTIFACT}",
         f".retired/{MANIFEST}",
@@ -326,7 +380,7 @@ def test_a_probe_says_that_a_folder_has_no_key(folder: Directory) -> None:
 
 
 def test_two_apps_share_a_disk_and_do_not_see_each_other(root: Path, folder: Directory) -> None:
-    other = Directory(root, write_marker(root), "nextcloud/")
+    other = onboarded(root, "nextcloud/")
     folder.put_bytes(MANIFEST, b"{}")
     other.put_bytes(DUMP, b"dump")
 

@@ -53,7 +53,7 @@ def test_every_kind_opens_without_sending_anything(key_file: Path) -> None:
     b2 = open_destination(thread_to(B2Destination("b2", "backups"), key_file))
     write(key_file, kind="s3")
     s3 = open_destination(thread_to(S3Destination("s3", "backups", "https://s3.example.org"), key_file))
-    folder = open_destination(thread_to(DirectoryDestination("directory", "/mnt/nas", "0123")))
+    folder = open_destination(thread_to(DirectoryDestination("directory", "/mnt/nas")))
 
     assert (type(b2), b2.where) == (B2Bucket, "bucket backups under forgejo/")
     assert (type(s3), s3.where) == (S3Bucket, "bucket backups under forgejo/")

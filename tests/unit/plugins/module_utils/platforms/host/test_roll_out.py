@@ -15,15 +15,16 @@ from fanout.contract.app import Column
 from fanout.contract.errors import ConfigurationError, TryAgain, Unavailable
 from fanout.contract.keys import KeyFile, Minted, StoredKey
 from fanout.contract.thread import load
-from fanout.destinations.marker import NAME, read_marker, write_marker
 from fanout.encryption import decrypt_bytes, encrypt_bytes
 from fanout.files import locked_folder
 from fanout.identities import new_identity
 from fanout.platforms.base import Change
-from fanout.platforms.host.markers import UNBORN
-from fanout.platforms.host.roll_out import absent, present
+from fanout.platforms.host import onboarding, roll_out
+from fanout.platforms.host.plan import UNBORN
+from fanout.platforms.host.roll_out import absent
+from tests.sandbox.b2.client import running
 
-from .columns import B2, MINIO, PASSWORD, RECOVERY, S3_KEYS, S3_SECRET, column, directory, tree
+from .columns import B2, MINIO, PASSWORD, RECOVERY, S3_KEYS, column, directory, tree
 
 Make = Callable[..., Column]
 MINTED = KeyFile(
@@ -37,9 +38,7 @@ MINTED = KeyFile(
 
 @pytest.fixture
 def nas(tmp_path: Path) -> dict[str, Any]:
-    there = directory(tmp_path / "nas")
-    write_marker(tmp_path / "nas")
-    return there
+    return directory(tmp_path / "nas")
 
 
 @pytest.fixture
@@ -50,6 +49,10 @@ def make(tmp_path: Path) -> Make:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "columns/forgejo"
+
+
+def present(column: Column, check_mode: bool, take_over: bool = False) -> Change:
+    return roll_out.present(column, check_mode, take_over)
 
 
 def changed(change: Change) -> set[str]:
@@ -78,7 +81,7 @@ def test_a_roll_out_leaves_a_column_that_the_command_can_load_and_a_second_one_c
     assert tree(folder) == rolled_out
     assert {name for name, (mode, _text) in rolled_out.items() if mode == 0o600} == {
         "column.json", "drill-identity.txt", "database.password", "b2/thread.json", "nas/thread.json",
-            "nas/marker.json",
+            "nas/onboarded.json",
     }  # fmt: skip
     thread = load(folder / "nas/thread.json")
     assert (thread.id, thread.drilled, load(folder / "b2/thread.json").drilled) == ("forgejo/nas", False, True)
@@ -95,13 +98,12 @@ def test_check_mode_shows_what_the_run_then_does_but_for_what_only_a_run_can_mak
 
     planned = present(wanted, check_mode=True)
     assert not folder.exists()
-    assert not (tmp_path / "new" / NAME).exists()
+    assert list((tmp_path / "new").iterdir()) == []
     done = present(wanted, check_mode=False)
 
     thread = load(folder / "b2/thread.json")
-    marker = read_marker(tmp_path / "new")
     made = json.dumps(done.after)
-    for only_then in (thread.recipients.drill, thread.verifier, str(marker)):
+    for only_then in (thread.recipients.drill, thread.verifier):
         made = made.replace(only_then, UNBORN)
     expected = json.loads(made)
     assert planned.after == expected
@@ -151,17 +153,32 @@ def test_an_identity_that_was_lost_is_replaced_with_a_warning(make: Make, folder
     assert {"drill-identity.txt", "b2/thread.json"} <= changed(change)
 
 
-def test_nothing_that_is_shown_holds_a_secret(make: Make, folder: Path) -> None:
-    secrets = {"app_database_password": PASSWORD, "app_s3_keys": S3_KEYS}
+def test_nothing_that_is_shown_holds_a_secret(make: Make, folder: Path, tmp_path: Path) -> None:
+    with running(tmp_path, "--bucket", "backups") as state:
+        key_id, secret = state["application_key_id"], state["application_key"]
+        given = {"minio": {"access_key_id": key_id, "secret_access_key": secret}}
+        secrets = {"app_database_password": PASSWORD, "app_s3_keys": given}
+        minio = {"kind": "s3", "bucket": "backups", "endpoint": state["s3_endpoint"], "region": state["region"]}
 
-    change = present(make({"minio": MINIO}, secrets=secrets), check_mode=False)
+        change = present(make({"minio": minio}, secrets=secrets), check_mode=False)
 
+    assert change.failure is None
     identity = (folder / "drill-identity.txt").read_text().splitlines()[-1]
     shown = json.dumps([change.before, change.after])
-    assert not [secret for secret in (PASSWORD, S3_SECRET, identity) if secret in shown]
+    assert not [secret for secret in (PASSWORD, secret, identity) if secret in shown]
     key = keys.load_key(folder / "minio/key.json")
-    assert (key.kind, key.key_id, key.secret, key.endpoint) == ("s3", "an-access-key-id", S3_SECRET, MINIO["endpoint"])
+    assert (key.kind, key.key_id, key.secret, key.endpoint) == ("s3", key_id, secret, state["s3_endpoint"])
     assert (folder / "minio/key.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_bucket_that_does_not_answer_leaves_nothing_of_a_new_thread(make: Make, folder: Path) -> None:
+    change = present(make({"minio": MINIO, "b2": B2}, secrets={"app_s3_keys": S3_KEYS}), check_mode=False)
+
+    assert "forgejo/minio: listing forgejo/owner.json in bucket backups: 127.0.0.1:9 does not answer" in str(
+        change.failure
+    )
+    assert not (folder / "minio").exists()
+    assert load(folder / "b2/thread.json").id == "forgejo/b2"
 
 
 def test_a_destination_that_is_not_there_leaves_all_others_rolled_out(
@@ -172,28 +189,122 @@ def test_a_destination_that_is_not_there_leaves_all_others_rolled_out(
     change = present(make({"away": away, "b2": B2, "nas": nas}), check_mode=False)
 
     assert isinstance(change.failure, Unavailable)
-    assert str(change.failure).startswith(f"forgejo/away: rolling out: {tmp_path / 'away'} is no folder")
+    assert str(change.failure).startswith(
+        f"forgejo/away: onboarding {tmp_path / 'away'}/forgejo: {tmp_path / 'away'} is no folder"
+    )
     assert load(folder / "b2/thread.json").id == "forgejo/b2"
     assert load(folder / "nas/thread.json").id == "forgejo/nas"
     assert not (folder / "away").exists()
 
 
-def test_a_nas_that_is_not_mounted_keeps_its_id_its_thread_and_everything_else_that_is_new(
+def test_a_nas_that_is_not_mounted_keeps_its_thread_and_everything_else_is_new(
     make: Make, nas: dict[str, Any], tmp_path: Path, folder: Path
 ) -> None:
     present(make({"b2": B2, "nas": nas}), check_mode=False)
-    marker = load(folder / "nas/thread.json").destination
-    (tmp_path / "nas" / NAME).rename(tmp_path / "marker")
+    before = tree(folder)
+    (tmp_path / "nas").rename(tmp_path / "elsewhere")
+    (tmp_path / "nas").mkdir()
 
     change = present(make({"b2": B2, "nas": nas}, app_deadline="1h"), check_mode=False)
 
     assert isinstance(change.failure, Unavailable)
     assert "forgejo/nas" in str(change.failure)
-    assert "not mounted" in str(change.failure)
-    assert load(folder / "nas/thread.json").destination == marker
-    assert load(folder / "nas/thread.json").limits.deadline == load(folder / "b2/thread.json").limits.deadline == 3600
-    (tmp_path / "marker").rename(tmp_path / "nas" / NAME)
+    assert "no owner.json: is it mounted?" in str(change.failure)
+    assert list((tmp_path / "nas").iterdir()) == []
+    assert {path for path, text in tree(folder).items() if text != before[path] and "units" not in path} == {
+        "b2/thread.json"
+    }
+    (tmp_path / "nas").rmdir()
+    (tmp_path / "elsewhere").rename(tmp_path / "nas")
     assert present(make({"b2": B2, "nas": nas}, app_deadline="1h"), check_mode=False).failure is None
+
+
+def test_a_second_control_node_is_refused_until_it_takes_over_and_then_the_first_one_is(
+    make: Make, nas: dict[str, Any], tmp_path: Path
+) -> None:
+    first = make({"nas": nas})
+    present(first, check_mode=False)
+    owner = (tmp_path / "nas/forgejo/owner.json").read_text()
+    second = column(tmp_path / "other", {"nas": nas, "disk": directory(tmp_path / "disk")})
+
+    for check_mode in (True, False):
+        change = present(second, check_mode=check_mode)
+        assert "forgejo/nas" in str(change.failure)
+        assert "belongs to another owner" in str(change.failure)
+        assert "disk/thread.json" in change.after
+    assert not (tmp_path / "other/forgejo/nas").exists()
+    assert (tmp_path / "nas/forgejo/owner.json").read_text() == owner
+    assert present(first, check_mode=False).failure is None
+
+    assert present(second, check_mode=False, take_over=True).failure is None
+    assert (tmp_path / "nas/forgejo/owner.json").read_text() != owner
+    assert "took it over" in str(present(first, check_mode=False).failure)
+
+
+def test_an_app_that_takes_the_name_of_another_is_refused_and_stays_where_it_was(
+    make: Make, nas: dict[str, Any], tmp_path: Path, folder: Path
+) -> None:
+    present(column(tmp_path / "other", {"nas": nas}, app_name="notes"), check_mode=False)
+    present(make({"nas": nas}), check_mode=False)
+    before = tree(folder)
+
+    change = present(make({"nas": nas}, app_prefix="notes/"), check_mode=False)
+
+    assert "notes belongs to another owner" in str(change.failure)
+    assert tree(folder) == before
+
+
+def test_a_roll_out_that_died_before_it_noted_the_onboarding_is_made_up_for(
+    make: Make, nas: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(roll_out, "apply", die)
+        with pytest.raises(KeyboardInterrupt):
+            present(make({"nas": nas}), check_mode=False)
+
+    assert present(make({"nas": nas}), check_mode=False).failure is None
+
+
+def test_a_mount_that_does_not_answer_is_given_up(
+    make: Make, nas: dict[str, Any], tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging = tmp_path / "fanout"
+    hanging.write_text("#!/bin/sh\nexec sleep 600\n")
+    hanging.chmod(0o755)
+    monkeypatch.setattr(onboarding, "_PATIENCE", 0.3)
+    monkeypatch.setattr(roll_out, "executable", lambda: hanging)
+
+    change = present(make({"nas": nas, "b2": B2}), check_mode=False)
+
+    assert "forgejo/nas: it did not end within" in str(change.failure)
+    assert load(folder / "b2/thread.json").id == "forgejo/b2"
+
+
+def test_a_new_destination_that_is_no_other_disk_shares_fate(make: Make, nas: dict[str, Any], tmp_path: Path) -> None:
+    change = present(make({"nas": nas}), check_mode=False)
+
+    shares_fate = tmp_path.stat().st_dev == Path("/").stat().st_dev
+    told = [warning for warning in change.warnings if f"forgejo/nas: {tmp_path / 'nas'}" in warning]
+    assert ["share fate" in warning for warning in told] == [True] * shares_fate
+
+
+def test_a_record_of_onboarding_that_cannot_be_read_counts_as_one(
+    make: Make, nas: dict[str, Any], tmp_path: Path, folder: Path
+) -> None:
+    present(make({"nas": nas}), check_mode=False)
+    (folder / "nas/onboarded.json").write_text("{")
+    (tmp_path / "nas").rename(tmp_path / "elsewhere")
+    (tmp_path / "nas").mkdir()
+
+    assert "is it mounted" in str(present(make({"nas": nas}), check_mode=False).failure)
+
+    (tmp_path / "nas").rmdir()
+    (tmp_path / "elsewhere").rename(tmp_path / "nas")
+    assert present(make({"nas": nas}), check_mode=False).failure is None
+    assert "forgejo" in (folder / "nas/onboarded.json").read_text()
 
 
 def test_a_destination_that_moved_to_another_path_is_onboarded_there(
@@ -204,8 +315,8 @@ def test_a_destination_that_moved_to_another_path_is_onboarded_there(
     change = present(make({"nas": directory(tmp_path / "elsewhere")}), check_mode=False)
 
     assert change.failure is None
-    assert str(tmp_path / "elsewhere" / NAME) in changed(change)
-    assert load(folder / "nas/thread.json").destination.marker == read_marker(tmp_path / "elsewhere")  # type: ignore[union-attr]
+    assert "nas: owner.json" in changed(change)
+    assert (tmp_path / "elsewhere/forgejo/owner.json").read_text() == (tmp_path / "nas/forgejo/owner.json").read_text()
 
 
 def test_a_thread_whose_new_place_is_not_there_yet_goes_on_at_the_old_one(
@@ -273,7 +384,7 @@ def test_what_belongs_to_a_removed_destination_goes_but_for_a_minted_key_which_i
     change = present(make({"nas": nas}), check_mode=False)
 
     assert set(tree(folder)) == {
-        "column.json", "drill-identity.txt", "database.password", "nas", "nas/thread.json", "nas/marker.json", "b2",
+        "column.json", "drill-identity.txt", "database.password", "nas", "nas/thread.json", "nas/onboarded.json", "b2",
         "b2/key.json",
         "units", "units/fanout-forgejo.nas.service", "units/fanout-forgejo.nas.timer",
         "units/fanout-forgejo.nas.drill.service", "units/fanout-forgejo.nas.drill.timer",
@@ -356,7 +467,7 @@ def test_an_absent_column_leaves_only_the_identity_a_minted_key_and_which_folder
     done = absent(gone, check_mode=False)
 
     assert (planned.before, planned.after, planned.warnings) == (done.before, done.after, done.warnings)
-    assert set(tree(folder)) == {"drill-identity.txt", "b2", "b2/key.json", "nas", "nas/marker.json"}
+    assert set(tree(folder)) == {"drill-identity.txt", "b2", "b2/key.json", "nas", "nas/onboarded.json"}
     assert any("drill-identity.txt stays" in warning for warning in done.warnings)
     again = absent(gone, check_mode=False)
     assert changed(again) == set()
@@ -380,13 +491,14 @@ def test_a_column_that_comes_back_while_its_nas_is_away_takes_no_empty_mount_poi
     wanted = make({"nas": nas})
     present(wanted, check_mode=False)
     absent(wanted, check_mode=False)
-    (Path(nas["path"]) / NAME).unlink()  # what is seen when nothing is mounted
+    Path(nas["path"]).rename(folder.parent / "elsewhere")
+    Path(nas["path"]).mkdir()  # what is seen when nothing is mounted
 
     back = present(wanted, check_mode=False)
 
     assert back.failure is not None
-    assert "not mounted?" in back.failure.problem
-    assert not (Path(nas["path"]) / NAME).exists()
+    assert "is it mounted?" in back.failure.problem
+    assert list(Path(nas["path"]).iterdir()) == []
 
 
 def test_a_machine_that_cannot_confine_a_drill_is_told_so_and_backs_up_all_the_same(

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from fanout.contract.app import Column
-from fanout.destinations.marker import write_marker
 from fanout.platforms.host.roll_out import present
 
 from .columns import B2, column, directory, tree
@@ -16,16 +15,14 @@ from .columns import B2, column, directory, tree
 
 @pytest.fixture
 def nas(tmp_path: Path) -> dict[str, Any]:
-    there = directory(tmp_path / "nas")
-    write_marker(tmp_path / "nas")
-    return there
+    return directory(tmp_path / "nas")
 
 
 @pytest.fixture
 def first(tmp_path: Path, nas: dict[str, Any]) -> Column:
     """The column of forgejo, rolled out, at shared/ on the NAS and in a bucket."""
     made = column(tmp_path / "columns", {"nas": nas, "b2": B2}, app_prefix="shared/")
-    assert present(made, check_mode=False).failure is None
+    assert present(made, check_mode=False, take_over=False).failure is None
     return made
 
 
@@ -41,7 +38,7 @@ def test_a_thread_that_would_lie_in_another_column_s_place_is_refused_and_its_ot
     disk = directory(tmp_path / "disk")
     before = tree(Path(first.folder))
 
-    change = present(other(tmp_path, {"nas": nas, "disk": disk}, prefix), check_mode=check_mode)
+    change = present(other(tmp_path, {"nas": nas, "disk": disk}, prefix), check_mode=check_mode, take_over=False)
 
     assert str(change.failure) == (
         f"notes/nas: rolling out: {nas['path']}/{prefix} overlaps the place of forgejo/nas: one could read and hide the"
@@ -56,11 +53,11 @@ def test_a_prefix_that_swallows_a_column_s_is_refused_and_the_thread_stays_as_it
     first: Column, tmp_path: Path, nas: dict[str, Any]
 ) -> None:
     apart = other(tmp_path, {"nas": nas}, "notes/")
-    present(apart, check_mode=False)
+    present(apart, check_mode=False, take_over=False)
     before = tree(Path(apart.folder))
     swallowed = dataclasses.replace(first, prefix="notes/", folder=PurePosixPath(tmp_path, "columns/forgejo"))
 
-    change = present(swallowed, check_mode=False)
+    change = present(swallowed, check_mode=False, take_over=False)
 
     assert "notes/nas" in str(change.failure)
     assert tree(Path(apart.folder)) == before
@@ -74,8 +71,8 @@ def test_a_column_is_its_own_neighbour_and_one_that_cannot_be_read_is_none(
     damaged.mkdir(parents=True)
     (damaged / "thread.json").write_text("{")
 
-    again = present(first, check_mode=False)
-    apart = present(other(tmp_path, {"nas": nas}, "shared-notes/"), check_mode=False)
+    again = present(first, check_mode=False, take_over=False)
+    apart = present(other(tmp_path, {"nas": nas}, "shared-notes/"), check_mode=False, take_over=False)
 
     assert again.failure is apart.failure is None
     assert again.before == again.after

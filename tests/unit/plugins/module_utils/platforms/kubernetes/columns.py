@@ -40,8 +40,7 @@ def column(**changes: Any) -> Column:
 
 def objects(given: Column, destination: str) -> dict[str, Manifest]:
     """What one thread consists of, by kind and name, but for Secrets."""
-    markers = dict.fromkeys(given.destinations, "marker")
-    (thread,) = (each for each in given.threads(DrillKeys("age1drill", "ab12"), markers) if each.name == destination)
+    (thread,) = (each for each in given.threads(DrillKeys("age1drill", "ab12")) if each.name == destination)
     found = [*thread_objects(given, thread), *policies(given, destination)]
     return {f"{one['kind']} {one['metadata']['name']}": one for one in found}
 

@@ -9,15 +9,14 @@ from typing import Any
 import pytest
 
 from fanout.contract.errors import ConfigurationError
+from fanout.contract.thread import DrillKeys
 from fanout.platforms.kubernetes.found import Found, id_of
 from fanout.platforms.kubernetes.objects import namespace, proof_in
-from fanout.platforms.kubernetes.plan import Plan, plan
+from fanout.platforms.kubernetes.plan import Onboarded, Plan, plan
 from fanout.platforms.kubernetes.pods import backup_pod, drill_pod, restore_pod
 from tests.sandbox.cluster.certificates import Authority
 
 from .columns import PASSWORD, column
-
-MARKERS = {"nas": "marker"}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +35,7 @@ def trusting(authority: Authority, **changes: Any) -> dict[str, Any]:
 
 
 def planned(found: Found, *, password: str | None = PASSWORD, **changes: Any) -> Plan:
-    return plan(column(**changes), found, password, MARKERS, check_mode=True)
+    return plan(column(**changes), found, password, DrillKeys("age1drill", "ab12"), Onboarded())
 
 
 def rolled_out(made: Plan, **changes: Any) -> Found:
