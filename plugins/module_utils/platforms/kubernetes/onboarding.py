@@ -13,6 +13,7 @@ from ...contract.thread import DirectoryDestination, DrillKeys
 from .apply import applied
 from .cluster import Cluster
 from .found import Found, at_once, id_of
+from .network import default_deny
 from .objects import BACKUP, namespace, proof_in
 from .plan import UNBORN, recorded_marker
 from .pods import onboarding_pod
@@ -73,7 +74,8 @@ def _onboard(cluster: Cluster, column: Column, found: Found, new: Sequence[str],
             return error
 
     live = found.objects.get(("Namespace", column.namespace))
-    applied(cluster, live, namespace(column, proof_in(live)), dry_run=False, force=force)
+    for own in (namespace(column, proof_in(live)), default_deny(column)):
+        applied(cluster, found.objects.get(id_of(own)), own, dry_run=False, force=force)
     for name, answer in zip(new, at_once(ask, new), strict=True):
         if isinstance(answer, BackupError):
             markers.failures.append(answer)

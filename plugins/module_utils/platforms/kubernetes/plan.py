@@ -20,7 +20,7 @@ from ..proof import Proof, logins, proof_after
 from .found import Found, Id, Objects, id_of
 from .kinds import Manifest, shown_name
 from .login import login_secret
-from .network import policies
+from .network import default_deny, policies
 from .objects import identity_secret, key_secret, namespace, proof_in, secret_text
 from .threads import THREAD_FILE, thread_objects
 
@@ -80,7 +80,7 @@ def plan(column: Column, found: Found, password: str | None, markers: Mapping[st
             planned.objects[thread.name] = objects
     live = found.objects.get(("Namespace", column.namespace))
     planned.proof = proof_after(proof_in(live), _logins(column, found.objects), _logins(column, planned.all()))
-    planned.objects[""] = [namespace(column, planned.proof)]
+    planned.objects[""] = [namespace(column, planned.proof), default_deny(column)]
     return planned
 
 

@@ -81,7 +81,9 @@ class _RollOut:
 
     def apply(self) -> dict[Id, Manifest]:
         """Make it so, and return the column's objects as they are then, or in check mode would be."""
-        after = dict(self._apply([(("", one)) for one in self._planned.objects[""]]))
+        after: dict[Id, Manifest] = {}
+        for one in self._planned.objects[""]:  # one after the other: the namespace is what all else lies in
+            after |= self._apply([("", one)])
         after |= self._identity()
         wanted = [(name, one) for name, several in self._planned.objects.items() if name for one in several]
         # Last come the CronJobs: a run that starts right away finds everything else.
