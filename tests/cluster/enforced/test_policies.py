@@ -28,6 +28,7 @@ from ..page import Reach
 pytestmark = pytest.mark.timeout(900)
 PYTHON = "/opt/fanout/bin/python"
 REACHING = Path(__file__).with_name("reaching.py").read_text()
+SLEEPING = "import time; time.sleep(3600)"
 PORT = 8000
 # Everybody whom a pod of a column might want to reach.
 TARGETS = (
@@ -55,13 +56,10 @@ def labels(owner: Owner, kind: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def pod(
-    access: Access, namespace: str, name: str, script: str, labels: Mapping[str, str] | None = None
-) -> Iterator[str]:
+def pod(access: Access, namespace: str, name: str, script: str, labels: Mapping[str, str]) -> Iterator[str]:
     """Have a pod that runs a script, and yield its address."""
     spec = restricted(access.cluster.images.runner, PYTHON, "-c", script)
-    metadata = {"name": name, "labels": dict(labels or {})}
-    access.ready_pod(namespace, {"metadata": metadata, "spec": spec})
+    access.ready_pod(namespace, {"metadata": {"name": name, "labels": dict(labels)}, "spec": spec})
     try:
         yield access.core.read_namespaced_pod(name, namespace).status.pod_ip
     finally:
@@ -75,16 +73,16 @@ def listening(port: int) -> str:
 @contextlib.contextmanager
 def pods(owner: Owner, elsewhere: str) -> Iterator[dict[str, tuple[str, str]]]:
     """Have a pod of each kind; yield {kind: (namespace, name)}."""
-    access = owner.access
-    with contextlib.ExitStack() as stack:
-        made = {}
-        for kind in MAY:
-            ours = kind != "a pod of another namespace"
-            namespace, name = owner.namespace if ours else elsewhere, kind.replace(" ", "-")
-            marked = labels(owner, kind) if kind.split()[0] in ("b2", "nas") else {}
-            stack.enter_context(pod(access, namespace, name, "import time; time.sleep(3600)", marked))
-            made[kind] = namespace, name
-        yield made
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(len(MAY)) as pool:
+
+        def start(kind: str) -> tuple[str, str]:
+            namespace = elsewhere if kind == "a pod of another namespace" else owner.namespace
+            name = kind.replace(" ", "-")
+            marked = labels(owner, kind) if kind.split(maxsplit=1)[0] in ("b2", "nas") else {}
+            stack.enter_context(pod(owner.access, namespace, name, SLEEPING, marked))
+            return namespace, name
+
+        yield dict(zip(MAY, pool.map(start, MAY), strict=True))
 
 
 def reached(access: Access, where: tuple[str, str], targets: Mapping[str, tuple[str, int]]) -> set[str]:
@@ -183,7 +181,7 @@ def test_a_plugin_that_learns_of_a_new_pod_some_seconds_late_breaks_no_backup(
         return reached(access, (owner.namespace, "known"), {"database": (database.host, 5432)}) == {"database"}
 
     with (
-        pod(access, owner.namespace, "known", "import time; time.sleep(600)", labels(owner, "nas backup")),
+        pod(access, owner.namespace, "known", SLEEPING, labels(owner, "nas backup")),
         ThreadPoolExecutor(1) as pool,
     ):
         until("the policy is in force", known)

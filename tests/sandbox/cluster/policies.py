@@ -54,13 +54,14 @@ class Enforced:
 
     @contextlib.contextmanager
     def dropping(self, address: str) -> Iterator[None]:
-        """Let what a pod sends to the node vanish, as plugins do that do not refuse."""
-        rule = ("INPUT", "--source", address, "--jump", "DROP")
-        node.run(self.home.inside("iptables", "--wait", "--insert", *rule))
+        """Let what a pod sends vanish, as plugins do that do not refuse: before kube-router sees it."""
+        rule = ("PREROUTING", "--source", address, "--jump", "DROP")
+        iptables = ("iptables", "--wait", "--table", "raw")
+        node.run(self.home.inside(*iptables, "--insert", *rule))
         try:
             yield
         finally:
-            node.run(self.home.inside("iptables", "--wait", "--delete", *rule))
+            node.run(self.home.inside(*iptables, "--delete", *rule))
 
 
 def _send(pid: int, number: signal.Signals) -> None:

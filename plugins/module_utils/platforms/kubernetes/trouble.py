@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...contract.errors import BackupError, ConfigurationError, Full, TryAgain, Unavailable
+from ...contract.text import printable
 from .cluster import Cluster
 from .kinds import Manifest
 from .pods import COMMAND, CONFINE, SERVER
@@ -258,4 +259,4 @@ def _scheduling_remedy(why: str) -> str:
 
 
 def _one_line(text: object) -> str:
-    return " ".join(str(text or "").split())[:300]
+    return printable(" ".join(str(text or "").split()))[:300]

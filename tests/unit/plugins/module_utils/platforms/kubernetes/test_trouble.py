@@ -107,10 +107,10 @@ def test_a_container_that_waits_in_vain_is_named_with_what_to_correct(
 def test_a_container_that_ends_again_and_again_is_told_with_its_last_words(clock: Clock) -> None:
     crashing = waiting("CrashLoopBackOff", "server")
     (server,) = crashing["status"]["initContainerStatuses"]
-    server["lastState"] = {"terminated": {"message": "confine: no filter can be set: as it says\n"}}
+    server["lastState"] = {"terminated": {"message": "confine: no filter can be set: \033[2Jas it says\n"}}
     problem = stuck_after(clock, LONG, job(), crashing)
     assert problem is not None
-    assert "(CrashLoopBackOff: confine: no filter can be set: as it says)" in problem.problem
+    assert "(CrashLoopBackOff: confine: no filter can be set: \\x1b[2Jas it says)" in problem.problem
     assert "seccomp" in problem.remedy
 
 
