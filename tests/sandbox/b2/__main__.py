@@ -37,7 +37,7 @@ def main() -> None:
     world = World(arguments.region)
     # Pods only store: who runs Ansible makes the keys, so that the native API has no business outside of this machine.
     try:
-        s3_address = _machine() if arguments.cluster else LOOPBACK
+        s3_address = arguments.s3_address or (_machine() if arguments.cluster else LOOPBACK)
     except SandboxError as error:
         sys.exit(f"b2: {error}")
     servers = [Server(world, NativeHandler, arguments.port), Server(world, S3Handler, arguments.s3_port, s3_address)]
@@ -59,6 +59,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--state-file", type=Path, required=True, help="written (0600) once both listeners answer")
     parser.add_argument("--port", type=int, default=0, help="native API and control calls; 0 takes a free one")
     parser.add_argument("--s3-port", type=int, default=0)
+    parser.add_argument("--s3-address", help="an address of this machine that only pods reach, instead of loopback")
     parser.add_argument("--region", default="us-west-004")
     parser.add_argument("--bucket", help="create this bucket, with a rule that purges hidden files after 7 days")
     parser.add_argument(

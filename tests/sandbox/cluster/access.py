@@ -113,8 +113,11 @@ class Access:
         answer = self.core.read_namespaced_pod_log(pod, namespace, _preload_content=False)
         return bytes(answer.data).decode(errors="replace")
 
-    def execute(self, namespace: str, pod: str, *command: str, patience: float = PATIENCE) -> Answer:
-        """Run a command in the pod's first container. Raise SandboxError if it takes longer than `patience` seconds."""
+    def execute(
+        self, namespace: str, pod: str, *command: str, container: str = "", patience: float = PATIENCE
+    ) -> Answer:
+        """Run a command in a container of the pod, by default its first. Raise SandboxError if it takes longer than
+        `patience` seconds."""
         from kubernetes import client
         from kubernetes.stream import stream
 
@@ -125,6 +128,7 @@ class Access:
             pod,
             namespace,
             command=list(command),
+            **({"container": container} if container else {}),
             stdout=True,
             stderr=True,
             stdin=False,

@@ -1,7 +1,7 @@
 # Copyright: (c) fanout.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kubernetes and CoreDNS, built once from Go modules, and etcd, which a wheel brings."""
+"""Kubernetes, CoreDNS and kube-router, built once from Go modules, and etcd, which a wheel brings."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ..places import CHECKOUT
 from . import contained, places
 
 _COREDNS = "1.15.0"
+_KUBE_ROUTER = "2.1.0"
 _SOURCES = CHECKOUT / "tests/sandbox/cluster/go"
 _COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubelet")
 
@@ -27,12 +28,15 @@ class Binaries:
 
     kubernetes: Path
     coredns: Path
+    kube_router: Path
     etcd: Path
 
 
 def binaries(say: Callable[[str], None]) -> Binaries:
     """Return the cluster's programs; build what the cache lacks. Raise SandboxError if it cannot be built."""
-    return Binaries(_kubernetes(say), _coredns(say) / "coredns", _etcd())
+    coredns = _installed("coredns", f"github.com/coredns/coredns@v{_COREDNS}", say)
+    router = f"github.com/cloudnativelabs/kube-router/v2/cmd/kube-router@v{_KUBE_ROUTER}"
+    return Binaries(_kubernetes(say), coredns, _installed("kube-router", router, say), _etcd())
 
 
 def _kubernetes(say: Callable[[str], None]) -> Path:
@@ -74,13 +78,15 @@ def _version_flags(version: str) -> str:
     return " ".join(f"-X {package}.{name}={value}" for package in packages for name, value in facts.items())
 
 
-def _coredns(say: Callable[[str], None]) -> Path:
-    cached = places.cache() / f"coredns-{_COREDNS}"
+def _installed(name: str, module: str, say: Callable[[str], None]) -> Path:
+    """Return the program `name` of a Go module in the version that ends its path."""
+    version = module.rpartition("@v")[2]
+    cached = places.cache() / f"{name}-{version}"
     if not cached.exists():
-        say(f"building CoreDNS {_COREDNS}: some minutes, once")
+        say(f"building {name} {version}: some minutes, once")
         with places.appearing(cached) as folder:
-            _go("install", "-ldflags=-s -w", f"github.com/coredns/coredns@v{_COREDNS}", target=folder)
-    return cached
+            _go("install", "-ldflags=-s -w", module, target=folder)
+    return cached / name
 
 
 def _etcd() -> Path:

@@ -25,6 +25,7 @@ POSTGRESQL_MAJOR = 17  # the only one that the suite has
 # Nobody reads these in a container, and what is not there need not be imported each time.
 _EXCLUDED = tuple(f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("doc", "info", "locale", "man"))
 _RUNNER_PACKAGES = ("ca-certificates", "python3-venv", f"postgresql-client-{POSTGRESQL_MAJOR}")
+_COMPILER_PACKAGES = ("gcc", "libc6-dev", "libseccomp-dev")
 _SERVER_PACKAGES = ("locales", f"postgresql-{POSTGRESQL_MAJOR}", f"postgresql-{POSTGRESQL_MAJOR}-pgvector")
 _SERVER = f"/usr/lib/postgresql/{POSTGRESQL_MAJOR}"
 _SERVER_HOOKS = (
@@ -70,7 +71,7 @@ def references() -> Images:
     return Images(
         pause=PAUSE_IMAGE,
         postgresql=f"localhost/fanout-test-postgresql-{POSTGRESQL_MAJOR}:{_digest(_SUITE, *server)}",
-        runner=f"localhost/fanout-test-runner:{_digest(_base(), *map(_content, _runner_sources()))}",
+        runner=f"localhost/fanout-test-runner:{_digest(_base(), _compiler(), *map(_content, _runner_sources()))}",
     )
 
 
@@ -83,6 +84,7 @@ def make(say: Callable[[str], None]) -> Images:
     _have(images.postgresql, _make_server, say)
     if not _folder(images.runner).exists():
         _have(_base(), _make_base, say)
+        _have(_compiler(), _make_compiler, say)
         _have(images.runner, _make_runner, say)
     return images
 
@@ -115,6 +117,12 @@ def _make_base(folder: Path, reference: str) -> None:
     _archive(folder, reference, {})
 
 
+def _make_compiler(folder: Path, reference: str) -> None:
+    """What the image's first stage is built on: nothing of it but one program is in the image."""
+    _make_root(folder, _COMPILER_PACKAGES, ())
+    _archive(folder, reference, {})
+
+
 def _make_root(folder: Path, packages: tuple[str, ...], hooks: tuple[str, ...]) -> None:
     """Make the root file system of a Debian with `packages` as `layer.tar`."""
     options = ("--mode=root", "--variant=minbase", f"--include={','.join(packages)}", *_EXCLUDED, *hooks)
@@ -140,6 +148,7 @@ def _make_runner(folder: Path, reference: str) -> None:
     build = ("build", "--layers", "--isolation=chroot", "--file=runner/Containerfile", f"--tag={_BUILT}")
     arguments = (
         f"--build-arg=BASE=docker-archive:{base / _ARCHIVE}",
+        f"--build-arg=COMPILER=docker-archive:{_folder(_compiler()) / _ARCHIVE}",
         f"--build-arg=POSTGRESQL_MAJORS={POSTGRESQL_MAJOR}",
     )
     for command in (
@@ -160,6 +169,10 @@ def _trusted() -> tuple[str, ...]:
 
 def _base() -> str:
     return f"localhost/fanout-test-base:{_digest(_SUITE, *_RUNNER_PACKAGES, *_EXCLUDED)}"
+
+
+def _compiler() -> str:
+    return f"localhost/fanout-test-compiler:{_digest(_SUITE, *_COMPILER_PACKAGES, *_EXCLUDED)}"
 
 
 def _runner_sources() -> list[Path]:

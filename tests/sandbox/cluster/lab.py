@@ -23,7 +23,7 @@ from . import build, cgroups, components, configuration, images, needs, node, pl
 from .configuration import Layout
 
 Say = Callable[[str], None]
-_RECORDS = "processes"
+RECORDS = "processes"
 
 
 def up(say: Say) -> bool:
@@ -84,18 +84,18 @@ def at_hand(say: Say) -> Iterator[state.Cluster]:
 
 def status() -> Iterator[tuple[str, bool]]:
     """Yield each of the cluster's programs, and whether it is running. Nothing means that there is no cluster."""
-    for process in processes.recorded(places.folder() / _RECORDS):
+    for process in processes.recorded(places.folder() / RECORDS):
         yield process.name, processes.is_running(process)
 
 
 def _is_complete(folder: Path) -> bool:
-    records = processes.recorded(folder / _RECORDS)
+    records = processes.recorded(folder / RECORDS)
     return state.path(folder).exists() and bool(records) and all(map(processes.is_running, records))
 
 
 def _renew_images(folder: Path, current: images.Images) -> None:
     cluster = state.load(folder)
-    home = node.running(folder / _RECORDS)
+    home = node.running(folder / RECORDS)
     if home and cluster.images != current:
         for archive in set(current.archives.values()) - set(cluster.images.archives.values()):
             _import(folder, home, archive)
@@ -103,7 +103,7 @@ def _renew_images(folder: Path, current: images.Images) -> None:
 
 
 def _end(folder: Path) -> None:
-    node.end(folder / _RECORDS)
+    node.end(folder / RECORDS)
     cgroups.remove(_name(folder))
 
 
@@ -119,19 +119,19 @@ def _name(folder: Path) -> str:
 
 
 def _make(folder: Path, binaries: build.Binaries, current: images.Images, pool: Executor) -> state.Cluster:
-    for name in (_RECORDS, "logs"):
+    for name in (RECORDS, "logs"):
         (folder / name).mkdir()
     cgroups.make(_name(folder))
-    home = node.start(folder / _RECORDS, folder / "logs/node.log")
+    home = node.start(folder / RECORDS, folder / "logs/node.log")
     layout = Layout(folder, node.furnish(home, _name(folder)), _name(folder))
     commands = components.commands(layout, binaries, configuration.write(layout))
 
     def start(*names: str) -> None:
         for name in names:
             log = folder / f"logs/{name}.log"
-            processes.start(name, home.inside(*commands[name]), folder=folder / _RECORDS, log=log)
+            processes.start(name, home.inside(*commands[name]), folder=folder / RECORDS, log=log)
 
-    watch = ready.Watch(folder / _RECORDS, folder / "logs")
+    watch = ready.Watch(folder / RECORDS, folder / "logs")
     start("etcd", "containerd")
     watch.until("containerd answers", lambda: _ctr(folder, home, "version"))
     importing = [pool.submit(_import, folder, home, archive) for archive in current.archives.values()]

@@ -19,6 +19,8 @@ _PROGRAMS = {
     "catatonit": "catatonit",
     "containerd": "containerd",
     "ip": "iproute2",
+    "ipset": "ipset",
+    "iptables": "iptables",
     "mmdebstrap": "mmdebstrap",
     "nft": "nftables",
     "nsenter": "util-linux",

@@ -76,7 +76,7 @@ def running(records: Path) -> Node | None:
     """The recorded node, or None if it does not run or cannot be entered yet."""
     for process in processes.recorded(records):
         if process.name == _RECORD and processes.is_running(process):
-            for child in _children(process.pid):
+            for child in children(process.pid):
                 # It becomes catatonit when the namespaces are complete.
                 if _name(child) == _FIRST_PROCESS[0]:
                     return Node(child)
@@ -91,7 +91,7 @@ def end(records: Path, patience: float = 60) -> None:
         if process.name != _RECORD or not processes.is_running(process):
             continue
         with contextlib.ExitStack() as stack:
-            handles = [stack.enter_context(_handle(child)) for child in _children(process.pid)]
+            handles = [stack.enter_context(_handle(child)) for child in children(process.pid)]
             processes.end(process, [signal.SIGKILL])
             for handle in filter(None, handles):
                 if not select.select([handle], [], [], patience)[0]:
@@ -120,7 +120,8 @@ def _name(pid: int) -> str:
         return ""
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that have not ended."""
     try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except (FileNotFoundError, ProcessLookupError):
@@ -132,15 +133,15 @@ def furnish(node: Node, name: str) -> Network:
 
     `name` is what `ip link` says of the machine's end of the link: whose it is."""
     for command in _OWN_FOLDERS:
-        _run(node.inside(*command))
+        run(node.inside(*command))
     network = _link(node)
-    _run(("ip", "address", "add", f"{network.machine}/30", "dev", network.link))
-    _run(("ip", "link", "set", network.link, "alias", name, "up"))
-    _run(("ip", "route", "add", network.all, "via", network.node))
-    _run(node.inside("ip", "link", "set", "lo", "up"))
-    _run(node.inside("ip", "address", "add", f"{network.node}/30", "dev", "machine"))
-    _run(node.inside("ip", "link", "set", "machine", "up"))
-    _run(node.inside("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"))
+    run(("ip", "address", "add", f"{network.machine}/30", "dev", network.link))
+    run(("ip", "link", "set", network.link, "alias", name, "up"))
+    run(("ip", "route", "add", network.all, "via", network.node))
+    run(node.inside("ip", "link", "set", "lo", "up"))
+    run(node.inside("ip", "address", "add", f"{network.node}/30", "dev", "machine"))
+    run(node.inside("ip", "link", "set", "machine", "up"))
+    run(node.inside("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"))
     return network
 
 
@@ -149,9 +150,7 @@ def _link(node: Node) -> Network:
     for network in map(Network, _NUMBERS):
         peer = ("peer", "name", "machine", "netns", str(node.pid))
         # That the name is new decides between two clusters that start at once.
-        if not _is_routed(network.all) and _run(
-            ("ip", "link", "add", network.link, "type", "veth", *peer), check=False
-        ):
+        if not _is_routed(network.all) and run(("ip", "link", "add", network.link, "type", "veth", *peer), check=False):
             return network
     raise SandboxError(
         "no free network for a cluster in 10.213.0.0 to 10.254.255.255", remedy="read: ip route; ip link"
@@ -166,7 +165,7 @@ def _is_routed(network: str) -> bool:
     return any(ours.overlaps(ipaddress.ip_network(route["dst"])) for route in routes if route["dst"] != "default")
 
 
-def _run(command: Sequence[str], *, check: bool = True) -> bool:
+def run(command: Sequence[str], *, check: bool = True) -> bool:
     """Run a short command. Say whether it succeeded; raise SandboxError if it has to and does not."""
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     if check and done.returncode:

@@ -102,6 +102,11 @@ class Network:
         return f"10.{self.number}.255.1"
 
     @property
+    def public(self) -> str:
+        """An address for this machine that is nobody's (RFC 5737) and, as policies see it, public."""
+        return f"203.0.113.{self.number}"
+
+    @property
     def node(self) -> str:
         """The node's address as the machine sees it: API server and kubelet."""
         return f"10.{self.number}.255.2"

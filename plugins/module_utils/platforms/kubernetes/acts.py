@@ -14,11 +14,13 @@ from typing import Any
 
 from ...contract.app import Column
 from ...contract.cluster import DRILL, object_name
-from ...contract.errors import BackupError, ConfigurationError, about
+from ...contract.errors import BackupError, ConfigurationError, Unavailable, about
 from ...contract.login import Login, render_login
 from ..base import ThreadResult
 from ..said import judged, marked, said
 from .cluster import Cluster, connect
+from .found import Found, id_of
+from .ingress import obstacle
 from .jobs import Order, run
 from .kinds import Manifest, shown_name
 from .login import drift
@@ -228,6 +230,26 @@ def _cron_job(cluster: Cluster, column: Column, destination: str, suffix: str) -
     return found
 
 
+def _explained(cluster: Cluster, column: Column, ended: ThreadResult) -> ThreadResult:
+    """Name the policy of the database's side where its server did not answer: to the command in the pod, one that keeps
+    it out looks like a server that hangs."""
+    failure = ended.failure
+    server = f"{column.variables.app_database_host}:{column.variables.app_database_port}"
+    if not isinstance(failure, Unavailable) or server not in failure.problem:
+        return ended
+    try:
+        live = cluster.get("Namespace", "", column.namespace)
+        keeping = obstacle(cluster, column, Found({id_of(live): live} if live else {}))
+    except BackupError:
+        return ended  # it explains, and nothing depends on it
+    if keeping is None:
+        return ended
+    told = Unavailable(
+        f"{failure.problem}; {keeping.problem}", remedy=keeping.remedy, doing=failure.doing, subject=failure.subject
+    )
+    return dataclasses.replace(ended, failure=told)
+
+
 def _each(column: Column, doing: str, destinations: Sequence[str], call: Call) -> list[ThreadResult]:
     """Do something for each destination, all at once, and return the results in order."""
     with about(column.app, doing):
@@ -236,7 +258,7 @@ def _each(column: Column, doing: str, destinations: Sequence[str], call: Call) -
     def one(destination: str) -> ThreadResult:
         try:
             with about(f"{column.app}/{destination}", doing):
-                return call(cluster, destination)
+                return _explained(cluster, column, call(cluster, destination))
         except BackupError as error:
             return said(f"{column.app}/{destination}", None, (), {}, error)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...contract.app import Column
-from ...contract.errors import BackupError
+from ...contract.errors import BackupError, ConfigurationError, Unavailable
 from .cluster import Cluster
 from .found import Found, at_once
 from .kinds import Manifest
@@ -24,19 +24,30 @@ def blocked(cluster: Cluster, column: Column, found: Found) -> list[str]:
 
     That it cannot be found out is worth a line, too, and no failure.
     """
+    try:
+        keeping = obstacle(cluster, column, found)
+    except BackupError as error:
+        return [f"{column.app}: whether policies around the database let its pods in is unknown ({error.problem})"]
+    return [str(keeping)] if keeping else []
+
+
+def obstacle(cluster: Cluster, column: Column, found: Found) -> BackupError | None:
+    """Return what keeps the column's pods from the database's, as far as the cluster knows, or None. Raise BackupError
+    if that cannot be found out."""
     network = column.variables.app_database_network
     if network is None or network.pods is None:
-        return []
+        return None
     where, port = network.pods.namespace, network.pods.port or column.variables.app_database_port
     selector = ",".join(f"{name}={value}" for name, value in network.pods.labels.items())
-    try:
-        policies, pods = at_once(
-            lambda kind: cluster.list(kind, where, labels=selector if kind == "Pod" else None), ("NetworkPolicy", "Pod")
-        )
-    except BackupError as error:
-        return [f"{column.app}: whether policies in {where} let its pods in is unknown ({error.problem})"]
+    policies, pods = at_once(
+        lambda kind: cluster.list(kind, where, labels=selector if kind == "Pod" else None), ("NetworkPolicy", "Pod")
+    )
     if not pods:
-        return [f"{column.app}: app_database_network.pods selects no pod: none in {where} has the labels {selector}"]
+        return ConfigurationError(
+            f"app_database_network.pods selects no pod: none in {where} has the labels {selector}",
+            remedy="give it labels of the database's pods",
+            subject=column.app,
+        )
     ours = _namespace_labels(column, found)
     visits = [
         _Visit(server, column.namespace, ours, pod_labels(column, destination, BACKUP), port)
@@ -46,15 +57,15 @@ def blocked(cluster: Cluster, column: Column, found: Found) -> list[str]:
     ]
     refused = [(visit, policy) for visit in visits for policy in _refusing(policies, visit)]
     if not refused:
-        return []
+        return None
     names = ", ".join(sorted({f"{where}/{policy['metadata']['name']}" for _visit, policy in refused}))
     addresses = _BY_ADDRESS if any(_admits_addresses(policy, visit) for visit, policy in refused) else ""
-    warning = (
-        f"{column.app}: its backups cannot reach the database: the NetworkPolicy {names} does not admit pods of"
-        f" {column.namespace} on port {port}{addresses}. Remedy: add an ingress rule with namespaceSelector"
-        f" kubernetes.io/metadata.name: {column.namespace}"
+    return Unavailable(
+        f"its backups cannot reach the database: the NetworkPolicy {names} does not admit pods of {column.namespace} on"
+        f" port {port}{addresses}",
+        remedy=f"add an ingress rule with namespaceSelector kubernetes.io/metadata.name: {column.namespace}",
+        subject=column.app,
     )
-    return [warning]
 
 
 def _namespace_labels(column: Column, found: Found) -> Labels:

@@ -11,7 +11,7 @@ from ...contract.app import Column
 from ...contract.cluster import DRILL, address_block
 from ...contract.thread import B2Destination, DirectoryDestination, Network, S3Destination
 from .kinds import Manifest
-from .objects import BACKUP, named, pod_labels
+from .objects import BACKUP, named, of_column, pod_labels
 
 # What is no public address: nothing there is Backblaze, and all of it may be somebody's home.
 _PRIVATE = (
@@ -19,9 +19,18 @@ _PRIVATE = (
     "224.0.0.0/4", "240.0.0.0/4",
 )  # fmt: skip
 _PRIVATE_V6 = ("::/96", "64:ff9b::/96", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8")
+_DEFAULT_DENY = "default-deny.fanout.backup"  # with dots, as no thread's object
 _NODE_LOCAL_DNS = "169.254.20.10/32"
 
 Rule = dict[str, Any]
+
+
+def default_deny(column: Column) -> Manifest:
+    """Return the policy by which a pod of the column's namespace that is none of a thread's reaches nothing, and is not
+    reached. Policies add up: threads' own open what they need."""
+    policy = of_column(column, "NetworkPolicy", _DEFAULT_DENY)
+    policy["spec"] = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "egress": []}
+    return policy
 
 
 def policies(column: Column, destination: str) -> list[Manifest]:

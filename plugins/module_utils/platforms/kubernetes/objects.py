@@ -123,6 +123,11 @@ def named(column: Column, kind: str, destination: str, suffix: str = "") -> Mani
     return _object(column, kind, object_name(column.app, destination, suffix), labels(column, destination))
 
 
+def of_column(column: Column, kind: str, name: str) -> Manifest:
+    """Return the beginning of an object of the column as a whole."""
+    return _object(column, kind, name, labels(column))
+
+
 def _object(column: Column, kind: str, name: str, marked: Mapping[str, str]) -> Manifest:
     metadata: dict[str, Any] = {"name": name, "labels": dict(marked)}
     if KINDS[kind].namespaced:

@@ -20,7 +20,7 @@ from .cluster import Cluster
 from .found import Found, at_once, id_of
 from .identity import Identity
 from .kinds import Manifest
-from .network import policies
+from .network import default_deny, policies
 from .objects import BACKUP, labels, namespace, opaque_secret, proof_in
 from .plan import Onboarded
 from .pods import THREAD_FILE, onboarding_pod
@@ -77,9 +77,11 @@ class Onboarding:
         return recorded and not comes_back and not self.take_over
 
     def _prepare(self, identity: Identity) -> None:
-        """Make the namespace, and store a new identity first: what belongs to one that is gone again is nobody's."""
+        """Make the namespace, in which no pod may reach anything that no policy allows, and store a new identity first:
+        what belongs to one that is gone again is nobody's."""
         live = self.found.objects.get(("Namespace", self.column.namespace))
-        self._apply([(live, namespace(self.column, proof_in(live)))])
+        for own in (namespace(self.column, proof_in(live)), default_deny(self.column)):
+            self._apply([(self.found.objects.get(id_of(own)), own)])
         if identity.new is not None:
             self.cluster.create(identity.new)
 

@@ -17,7 +17,7 @@ from ..proof import Proof, logins, proof_after
 from .found import Found, Id, Objects, id_of
 from .kinds import Manifest
 from .login import login_secret
-from .network import policies
+from .network import default_deny, policies
 from .objects import key_secret, namespace, onboarded_map, proof_in, secret_text
 from .pods import THREAD_FILE
 from .threads import thread_objects
@@ -79,7 +79,7 @@ def plan(column: Column, found: Found, password: str | None, keys: DrillKeys, kn
             planned.objects[thread.name] = objects
     live = found.objects.get(("Namespace", column.namespace))
     planned.proof = proof_after(proof_in(live), _logins(column, found.objects), _logins(column, planned.all()))
-    planned.objects[""] = [namespace(column, planned.proof)]
+    planned.objects[""] = [namespace(column, planned.proof), default_deny(column)]
     return planned
 
 

@@ -14,9 +14,12 @@ from ...contract.thread import IDENTITY_FILE, KEY_FILE, B2Destination, Directory
 from ...sources.postgresql import sidecar
 
 RUN_AS = 10001
+# The scratch server has a number of its own. What both have in common is the group of the folder of its socket.
+SERVER_RUNS_AS = 10002
 COMMAND = "fanout"
 SERVER = "server"
 THREAD_FILE = "thread.json"
+CONFINE = "confine"  # the container that brings the program of this name, and its volume
 # The same layout as a column's folder on platform `host`, so that thread.json names its files alike.
 FOLDER = "/etc/fanout"
 LIVE_FILE = "live.json"
@@ -25,15 +28,18 @@ LIVE = "fanout.backup/live"
 # The images know no account of our number, and initdb refuses to run without a name.
 PASSWD = f"""\
 root:x:0:0:root:/root:/sbin/nologin
-postgres:x:{RUN_AS}:{RUN_AS}:scratch server:/tmp:/bin/sh
+postgres:x:{SERVER_RUNS_AS}:{SERVER_RUNS_AS}:scratch server:/tmp:/bin/sh
 """
 
 _MEMORY = "512Mi"
+_SMALL_MEMORY = "128Mi"
 _DRILL_MEMORY = "1Gi"
 # What building an index of a large table may take; more would be the app's.
 _SERVER_MEMORY = "2Gi"
 _DATA = "/var/lib/fanout"
 _COPIES = "copies"
+_CONFINE = f"/usr/local/bin/{CONFINE}"  # in our image
+_CONFINED = "/run/fanout/confine"  # beside the server
 
 Volume = dict[str, Any]
 Pod = dict[str, Any]
@@ -94,33 +100,56 @@ def drill_pod(column: Column, destination: str, options: Sequence[str] = (), *, 
     pod = _pod(column, destination, ("drill", *options), files)
     pod["containers"][0]["resources"] = _resources(_DRILL_MEMORY)
     pod["containers"][0]["volumeMounts"].append({"name": "sockets", "mountPath": SCRATCH_SERVER})
-    pod["initContainers"] = [_server(column)]
+    pod["initContainers"] = [_confine(column), _server(column)]
     passwd = {"name": object_name(column.app, destination), "items": [{"key": "passwd", "path": "passwd"}]}
     pod["volumes"] += [
         {"name": "passwd", "configMap": passwd},
-        {"name": "sockets", "emptyDir": {"sizeLimit": "16Mi"}},
+        # In memory: what the server fills there is refused at once, and is its own share of it.
+        {"name": "sockets", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
+        {"name": "server-tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+        {"name": CONFINE, "emptyDir": {"sizeLimit": "16Mi"}},
         {"name": "data", "emptyDir": {"sizeLimit": column.variables.app_scratch_size}},
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "256Mi"}},
     ]
     return pod
 
 
+def _confine(column: Column) -> dict[str, Any]:
+    """Bring the program that confines the server, which its own image lacks, to where the server starts behind it."""
+    return {
+        "name": CONFINE,
+        "image": column.variables.app_image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["cp", _CONFINE, f"{_CONFINED}/{CONFINE}"],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": _locked_down(),
+        "resources": _resources(_SMALL_MEMORY),
+        "volumeMounts": [{"name": CONFINE, "mountPath": _CONFINED}],
+    }
+
+
 def _server(column: Column) -> dict[str, Any]:
     """The scratch server: a native sidecar, which starts before the drill and is stopped after it. Its image's entry
-    point would make users, listen on the network and want to be root."""
+    point would make users, listen on the network and want to be root.
+
+    From its first process on it is confined: it and all that a dump starts in it reach no network, on a cluster that
+    enforces policies as on any other. It shares the folder of its socket with the drill, and nothing else that either
+    could write: no process, no /tmp, no memory."""
     return {
         "name": SERVER,
         "image": column.variables.app_drill_image,
         "imagePullPolicy": "IfNotPresent",
         "restartPolicy": "Always",
-        "command": ["sh", "-c", sidecar.script(SCRATCH_SERVER, f"{_DATA}/server")],
-        "securityContext": _locked_down(),
+        "command": [f"{_CONFINED}/{CONFINE}", "sh", "-c", sidecar.script(SCRATCH_SERVER, f"{_DATA}/server")],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {**_locked_down(), "runAsUser": SERVER_RUNS_AS, "runAsGroup": SERVER_RUNS_AS},
         "resources": _resources(_SERVER_MEMORY),
         "volumeMounts": [
             {"name": "sockets", "mountPath": SCRATCH_SERVER},
             {"name": "data", "mountPath": _DATA},
             {"name": "shm", "mountPath": "/dev/shm"},
-            {"name": "tmp", "mountPath": "/tmp"},
+            {"name": "server-tmp", "mountPath": "/tmp"},
+            {"name": CONFINE, "mountPath": _CONFINED, "readOnly": True},
             {"name": "passwd", "mountPath": "/etc/passwd", "subPath": "passwd", "readOnly": True},
         ],
     }

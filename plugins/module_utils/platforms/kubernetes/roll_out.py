@@ -85,7 +85,9 @@ class _RollOut:
     def apply(self, identity: Manifest | None) -> dict[Id, Manifest]:
         """Make it so, and return the column's objects as they are then, or in check mode would be. `identity` is a
         drill identity that is new."""
-        after = dict(self._apply([(("", one)) for one in self._planned.objects[""]]))
+        after: dict[Id, Manifest] = {}
+        for one in self._planned.objects[""]:  # one after the other: the namespace is what all else lies in
+            after |= self._apply([("", one)])
         after |= {id_of(identity): identity} if identity else {}
         after |= self._apply([("", one) for one in (self._planned.onboarded,) if one])
         wanted = [(name, one) for name, several in self._planned.objects.items() if name for one in several]

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...contract.errors import BackupError, ConfigurationError, Full, TryAgain, Unavailable
+from ...contract.text import printable
 from .cluster import Cluster
 from .kinds import Manifest
-from .pods import COMMAND, SERVER
+from .pods import COMMAND, CONFINE, SERVER
 
 # How long a state may last that does not go away by itself: images and settings that are wrong, and all other reasons,
 # such as a node that has no room yet, a volume that is about to be bound, a NAS that wakes up.
@@ -155,9 +156,10 @@ def stuck(watched: Watched) -> BackupError | None:
             f"the image of its container {container} cannot be had ({waiting}){told}",
             remedy=f"correct {image}, or let the nodes reach its registry",
         )
-    return ConfigurationError(
-        f"its container {container} cannot start ({waiting}){told}", remedy="roll out again, or correct what it names"
-    )
+    remedy = "roll out again, or correct what it names"
+    if container == SERVER:
+        remedy = "app_drill_image needs a shell, and the node a kernel with seccomp filters: look at what it says"
+    return ConfigurationError(f"its container {container} cannot start ({waiting}){told}", remedy=remedy)
 
 
 def ended_from_outside(watched: Watched) -> BackupError | None:
@@ -185,7 +187,7 @@ def ended_from_outside(watched: Watched) -> BackupError | None:
 
 def ended_badly(watched: Watched) -> BackupError | None:
     """Return why a command that said nothing at its end was ended, or None if its exit code tells."""
-    problem = ended_from_outside(watched)
+    problem = ended_from_outside(watched) or _unprepared(watched.pod)
     if problem is not None:
         return problem
     code = watched.exit_code
@@ -201,6 +203,19 @@ def ended_badly(watched: Watched) -> BackupError | None:
     if code is None and watched.failed:
         reason, said = watched.failed.get("reason"), _one_line(watched.failed.get("message"))
         return TryAgain(f"its Job failed ({reason}: {said}){_told(watched)}", remedy="run it again")
+    return None
+
+
+def _unprepared(pod: Manifest) -> BackupError | None:
+    """Return that the pod's first container could not do its part, before which no other starts, or None."""
+    for container in (pod.get("status") or {}).get("initContainerStatuses") or ():
+        ended = (container.get("state") or {}).get("terminated") or {}
+        if container["name"] == CONFINE and ended.get("exitCode"):
+            said = _one_line(ended.get("message")) or f"exit code {ended['exitCode']}"
+            return ConfigurationError(
+                f"its container {CONFINE} failed ({said}), without which no scratch server starts",
+                remedy="build app_image from the checkout that you roll out, and set it to the new tag",
+            )
     return None
 
 
@@ -222,7 +237,10 @@ def _waiting(pod: Manifest) -> tuple[str, str]:
     for container in _containers(pod.get("status") or {}):
         waiting = (container.get("state") or {}).get("waiting") or {}
         if waiting.get("reason") in (*_IMAGE_REASONS, *_HOPELESS_REASONS):
-            return container["name"], f"{waiting['reason']}: {_one_line(waiting.get('message')) or 'no message'}"
+            # Of a container that ends again and again, only its last words say why.
+            last = ((container.get("lastState") or {}).get("terminated") or {}).get("message")
+            message = _one_line(last) or _one_line(waiting.get("message")) or "no message"
+            return container["name"], f"{waiting['reason']}: {message}"
     return "?", "no message"
 
 
@@ -241,4 +259,4 @@ def _scheduling_remedy(why: str) -> str:
 
 
 def _one_line(text: object) -> str:
-    return " ".join(str(text or "").split())[:300]
+    return printable(" ".join(str(text or "").split()))[:300]

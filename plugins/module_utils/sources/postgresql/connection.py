@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import re
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from ...contract.errors import BackupError, ConfigurationError, NoPermission, Tr
 from ...contract.thread import PostgresqlSource
 from .client import AUTHENTICATION, TIMEOUTS, options, password_of, settled
 from .reasons import STANDBY
-from .refusals import MINIMUM_MAJOR, pooler, refused
+from .refusals import MINIMUM_MAJOR, REACHABLE, NoAnswer, pooler, refused
 from .sqlstates import named, only_names
 
 if TYPE_CHECKING:
@@ -31,12 +32,30 @@ _MEANINGS: dict[str, tuple[type[BackupError], str]] = {
     "57014": (TryAgain, _MIGRATION),
     "57P": (Unavailable, "none: the next run tries again, when the database server is back"),
 }
+# Seconds: of one silent try, of all that are refused at once, and between two of those.
+_SILENCE = 10
+_PATIENCE = 8.0
+_PAUSE = 0.5
 _OTHERWISE = (TryAgain, "look into the database server's log")
 
 
 def connect(source: PostgresqlSource, application_name: str) -> psycopg.Connection[Any]:
     """Open an autocommit session. Raise the BackupError that fits when that fails; the connection dies with a dead
-    peer."""
+    peer.
+
+    Where nobody answers over a network, it is tried again for some seconds: a pod that has just started is unknown to
+    the network's policies, which refuse it or let what it sends vanish."""
+    limit = time.monotonic() + (0 if source.host.startswith("/") else _PATIENCE)
+    while True:
+        try:
+            return _connected(source, application_name)
+        except NoAnswer:
+            if time.monotonic() > limit:
+                raise
+            time.sleep(_PAUSE)
+
+
+def _connected(source: PostgresqlSource, application_name: str) -> psycopg.Connection[Any]:
     import psycopg
 
     login: dict[str, Any] = {
@@ -52,7 +71,7 @@ def connect(source: PostgresqlSource, application_name: str) -> psycopg.Connecti
         "application_name": application_name,
         "options": options(TIMEOUTS),
         "client_encoding": "UTF8",
-        "connect_timeout": 10,
+        "connect_timeout": _SILENCE,
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
@@ -61,10 +80,8 @@ def connect(source: PostgresqlSource, application_name: str) -> psycopg.Connecti
     try:
         return settled(psycopg.connect(**login, autocommit=True))
     except psycopg.errors.ConnectionTimeout:
-        raise Unavailable(
-            f"{source.host}:{source.port} does not answer within {login['connect_timeout']} s",
-            remedy="check that the database server runs and is reachable",
-        ) from None
+        where = f"{source.host}:{source.port}"
+        raise NoAnswer(f"{where} does not answer within {_SILENCE} s", remedy=REACHABLE) from None
     except psycopg.Error as error:
         if error.sqlstate is not None:  # it was let in, and refused what every session of ours asks first
             raise _translated(error, "") from None

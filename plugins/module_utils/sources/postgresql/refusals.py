@@ -25,11 +25,18 @@ if TYPE_CHECKING:
 
 MINIMUM_MAJOR = 14
 
+REACHABLE = "check that the database server runs and is reachable"
+
 _PATIENCE = 10
 # A line of libpq's trace, whose last one counts: a host may have several addresses, and TLS is tried before none.
 _REFUSAL = re.compile(r'^B\t\d+\tErrorResponse\t S "[^"\n]*"(?: V "[^"\n]*")? C "([0-9A-Z]{5})"', re.MULTILINE)
 _PLACE = re.compile(r' F "([^"\n]*)" L "\d+" R "(\w+)"')
 _TLS = re.compile(r"^(?:B\t\d+\tSSLResponse\t ([SN])|F\t\d+\tStartupMessage)", re.MULTILINE)
+
+
+class NoAnswer(Unavailable):
+    """No server said a word. Moments later one may: when it has started again, or when a network plugin has heard of a
+    pod that is new, or of a policy."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ def refused(source: PostgresqlSource, login: Mapping[str, Any], words: str) -> B
         )
     refusal = _tried(login)
     if refusal.connected:
-        return TryAgain(f"{where} took no connection a moment ago ({words})", remedy="none: the next run tries again")
+        return NoAnswer(f"{where} took no connection a moment ago ({words})", remedy="none: the next run tries again")
     if refusal.needs_password or refusal.code == "28P01":
         return NoPermission(
             f"{where} refused the password of {source.user}",
@@ -74,9 +81,7 @@ def refused(source: PostgresqlSource, login: Mapping[str, Any], words: str) -> B
         return _by_code(refusal, source, words)
     if refusal.tls and "SSL SYSCALL error" not in words:
         return _no_tls(refusal, source, words)
-    return Unavailable(
-        f"{where} does not answer ({words})", remedy="check that the database server runs and is reachable"
-    )
+    return NoAnswer(f"{where} does not answer ({words})", remedy=REACHABLE)
 
 
 def pooler(where: str) -> ConfigurationError:

@@ -47,19 +47,25 @@ def scratch_server(source: PostgresqlSource, major: int, folder: Path, configura
     _initdb(programs, sandbox, password)
     with room(own), (own / _DATA).joinpath("postgresql.conf").open("a", encoding="utf-8") as stream:
         stream.write(configuration)
-    # Its socket is reached through the opened folder, which stays what it is, and whose path is never too long.
-    opened = os.open(own, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        target = _target(programs, source, f"/proc/{os.getpid()}/fd/{opened}", str(password))
+    with _opened(own) as sockets:
+        target = _target(programs, source, sockets, str(password))
         with _running(sandbox, target, folder / "server.log"):
             yield target
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[Path]:
+    """Yield a path through the opened folder, which stays what it is and is never too long for a socket's."""
+    opened = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield Path(f"/proc/{os.getpid()}/fd/{opened}")
     finally:
         os.close(opened)
 
 
-def _target(programs: client.Programs, source: PostgresqlSource, sockets: str, password_file: str | None) -> Target:
+def _target(programs: client.Programs, source: PostgresqlSource, sockets: Path, password_file: str | None) -> Target:
     login = PostgresqlSource(
-        kind="postgresql", name="scratch", database=source.database, host=sockets, port=5432, user=SUPERUSER,
+        kind="postgresql", name="scratch", database=source.database, host=str(sockets), port=5432, user=SUPERUSER,
         sslmode="disable", password_file=password_file,
     )  # fmt: skip
     return Target(programs, login, "the scratch server", scratch=True, superuser=True)
@@ -91,27 +97,32 @@ def _running(sandbox: Sandbox, target: Target, log: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def waiting_server(source: PostgresqlSource, major: int, sockets: Path, configuration: str) -> Iterator[Target]:
-    """Tell the server that waits in the folder `sockets` (see sidecar.py) to start, and yield the login to a database
-    that is called like that of `source`.
+def waiting_server(source: PostgresqlSource, major: int, folder: Path, configuration: str) -> Iterator[Target]:
+    """Tell the server that waits in `folder`, that of its socket (see sidecar.py), to start, and yield the login to a
+    database that is called like that of `source`.
 
-    `configuration` are lines for its postgresql.conf. Raise ConfigurationError when it is of another major version, or
-    lacks a library that the data need.
+    `configuration` are lines for its postgresql.conf. Raise ConfigurationError when its container does not run, when it
+    is of another major version, or lacks a library that the data need.
     """
     programs = client.find(major, source.binaries, needed="pg_restore")
-    target = _target(programs, source, str(sockets), None)
-    with room(sockets / sidecar.START):
-        sidecar.tell(sockets, configuration)
-    ended = sockets / sidecar.ENDED
-    _wait_for_login(target, lambda: last_words(sockets / sidecar.LOG) if ended.exists() else None)
-    with target.on("template1").opened() as connection:
-        found = connection.info.server_version // 10000
-    if found != major:
-        raise ConfigurationError(
-            f"the scratch server runs PostgreSQL {found}, and the copy is of {major}",
-            remedy=f"set app_drill_image to the app's own image of PostgreSQL {major}",
-        )
-    yield target
+    with _opened(folder) as sockets:
+        target = _target(programs, source, sockets, None)
+        sidecar.await_ready(sockets)
+        with room(folder / sidecar.START):
+            sidecar.tell(sockets, configuration)
+        _wait_for_login(target, lambda: _ended(sockets))
+        with target.on("template1").opened() as connection:
+            found = connection.info.server_version // 10000
+        if found != major:
+            raise ConfigurationError(
+                f"the scratch server runs PostgreSQL {found}, and the copy is of {major}",
+                remedy=f"set app_drill_image to the app's own image of PostgreSQL {major}",
+            )
+        yield target
+
+
+def _ended(sockets: Path) -> str | None:
+    return last_words(sockets / sidecar.LOG) if sidecar.is_there(sockets, sidecar.ENDED) else None
 
 
 def _wait(process: subprocess.Popen[bytes], target: Target, log: Path) -> None:

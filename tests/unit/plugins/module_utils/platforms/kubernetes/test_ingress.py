@@ -201,7 +201,7 @@ def test_that_it_cannot_be_found_out_is_said_and_is_no_failure() -> None:
     listing = ("GET", "/apis/networking.k8s.io/v1/namespaces/databases/networkpolicies")
     connection.answers[listing] = refusal(403, 'cannot list resource "networkpolicies"')
     (warning,) = blocked(cluster(connection), column(), Found({}))
-    assert "whether policies in databases let its pods in is unknown" in warning
+    assert "whether policies around the database let its pods in is unknown" in warning
     assert 'cannot list resource "networkpolicies"' in warning
 
 

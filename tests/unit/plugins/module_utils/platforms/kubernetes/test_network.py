@@ -4,6 +4,8 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
+from fanout.platforms.kubernetes.network import default_deny
+
 from .columns import MINIO, column, objects
 
 
@@ -63,3 +65,11 @@ def test_a_bucket_at_home_is_reached_by_address_or_by_its_pods() -> None:
     rule = egress("minio", app_destinations={"minio": inside}, app_drill_destinations=None)[2]
     assert rule["ports"] == [{"protocol": "TCP", "port": 443}]
     assert rule["to"][0]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "garage"}
+
+
+def test_a_pod_of_the_namespace_that_is_none_of_a_thread_s_reaches_nothing_and_is_not_reached() -> None:
+    policy = default_deny(column())
+    assert policy["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "egress": []}
+    assert policy["metadata"]["namespace"] == "backup-forgejo"
+    assert policy["metadata"]["labels"]["fanout.backup/column"] == "forgejo", "it goes with the column"
+    assert "." in policy["metadata"]["name"], "no app, destination or thread has such a name"

@@ -80,11 +80,15 @@ def test_pods_have_no_token_no_root_and_no_right_that_they_do_not_need(cron: Man
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     for container in containers(pod):
-        assert container["securityContext"] == {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
+        assert (
+            container["securityContext"].items()
+            >= {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }.items()
+        )
+        assert container["securityContext"].get("runAsUser", 10001) in (10001, 10002)
         assert "cpu" not in container["resources"]["limits"]
         assert container["resources"]["limits"]["memory"]
         assert not any("valueFrom" in each for each in container.get("env", ())), "secrets are files"
@@ -112,16 +116,31 @@ def test_backups_hold_no_identity_and_drills_no_login() -> None:
 
 def test_a_scratch_server_bypasses_its_entry_point_and_shares_only_a_socket_with_the_drill() -> None:
     pod = pod_of(objects(column(), "b2")["CronJob forgejo-b2-drill"])
-    (server,) = pod["initContainers"]
+    _confine, server = pod["initContainers"]
     assert server["restartPolicy"] == "Always", "a native sidecar"
     assert server["image"] == "docker.io/library/postgres:17"
-    assert server["command"][:2] == ["sh", "-c"]
-    assert "listen_addresses=" in server["command"][2]
+    assert server["command"][1:3] == ["sh", "-c"]
+    assert "listen_addresses=" in server["command"][3]
     mounts = {mount["mountPath"]: mount for mount in server["volumeMounts"]}
     assert {"/dev/shm", "/etc/passwd", "/tmp"} <= set(mounts)
     (drill,) = pod["containers"]
     shared = {mount["name"] for mount in server["volumeMounts"]} & {mount["name"] for mount in drill["volumeMounts"]}
-    assert shared == {"sockets", "tmp"}
+    assert shared == {"sockets"}
+    assert not {"shareProcessNamespace", "hostIPC", "hostPID", "hostNetwork"} & set(pod)
+
+
+def test_a_scratch_server_is_confined_by_a_program_of_our_image_that_it_cannot_change_and_has_a_number_of_its_own() -> (
+    None
+):
+    pod = pod_of(objects(column(), "b2")["CronJob forgejo-b2-drill"])
+    confine, server = pod["initContainers"]
+    (drill,) = pod["containers"]
+    assert confine["image"] == drill["image"]
+    (brought,) = confine["volumeMounts"]
+    (mount,) = (mount for mount in server["volumeMounts"] if mount["name"] == brought["name"])
+    assert server["command"][0] == confine["command"][-1] == f"{mount['mountPath']}/confine"
+    assert mount["readOnly"]
+    assert server["securityContext"]["runAsUser"] != pod["securityContext"]["runAsUser"]
 
 
 def test_thread_json_lies_in_a_config_map_without_a_secret_and_can_be_read_back() -> None:
@@ -130,7 +149,7 @@ def test_thread_json_lies_in_a_config_map_without_a_secret_and_can_be_read_back(
     assert thread.id == "forgejo/b2"
     assert thread.sources[0].scratch_server == "/run/fanout/scratch-server"
     assert PASSWORD not in json.dumps(found)
-    assert "postgres:x:10001:10001:" in found["passwd"]
+    assert "postgres:x:10002:10002:" in found["passwd"]
 
 
 def test_no_pod_is_matched_by_a_service_of_an_app(cron: Manifest) -> None:

@@ -92,7 +92,7 @@ def stuck_after(clock: Clock, seconds: float, *objects: Manifest) -> Any:
         ("ErrImagePull", "server", "the image of its container server cannot be had", "correct app_drill_image"),
         ("InvalidImageName", "fanout", "the image of its container fanout cannot be had", "correct app_image"),
         ("CreateContainerConfigError", "fanout", "its container fanout cannot start", "roll out again"),
-        ("CrashLoopBackOff", "server", "its container server cannot start", "roll out again"),
+        ("CrashLoopBackOff", "server", "its container server cannot start", "app_drill_image needs a shell"),
     ],
 )
 def test_a_container_that_waits_in_vain_is_named_with_what_to_correct(
@@ -102,6 +102,16 @@ def test_a_container_that_waits_in_vain_is_named_with_what_to_correct(
     assert isinstance(problem, ConfigurationError)
     assert f"{words} ({state}: as the node says)" in problem.problem
     assert problem.remedy.startswith(remedy)
+
+
+def test_a_container_that_ends_again_and_again_is_told_with_its_last_words(clock: Clock) -> None:
+    crashing = waiting("CrashLoopBackOff", "server")
+    (server,) = crashing["status"]["initContainerStatuses"]
+    server["lastState"] = {"terminated": {"message": "confine: no filter can be set: \033[2Jas it says\n"}}
+    problem = stuck_after(clock, LONG, job(), crashing)
+    assert problem is not None
+    assert "(CrashLoopBackOff: confine: no filter can be set: \\x1b[2Jas it says)" in problem.problem
+    assert "seccomp" in problem.remedy
 
 
 def test_a_claim_that_is_not_bound_has_another_remedy_than_a_node_without_room(clock: Clock) -> None:

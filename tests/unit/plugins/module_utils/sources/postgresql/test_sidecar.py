@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from fanout.contract.errors import ConfigurationError
 from fanout.sources.postgresql import sidecar
 from fanout.sources.postgresql.server_settings import SETTINGS
 from fanout.streams import last_words
@@ -65,6 +66,7 @@ def test_the_server_starts_when_it_is_told_to_with_the_configuration_that_it_is_
             'mv "$(dirname "$0")/partial" "$(dirname "$0")/called"; exec sleep 600')  # fmt: skip
     called = tmp_path / "programs/called"
     with container(tmp_path, sockets) as process:
+        sidecar.await_ready(sockets)
         assert not (tmp_path / "volume/data").exists()
         sidecar.tell(sockets, "shared_preload_libraries = 'vector'\n")
         until(called.exists)
@@ -107,3 +109,24 @@ def test_the_order_to_start_appears_whole(sockets: Path) -> None:
     sidecar.tell(sockets, "jit = 'off'\n")
     assert [path.name for path in sockets.iterdir()] == [sidecar.START]
     assert (sockets / sidecar.START).read_text() == "jit = 'off'\n"
+
+
+def test_what_a_server_leaves_in_the_place_of_the_order_is_neither_followed_nor_waited_for(
+    tmp_path: Path, sockets: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("ours")
+    partial = sockets / f".{sidecar.START}"
+    for leave in (lambda: partial.symlink_to(victim), lambda: os.mkfifo(partial), partial.touch):
+        leave()
+        sidecar.tell(sockets, "jit = 'off'\n")
+        assert (sockets / sidecar.START).read_text() == "jit = 'off'\n"
+    assert victim.read_text() == "ours"
+
+
+def test_a_server_that_does_not_say_that_it_waits_is_not_waited_for(
+    sockets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sidecar, "_PATIENCE", 0.1)
+    with pytest.raises(ConfigurationError, match="does not run, or cannot be confined"):
+        sidecar.await_ready(sockets)
