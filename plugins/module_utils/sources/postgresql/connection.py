@@ -18,6 +18,7 @@ from .sqlstates import named, only_names
 if TYPE_CHECKING:
     import psycopg
 
+_GUARD = {"search_path": "pg_catalog"}
 _MIGRATION = "none: the next run tries again, when the app's migration is over"
 # SQLSTATE, or the class of one, that a statement of ours may end with -> what it means for a run, and what to do.
 _MEANINGS: dict[str, tuple[type[BackupError], str]] = {
@@ -33,8 +34,9 @@ _MEANINGS: dict[str, tuple[type[BackupError], str]] = {
 _OTHERWISE = (TryAgain, "look into the database server's log")
 
 
-def connect(source: PostgresqlSource, application_name: str) -> psycopg.Connection[Any]:
-    """Open an autocommit session. Raise the BackupError that fits when that fails; the connection dies with a dead
+def connect(source: PostgresqlSource, application_name: str, *, guarded: bool = False) -> psycopg.Connection[Any]:
+    """Open an autocommit session. A `guarded` one finds no name but the server's own from its first statement on,
+    whatever its database says. Raise the BackupError that fits when that fails; the connection dies with a dead
     peer."""
     import psycopg
 
@@ -49,7 +51,7 @@ def connect(source: PostgresqlSource, application_name: str) -> psycopg.Connecti
         "sslrootcert": source.ca_file or "",
         "require_auth": AUTHENTICATION,
         "application_name": application_name,
-        "options": options(TIMEOUTS),
+        "options": options({**TIMEOUTS, **(_GUARD if guarded else {})}),
         "client_encoding": "UTF8",
         "connect_timeout": 10,
         "keepalives_idle": 30,
