@@ -73,7 +73,10 @@ def restore(thread: Thread, order: RestoreOrder, *, report: Report = silent) -> 
 def _restore(thread: Thread, order: RestoreOrder, phases: Phases) -> RestoreResult:
     destination = open_destination(thread, deadline=time.monotonic() + thread.limits.deadline)
     with scratch_folder(thread.scratch_directory, f"restore.{thread.app}.{thread.name}") as folder:
-        new = [NewDatabase(order.to, _login(source, order, folder), order.tables) for source in thread.sources]
+        new = [
+            NewDatabase(order.to, _login(source, order, folder), thread.limits.deadline, order.tables)
+            for source in thread.sources
+        ]
         with phases.phase("check"):
             for source, database in zip(thread.sources, new, strict=True):
                 kind_of(source).check_beside(database)

@@ -66,10 +66,11 @@ class Restored:
 @dataclass(frozen=True)
 class NewDatabase:
     """What a restore beside the live database makes: a database called `name`, by `login`, with the named tables or
-    with everything."""
+    with everything, within so many `seconds`."""
 
     name: str
     login: Source
+    seconds: float
     tables: tuple[str, ...] = ()
 
 

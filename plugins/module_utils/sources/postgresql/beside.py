@@ -19,15 +19,20 @@ from ...contract.thread import PostgresqlSource
 from ...contract.verdict import Finding
 from ...progress import Phases
 from ..base import Decrypted, NewDatabase, Restored, RestoredBeside
-from . import catalog, client, compare, failures, properties, restore, switch
+from . import by_hand, catalog, client, compare, failures, guest, properties, restore, switch
 from .archive_toc import TocEntry
 from .ask import ask
+from .by_hand import ByHand
 from .connection import check_direct, connect, translated
-from .globals import RoleStatement, read_globals
+from .globals import RoleStatement, read_globals, without_power
+from .grants import for_guest
+from .guest import PREFIX, Guest
+from .handover import Handover
 from .names import LONGEST, literal, quoted
-from .selection import Selection, select
+from .owners import beyond
+from .selection import select
 from .target import Target
-from .verify import verify, verify_indexes
+from .verify import Beside, verify, verify_indexes
 
 if TYPE_CHECKING:
     import psycopg
@@ -41,6 +46,7 @@ _INCOMPLETE = "incomplete: fanout was restoring into this database"
 _SUBSCRIPTIONS = """
 SELECT subname FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE datname = %s ORDER BY 1
 """
+_FORCED = "FORCE ROW LEVEL SECURITY"  # in the definition of a table that hides rows from its owner, too
 _SUPERUSER = "SELECT rolsuper FROM pg_roles WHERE rolname = session_user"
 
 
@@ -56,6 +62,12 @@ class _Made:
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     told: set[tuple[str, str]] = field(default_factory=set)  # findings that would say again what is missing
+    guest: Guest | None = None
+    handover: Handover | None = None  # by which a superuser restores
+    finished: bool = False  # the database is its owners', with all that it is as a whole
+    asks_itself: bool = True  # the app's queries are asked by the login of backups
+    by_hand: list[ByHand] = field(default_factory=list)
+    powers: list[str] = field(default_factory=list)  # statements about roles that are left to the owner
 
 
 def check_beside(new: NewDatabase) -> None:
@@ -80,6 +92,8 @@ def check_beside(new: NewDatabase) -> None:
                 f"{new.login.user} may not create databases on {target.label}",
                 remedy=f"ALTER ROLE {quoted(new.login.user)} CREATEDB, or {failures.ADMINISTRATOR}",
             )
+        if not target.superuser:
+            guest.check_harmless(connection, target)
 
 
 def _check_name(name: str) -> None:
@@ -96,36 +110,55 @@ def restore_beside(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phas
     stays, whatever is missing and whatever the comparison finds.
     """
     made = _Made()
+    with _guest_gone(new, made):
+        return _restored(copy, new, folder, phases, made)
+
+
+def _restored(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phases, made: _Made) -> RestoredBeside:
     with phases.phase("restore"):
         entries = compare.read_toc(copy.archive)
         selection = select(entries, new.tables) if new.tables else None
         chosen = selection.entries if selection else entries
         with _taken_back_on_failure(new, made):
-            target = _make(copy, new, entries, made)
-            loaded = restore.load(target, copy.archive, chosen, copy.evidence, folder)
+            target = _make(copy, new, entries, chosen, folder, made)
+            if made.handover:
+                loaded = made.handover.load(copy.archive, folder)
+            else:
+                loaded = restore.load(target, copy.archive, chosen, copy.evidence, folder)
             refused, notes = failures.judge(
                 loaded.failures, loaded.missing, target, copy.evidence, selected=selection is not None
             )
-        made.findings += [*loaded.complaints, *refused]
+        made.by_hand += by_hand.of_archive(chosen, loaded.failures, loaded.missing)
+        made.findings += [*loaded.complaints, *refused, *(each.finding for each in made.by_hand)]
         made.notes += notes
-        made.told = failures.consequences(entries, loaded.missing)
+        made.told |= failures.consequences(entries, loaded.missing)
     if selection:
         copy = replace(copy, evidence=selection.evidence(copy.evidence))
         made.notes += selection.notes()
         steps = switch.steps_for_tables(new.login, new.name)
     else:
-        restored = [entry.tag for entry in entries if entry.description == "SUBSCRIPTION"]
+        restored = [entry.tag for entry in chosen if entry.description == "SUBSCRIPTION"]
         live = copy.source.database
         steps = switch.steps(new.login, live, new.name, made.databases, made.subscribed, restored)
     answers: tuple[QueryAnswer, ...] = ()
     unchecked = None
+
+    def finish() -> None:
+        if not made.finished:
+            _finish(new, entries, chosen, made)
+
     try:
-        with phases.phase("settings"):
-            _complete(new, entries, made)
+        if not made.handover:
+            with phases.phase("settings"):
+                finish()
         with phases.phase("verify", total=copy.archive.stat().st_size):
-            answers = _compare(copy, target, selection, made, folder, phases)
+            answers = _compare(copy, target, Beside(selection, made.handover, finish), made, folder, phases)
     except BackupError as error:
         unchecked = error
+    if made.handover:
+        with phases.phase("settings"), _taken_back_on_failure(new, made):
+            finish()
+    steps = (*by_hand.lines(new.name, made.by_hand, made.powers), *steps)
     return RestoredBeside(copy.evidence, Restored(made.findings, answers, made.notes), steps, unchecked)
 
 
@@ -151,8 +184,8 @@ def _connected(login: PostgresqlSource) -> tuple[PostgresqlSource, psycopg.Conne
         for name in ("postgres", "template1"):
             with contextlib.suppress(ConfigurationError, NoPermission):
                 maintenance = replace(login, database=name)
-                return maintenance, connect(maintenance, _NAME)
-        return login, connect(login, _NAME)
+                return maintenance, connect(maintenance, _NAME, guarded=True)
+        return login, connect(login, _NAME, guarded=True)
     except NoPermission as error:
         raise NoPermission(
             error.problem,
@@ -160,25 +193,86 @@ def _connected(login: PostgresqlSource) -> tuple[PostgresqlSource, psycopg.Conne
         ) from None
 
 
-def _make(copy: Decrypted, new: NewDatabase, entries: Sequence[TocEntry], made: _Made) -> Target:
-    """Make the roles that are missing and the empty database, with its grants before anything is in it."""
+def _make(
+    copy: Decrypted,
+    new: NewDatabase,
+    entries: Sequence[TocEntry],
+    chosen: Sequence[TocEntry],
+    folder: Path,
+    made: _Made,
+) -> Target:
+    """Make the roles that are missing and the empty database, with its grants before anything is in it. Return it as
+    the login reaches it that restores: a superuser makes one for that."""
     with _server(new) as (connection, target):
         _check_version(copy.evidence, connection, target)
         made.available = restore.check_extensions(connection, target, copy.evidence)
         made.databases = frozenset(name for (name,) in connection.execute("SELECT datname FROM pg_database"))
         made.subscribed += [name for (name,) in connection.execute(_SUBSCRIPTIONS, [copy.source.database])]
-        statements = _missing(connection, read_globals(copy.globals_sql))
+        found = connection.execute("SELECT FROM pg_roles WHERE rolname = %s AND rolsuper", [copy.source.user])
+        made.asks_itself = not (target.superuser and found.fetchall())
+        statements, made.powers = without_power(connection, _missing(connection, read_globals(copy.globals_sql)))
         with connection.transaction():
             restore.create_roles(connection, statements)
         made.roles += dict.fromkeys(statement.role for statement in statements)
-        restore.create_database(connection, target, copy.evidence.owner, copy.evidence.locale)
+        made.notes += [f"the role {role} was missing and has no password: set one if it logs in" for role in made.roles]
+        owner = _owner(connection, copy, new, made)
+        if not target.superuser:
+            restore.create_database(connection, target, owner, copy.evidence.locale)
+            made.created = True
+            _comment(connection, new, literal(_INCOMPLETE))
+            # Settings before rows: types and labels may need the libraries that they name.
+            before = [*properties.grants(entries, new.name), *properties.settings(entries, new.name)]
+            made.findings += properties.apply(connection, before)
+            return target
+        guest.sweep(connection, target.application_name)
+        forced = any(_FORCED in entry.definition for entry in chosen if entry.description == "TABLE")
+        made.guest = guest.make(connection, target, folder, new.seconds, forced=forced)
+        restore.create_database(connection, target, owner, copy.evidence.locale, guest=made.guest.name)
         made.created = True
         _comment(connection, new, literal(_INCOMPLETE))
-        # Settings before rows: types and labels may need the libraries that they name.
-        before = [*properties.grants(entries, new.name), *properties.settings(entries, new.name)]
-        made.findings += properties.apply(connection, before)
-        made.notes += [f"the role {role} was missing and has no password: set one if it logs in" for role in made.roles]
-    return target
+        made.handover = Handover(made.guest, chosen, copy.evidence, copy.source.database, owner)
+        made.handover.prepare()
+        _say_of_database(connection, made.guest, entries, new.name, made)
+        return made.guest.target
+
+
+def _owner(connection: psycopg.Connection[Any], copy: Decrypted, new: NewDatabase, made: _Made) -> str:
+    """Return whose the new database becomes: the archive's owner, unless he may do more than that of the live one."""
+    said, live = copy.evidence.owner, copy.source.database
+    found = connection.execute("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", [live]).fetchone()
+    if found is None or not (why := beyond(connection, said, found[0], live)):
+        return said
+    made.findings.append(
+        Finding(
+            by_hand.CHECK,
+            f"DATABASE {new.name}",
+            f"belongs to {found[0]}, not to {said}: {why}",
+            f"if you trust that: ALTER DATABASE {quoted(new.name)} OWNER TO {quoted(said)};",
+        )
+    )
+    made.told.add(("database", new.name))
+    return str(found[0])
+
+
+def _say_of_database(
+    connection: psycopg.Connection[Any], guest: Guest, entries: Sequence[TocEntry], name: str, made: _Made
+) -> None:
+    """Give the database the archive's grants and settings, by the guest, whose it is; of a role's settings in it only
+    those that anybody may change, in our own words."""
+    owner = next((entry.owner for entry in entries if entry.description == "DATABASE"), "")
+    granted = [said for each in properties.grants(entries, name) for said in for_guest(f"{each};", owner, guest.name)]
+    settings = properties.settings(entries, name)
+    anew = {each: properties.setting_of_a_role_anew(connection, each, name) for each in settings}
+    labels = [each for each in properties.limits(entries, name) if properties.limit_anew(each, name) is None]
+    try:
+        with guest.target.opened() as own:
+            made.findings += properties.apply(own, [*granted, *(each for each in settings if not anew[each]), *labels])
+    except NoPermission as error:
+        raise NoPermission(
+            f"the login that restores is not let in: {error.problem}",
+            remedy=f"in pg_hba.conf, let logins whose names begin with {PREFIX} in from here, with scram-sha-256",
+        ) from None
+    made.findings += properties.apply(connection, [said for said in anew.values() if said])
 
 
 def _check_version(evidence: PostgresqlEvidence, connection: psycopg.Connection[Any], target: Target) -> None:
@@ -200,11 +294,36 @@ def _comment(connection: psycopg.Connection[Any], new: NewDatabase, text: str) -
     connection.execute(f"COMMENT ON DATABASE {quoted(new.name)} IS {text}".encode())
 
 
-def _complete(new: NewDatabase, entries: Sequence[TocEntry], made: _Made) -> None:
-    """Give the restored database the limits and the comment of the original."""
+def _finish(new: NewDatabase, entries: Sequence[TocEntry], chosen: Sequence[TocEntry], made: _Made) -> None:
+    """Give the restored database to its owners, and the limits and the comment of the original."""
+    limits = properties.limits(entries, new.name)
+    if made.handover:
+        made.handover.hand_over()
+        left = by_hand.of_owners(made.handover.withheld, chosen, made.handover.owner)
+        left += by_hand.of_defaults(made.handover.by_default)
+        about = [*(each.entry for each in left), *(a for e in left for a in by_hand.entries_about(e.entry, chosen))]
+        made.told |= {("schema", failures.subject(entry)) for entry in about}
+        made.findings += [each.finding for each in left]
+        made.by_hand += left
+        limits = [anew for each in limits if (anew := properties.limit_anew(each, new.name))]
     with _server(new) as (connection, _target):
         _comment(connection, new, "NULL")
-        made.findings += properties.apply(connection, properties.limits(entries, new.name))
+        made.findings += properties.apply(connection, limits)
+    made.finished = True
+
+
+@contextlib.contextmanager
+def _guest_gone(new: NewDatabase, made: _Made) -> Iterator[None]:
+    """Take the guest's login away afterwards, however that ends."""
+    try:
+        yield
+    finally:
+        if made.guest:
+            try:
+                with _server(new) as (connection, _target):
+                    guest.end(connection, made.guest.name)
+            except BackupError as error:
+                made.notes.append(f"the login {made.guest.name} could not be taken away ({error.problem}): drop it")
 
 
 @contextlib.contextmanager
@@ -226,6 +345,7 @@ def _take_back(new: NewDatabase, made: _Made) -> str:
     try:
         with _server(new) as (connection, _target):
             if made.created:
+                connection.execute(f"ALTER DATABASE {quoted(new.name)} IS_TEMPLATE false".encode())
                 # Killed with its client, pg_restore's session may work on for a while.
                 connection.execute(f"DROP DATABASE {quoted(new.name)} WITH (FORCE)".encode())
             for role in reversed(made.roles):
@@ -239,28 +359,50 @@ def _take_back(new: NewDatabase, made: _Made) -> str:
 
 
 def _compare(
-    copy: Decrypted, target: Target, selection: Selection | None, made: _Made, folder: Path, phases: Phases
+    copy: Decrypted,
+    target: Target,
+    beside: Beside,
+    made: _Made,
+    folder: Path,
+    phases: Phases,
 ) -> tuple[QueryAnswer, ...]:
-    found, noted = verify(target, copy, made.available, folder, phases, selection)
+    """Compare everything. What runs functions of the archive comes first where a guest restores, as long as it is the
+    guest's."""
+    asked: tuple[QueryAnswer, ...] = ()
+    if made.handover:
+        asked = _asked_by(target, copy)
+        _compare_indexes(target, made)
+    found, noted = verify(target, copy, made.available, folder, phases, beside)
     # What is missing or could not be applied is known with its reason.
     said = made.told | {(finding.check, finding.subject) for finding in made.findings}
     made.findings += [finding for finding in found if (finding.check, finding.subject) not in said]
     made.notes += noted
-    answers = _ask(copy, target, made)
-    found, noted = verify_indexes(target)
-    made.findings += found
-    made.notes += noted
+    answers = _ask(copy, target, made, asked)
+    if not made.handover:
+        _compare_indexes(target, made)
     return answers
 
 
-def _ask(copy: Decrypted, target: Target, made: _Made) -> tuple[QueryAnswer, ...]:
-    """Ask the queries with the login that was asked when the backup was made: its settings are part of the answers."""
+def _compare_indexes(target: Target, made: _Made) -> None:
+    found, noted = verify_indexes(target)
+    made.findings += found
+    made.notes += noted
+
+
+def _ask(copy: Decrypted, target: Target, made: _Made, asked: tuple[QueryAnswer, ...]) -> tuple[QueryAnswer, ...]:
+    """Ask the queries with the login that was asked when the backup was made: its settings are part of the answers. A
+    superuser is not asked what functions of the archive might answer; the guest was `asked`."""
     queries = [answer.query for answer in copy.evidence.answers]
-    if not queries:
-        return ()
+    if not queries or not made.asks_itself:
+        return asked
     try:
         return ask(replace(copy.source, database=target.source.database), "restore", queries)
     except NoPermission as error:
-        made.notes.append(f"the queries were asked by {target.source.user}: {error.problem}")
+        by = "the login that restored" if made.handover else target.source.user
+        made.notes.append(f"the queries were asked by {by}: {error.problem}")
+    return asked if made.handover else _asked_by(target, copy)
+
+
+def _asked_by(target: Target, copy: Decrypted) -> tuple[QueryAnswer, ...]:
     with target.opened() as connection:
         return catalog.answers_again(connection, copy.evidence)

@@ -70,11 +70,8 @@ def read_whole(archive: Path) -> None:
     reader.finish()
 
 
-def large_objects(
-    connection: psycopg.Connection[Any], contents: Contents, evidence: PostgresqlEvidence
-) -> Iterator[Finding]:
-    """Compare every large object's bytes with the archive's; owner, grants and comment with the evidence."""
-    special = catalog.special_large_objects(connection)
+def large_objects(connection: psycopg.Connection[Any], contents: Contents) -> Iterator[Finding]:
+    """Compare every large object's bytes with the archive's."""
     present = {oid for (oid,) in connection.execute("SELECT oid::bigint FROM pg_largeobject_metadata")}
     wanted = contents.large_objects
     for oid in sorted(wanted.keys() | present):
@@ -84,7 +81,16 @@ def large_objects(
             yield Finding("large object", str(oid), "was not in the dump")
         elif _large_object(connection, oid, wanted[oid].size) != wanted[oid].sha256:
             yield Finding("large object", str(oid), "its bytes differ from those in the dump")
-        elif special.get(str(oid)) != evidence.special_large_objects.get(str(oid)):
+
+
+def special_large_objects(
+    connection: psycopg.Connection[Any], contents: Contents, evidence: PostgresqlEvidence
+) -> Iterator[Finding]:
+    """Compare owner, grants and comment of large objects with the evidence."""
+    special = catalog.special_large_objects(connection)
+    present = {oid for (oid,) in connection.execute("SELECT oid::bigint FROM pg_largeobject_metadata")}
+    for oid in sorted(contents.large_objects.keys() & present):
+        if special.get(str(oid)) != evidence.special_large_objects.get(str(oid)):
             yield Finding("large object", str(oid), "has another owner, grant or comment than in the dump")
 
 

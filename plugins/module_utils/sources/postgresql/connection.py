@@ -20,6 +20,7 @@ from .sqlstates import named, only_names
 if TYPE_CHECKING:
     import psycopg
 
+_GUARD = {"search_path": "pg_catalog"}
 _MIGRATION = "none: the next run tries again, when the app's migration is over"
 # SQLSTATE, or the class of one, that a statement of ours may end with -> what it means for a run, and what to do.
 _MEANINGS: dict[str, tuple[type[BackupError], str]] = {
@@ -39,23 +40,23 @@ _PAUSE = 0.5
 _OTHERWISE = (TryAgain, "look into the database server's log")
 
 
-def connect(source: PostgresqlSource, application_name: str) -> psycopg.Connection[Any]:
-    """Open an autocommit session. Raise the BackupError that fits when that fails; the connection dies with a dead
-    peer.
+def connect(source: PostgresqlSource, application_name: str, *, guarded: bool = False) -> psycopg.Connection[Any]:
+    """Open an autocommit session. A `guarded` one finds no name but the server's own from its first statement on,
+    whatever its database says. Raise the BackupError that fits when that fails; the connection dies with a dead peer.
 
     Where nobody answers over a network, it is tried again for some seconds: a pod that has just started is unknown to
     the network's policies, which refuse it or let what it sends vanish."""
     limit = time.monotonic() + (0 if source.host.startswith("/") else _PATIENCE)
     while True:
         try:
-            return _connected(source, application_name)
+            return _connected(source, application_name, guarded=guarded)
         except NoAnswer:
             if time.monotonic() > limit:
                 raise
             time.sleep(_PAUSE)
 
 
-def _connected(source: PostgresqlSource, application_name: str) -> psycopg.Connection[Any]:
+def _connected(source: PostgresqlSource, application_name: str, *, guarded: bool) -> psycopg.Connection[Any]:
     import psycopg
 
     login: dict[str, Any] = {
@@ -69,7 +70,7 @@ def _connected(source: PostgresqlSource, application_name: str) -> psycopg.Conne
         "sslrootcert": source.ca_file or "",
         "require_auth": AUTHENTICATION,
         "application_name": application_name,
-        "options": options(TIMEOUTS),
+        "options": options({**TIMEOUTS, **(_GUARD if guarded else {})}),
         "client_encoding": "UTF8",
         "connect_timeout": _SILENCE,
         "keepalives_idle": 30,

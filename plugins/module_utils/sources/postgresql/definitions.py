@@ -29,11 +29,18 @@ def both(description: str, wanted: str, found: str) -> str:
         wanted, found = (_TEXT.sub("'...'", text) for text in (wanted, found))
         if wanted == found:
             return f"({', '.join(f'option {name}' for name in options) or 'in a text'})"
-    masked = [_SECRET.sub(r"\1\3...", text) for text in (wanted, found)]
+    masked = [without_secrets("", text) for text in (wanted, found)]
     if masked[0] == masked[1]:
         return "(in what may be a secret)"
     (wanted, found) = _cut(*_unlike(*masked))
     return f"(in the dump: {wanted}; restored: {found})"
+
+
+def without_secrets(description: str, definition: str) -> str:
+    """Return a definition in which three dots stand for whatever may be a secret."""
+    if description in _CONFIDENTIAL:
+        definition = _TEXT.sub("'...'", definition)
+    return _SECRET.sub(r"\1\3...", definition)
 
 
 def _options(wanted: str, found: str) -> list[str]:

@@ -119,26 +119,17 @@ def judge(
     says nothing about the source.
 
     Raise Full, TryAgain or NoPermission where that says nothing about the copy. What the server's machine lacks raises
-    ConfigurationError on a scratch server; beside a live database, where the rest is worth having, it is a finding."""
-    for failure in found:
-        if failure.full:
-            where = "app_scratch_directory, or set another one" if target.scratch else "the database server"
-            raise Full(f"{failure.subject} found no room on {target.label}", remedy=f"free space in {where}")
-        if failure.passing:
-            raise TryAgain(
-                f"{target.label} did not make {failure.subject} ({failure.reason})",
-                remedy=f"try again when {target.label} has less to do, or more memory",
-            )
-        if failure.forbidden and not target.scratch:
-            raise NoPermission(
-                f"{target.source.user} may not make {failure.subject} ({failure.reason})", remedy=ADMINISTRATOR
-            )
+    ConfigurationError on a scratch server; beside a live database, where the rest is worth having, it is a finding.
+    What a guest may not make is left to by_hand.py, which names it with all that needs it."""
+    _check_server(found, target)
     lacking = [failure for failure in found if failure.installed]
     if lacking and target.scratch:
         raise ConfigurationError(
             f"{target.label} cannot make {'; '.join(f'{each.subject} ({each.reason})' for each in lacking)}",
             remedy=_installing(evidence),
         )
+    if target.guest:
+        found = [failure for failure in found if not (failure.forbidden and failure.entry.dump_id in missing)]
     findings, notes = [], []
     for failure in found:
         if failure.remote:
@@ -152,6 +143,23 @@ def judge(
         else:
             findings.append(finding(failure, evidence.search_path, made=failure.entry.dump_id not in missing))
     return findings, notes
+
+
+def _check_server(found: Sequence[Failure], target: Target) -> None:
+    """Raise Full, TryAgain or NoPermission for a failure that says nothing about the copy."""
+    for failure in found:
+        if failure.full:
+            where = "app_scratch_directory, or set another one" if target.scratch else "the database server"
+            raise Full(f"{failure.subject} found no room on {target.label}", remedy=f"free space in {where}")
+        if failure.passing:
+            raise TryAgain(
+                f"{target.label} did not make {failure.subject} ({failure.reason})",
+                remedy=f"try again when {target.label} has less to do, or more memory",
+            )
+        if failure.forbidden and not (target.scratch or target.guest):
+            raise NoPermission(
+                f"{target.source.user} may not make {failure.subject} ({failure.reason})", remedy=ADMINISTRATOR
+            )
 
 
 _LACKING = (
@@ -264,11 +272,15 @@ def diagnose(
         if entry.dump_id in failed:
             # Rows of a table that no entry makes are an extension's; the archive does not say of which.
             foreign = entry.description in _CONTENTS and (entry.schema, entry.tag) not in made
-            needed_by[entry.dump_id] = (_needs(by_id, entry) | (extensions if foreign else set())) & set(failed)
+            needed_by[entry.dump_id] = (needs(by_id, entry) | (extensions if foreign else set())) & set(failed)
     roots = [by_id[dump_id] for dump_id, needs in needed_by.items() if not needs][:_MOST]
     with target.opened() as connection:
         connection.execute(_SESSION)
-        said = {entry.dump_id: _refusal(connection, entry) for entry in roots if entry.description != "TABLE DATA"}
+        said = {
+            entry.dump_id: _refusal(connection, entry, gives=not target.guest)
+            for entry in roots
+            if entry.description != "TABLE DATA"
+        }
         tables = {entry.dump_id for entry in roots if entry.description == "TABLE DATA"}
         if tables:
             said |= _refused_rows(connection, archive, tables)
@@ -283,10 +295,13 @@ def diagnose(
     )
 
 
-def _needs(by_id: Mapping[int, TocEntry], entry: TocEntry) -> set[int]:
+def needs(by_id: Mapping[int, TocEntry], entry: TocEntry) -> set[int]:
     """Return the dump ids of everything that an entry depends on, however far."""
     found: set[int] = set()
-    waiting = list(entry.dependencies)
+    waiting = [*entry.dependencies]
+    if entry.description == "USER MAPPING":  # an archive only tells its server by name
+        server = ("SERVER", entry.tag.rpartition(" SERVER ")[2])
+        waiting += [dump_id for dump_id, other in by_id.items() if (other.description, other.tag) == server]
     while waiting:
         dump_id = waiting.pop()
         if dump_id not in found:
@@ -296,7 +311,7 @@ def _needs(by_id: Mapping[int, TocEntry], entry: TocEntry) -> set[int]:
 
 
 def _functions(by_id: Mapping[int, TocEntry], entry: TocEntry) -> tuple[str, ...]:
-    used = (by_id[dump_id] for dump_id in sorted(_needs(by_id, entry)) if dump_id in by_id)
+    used = (by_id[dump_id] for dump_id in sorted(needs(by_id, entry)) if dump_id in by_id)
     return tuple(
         f"{shown(function.schema, function.tag.partition('(')[0])}({function.tag.partition('(')[2]}"
         for function in used
@@ -304,7 +319,8 @@ def _functions(by_id: Mapping[int, TocEntry], entry: TocEntry) -> tuple[str, ...
     )
 
 
-def _refusal(connection: psycopg.Connection[Any], entry: TocEntry) -> tuple[str, str]:
+def _refusal(connection: psycopg.Connection[Any], entry: TocEntry, *, gives: bool) -> tuple[str, str]:
+    """Return SQLSTATE and reason. `gives`: the login that restores also gives what it makes to its owner."""
     import psycopg
 
     try:
@@ -312,7 +328,7 @@ def _refusal(connection: psycopg.Connection[Any], entry: TocEntry) -> tuple[str,
             connection.execute(entry.definition.encode(errors="surrogateescape"))
     except psycopg.Error as error:
         state = error.sqlstate or "08000"
-        if state in _EXISTS and not _may_give(connection, entry.owner):
+        if state in _EXISTS and gives and not _may_give(connection, entry.owner):
             return _FORBIDDEN[0], f'must be able to SET ROLE "{entry.owner}"'
         return state, reason(error)
     return "", ""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +38,15 @@ _NAME = r'"(?:[^"]|"")+"'
 # two different statements.
 _TEXT = r"(?:'(?:[^'\\]|'')*'|E'(?:[^'\\]|''|\\[\\nr])*')"
 _STATEMENT = re.compile(
-    rf"CREATE ROLE (?P<made>{_NAME}) WITH [A-Z0-9 ]+(?: VALID UNTIL {_TEXT})?;"
-    rf"|ALTER ROLE (?P<set>{_NAME}) SET {_NAME} TO {_TEXT}(?:, {_TEXT})*;"
-    rf"|GRANT {_NAME} TO (?P<member>{_NAME})(?: WITH [A-Z, ]+)?;"
+    rf"CREATE ROLE (?P<made>{_NAME}) WITH (?P<attributes>[A-Z0-9 ]+)(?: VALID UNTIL {_TEXT})?;"
+    rf"|ALTER ROLE (?P<set>{_NAME}) SET (?P<setting>{_NAME}) TO {_TEXT}(?:, {_TEXT})*;"
+    rf"|GRANT (?P<group>{_NAME}) TO (?P<member>{_NAME})(?: WITH [A-Z, ]+)?;"
     rf"|GRANT (?:SET|ALTER SYSTEM) ON PARAMETER {_NAME} TO (?P<granted>{_NAME})(?: WITH GRANT OPTION)?;"
 )
+
+
+_POWERS = ("SUPERUSER", "CREATEROLE", "REPLICATION", "BYPASSRLS")
+_ANYBODY_S = "SELECT FROM pg_settings WHERE lower(name) = lower(%s) AND context = 'user'"
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,40 @@ def read_globals(text: str) -> tuple[RoleStatement, ...]:
         name = match["made"] or match["set"] or match["member"] or match["granted"]
         statements.append(RoleStatement(unquoted(name), line))
     return tuple(statements)
+
+
+def without_power(
+    connection: psycopg.Connection[Any], statements: Sequence[RoleStatement]
+) -> tuple[list[RoleStatement], list[str]]:
+    """Divide statements that make roles into those that give them nothing of the server's, and those that do: rights
+    beyond databases, membership in roles that are there already, settings that not everybody may change."""
+    names = {statement.role for statement in statements}
+    plain: list[RoleStatement] = []
+    powers: list[str] = []
+    for statement in statements:
+        match = _STATEMENT.fullmatch(statement.sql)
+        if match is None:  # pragma: no cover  # read_globals has let it through
+            continue
+        if match["made"]:
+            begin, end = match.span("attributes")
+            words = match["attributes"].split(" ")
+            plain.append(
+                RoleStatement(
+                    statement.role,
+                    statement.sql[:begin]
+                    + " ".join(f"NO{word}" if word in _POWERS else word for word in words)
+                    + statement.sql[end:],
+                )
+            )
+            if far := [word for word in words if word in _POWERS]:
+                powers.append(f"ALTER ROLE {quoted(statement.role)} WITH {' '.join(far)};")
+        elif (match["group"] and unquoted(match["group"]) in names) or (
+            match["set"] and connection.execute(_ANYBODY_S, [unquoted(match["setting"])]).fetchall()
+        ):
+            plain.append(statement)
+        else:
+            powers.append(statement.sql)
+    return plain, powers
 
 
 def globals_sql(connection: psycopg.Connection[Any]) -> str:

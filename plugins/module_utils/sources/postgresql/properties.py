@@ -11,7 +11,7 @@ from ...contract.errors import DataRefused
 from ...contract.verdict import Finding
 from .archive_toc import TocEntry
 from .connection import reason
-from .names import quoted, unquoted
+from .names import literal, quoted, unquoted
 
 if TYPE_CHECKING:
     import psycopg
@@ -23,6 +23,16 @@ _TOKEN = re.compile(r"""("(?:[^"]|"")*"|'(?:[^']|'')*'|;|\s+|[^\s;"']+)""")
 _SETTING = re.compile(
     r"""ALTER (DATABASE|ROLE) ("(?:[^"]|"")*"|[^\s"]+) (IN DATABASE ("(?:[^"]|"")*"|[^\s"]+) )?SET """
 )
+_NAME = r'(?:"(?:[^"]|"")+"|[^\s";]+)'
+_TEXT = r"(?:'(?:[^']|'')*'|E'(?:[^'\\]|''|\\\\)*')"
+# What the owner of a database may not say of it, or not in time: after the first the owner changes, and a template is
+# not dropped. An archive's words are read and written anew: names, numbers and texts.
+_LIMIT = re.compile(rf"ALTER DATABASE {_NAME} (?P<limit>CONNECTION LIMIT = -?[0-9]+|IS_TEMPLATE = (?:true|false))")
+_COMMENT = re.compile(rf"COMMENT ON DATABASE {_NAME} IS (?P<text>{_TEXT})")
+_OF_A_ROLE = re.compile(
+    rf"ALTER ROLE (?P<role>{_NAME}) IN DATABASE {_NAME} SET (?P<setting>{_NAME}) TO (?P<values>{_TEXT}(?:, {_TEXT})*)"
+)
+_ANYBODY_S = "SELECT FROM pg_settings WHERE lower(name) = lower(%s) AND context = 'user'"
 _SESSION = ("SET SESSION AUTHORIZATION ", "RESET SESSION AUTHORIZATION")
 
 
@@ -49,6 +59,33 @@ def limits(entries: Sequence[TocEntry], name: str) -> list[str]:
 def all_of(entries: Sequence[TocEntry], name: str) -> list[str]:
     """Return all of the archive's statements about its database but the one that makes it, for the database `name`."""
     return [*grants(entries, name), *settings(entries, name), *limits(entries, name)]
+
+
+def limit_anew(statement: str, name: str) -> str | None:
+    """Return a statement about the limits or the comment of a database, written anew for the database `name`; None for
+    any other."""
+    if match := _LIMIT.fullmatch(statement):
+        return f"ALTER DATABASE {quoted(name)} {match['limit']}"
+    if match := _COMMENT.fullmatch(statement):
+        return f"COMMENT ON DATABASE {quoted(name)} IS {_anew(match['text'])}"
+    return None
+
+
+def setting_of_a_role_anew(connection: psycopg.Connection[Any], statement: str, name: str) -> str | None:
+    """Return a statement that gives a role a setting in its database, written anew for the database `name`; None for
+    any other, and if not everybody may set it."""
+    match = _OF_A_ROLE.fullmatch(statement)
+    if match is None or not connection.execute(_ANYBODY_S, [unquoted(match["setting"])]).fetchall():
+        return None
+    role, setting = (quoted(unquoted(match[part])) for part in ("role", "setting"))
+    values = ", ".join(map(_anew, re.findall(_TEXT, match["values"])))
+    return f"ALTER ROLE {role} IN DATABASE {quoted(name)} SET {setting} TO {values}"
+
+
+def _anew(text: str) -> str:
+    """Return a text of SQL in our own spelling."""
+    plain = text.removeprefix("E")[1:-1].replace("''", "'")
+    return literal(plain.replace("\\\\", "\\") if text.startswith("E") else plain)
 
 
 def _statements(entries: Sequence[TocEntry], kinds: tuple[str, ...], name: str) -> list[str]:
@@ -78,18 +115,24 @@ def renamed(definition: str, database: str, name: str) -> Iterator[str]:
     Only the name of the database is exchanged: never a text, a setting or a role that reads like it. Raise DataRefused
     for a statement that is about anything else.
     """
-    parts: list[str] = []
-    for part in _TOKEN.findall(definition):
-        if part != ";":
-            parts.append(part)
-            continue
-        statement, parts = parts, []
+    for statement in statements(definition):
         places = [at for at in range(len(statement)) if _names_database(statement, at, database)]
         if len(places) == 1:
             statement[places[0]] = quoted(name)
         elif places or not "".join(statement).strip().startswith(_SESSION):
             raise DataRefused("a statement about the database is about another one", remedy="use another artifact")
         yield "".join(statement).strip()
+
+
+def statements(definition: str) -> Iterator[list[str]]:
+    """Yield each statement of a definition, without its semicolon, as its tokens: names, texts, words and blanks."""
+    parts: list[str] = []
+    for part in _TOKEN.findall(definition):
+        if part != ";":
+            parts.append(part)
+            continue
+        yield parts
+        parts = []
 
 
 def _names_database(statement: list[str], at: int, database: str) -> bool:

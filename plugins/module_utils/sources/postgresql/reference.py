@@ -18,6 +18,7 @@ from ...streams import CHUNK
 from . import catalog, client, properties
 from .archive import ArchiveReader
 from .archive_toc import TocEntry
+from .handover import Handover
 from .names import literal, quoted
 from .restore import create_database, load
 from .selection import Selection
@@ -45,13 +46,14 @@ def quiet(connection: psycopg.Connection[Any]) -> str:
 class Schemas:
     """Prints the schema of the restored database `target`, and of its archive or what of that was selected.
 
-    `folder` takes files for a moment, `options` are those of `quiet`."""
+    `folder` takes files for a moment, `options` are those of `quiet`. A `handover` was how it was restored."""
 
     target: Target
     evidence: PostgresqlEvidence
     folder: Path
     options: str
     selection: Selection | None = None
+    handover: Handover | None = None
 
     def restored(self) -> tuple[TocEntry, ...]:
         """Return the table of contents of a schema-only dump of the restored database. Raise NoPermission if the login
@@ -67,23 +69,32 @@ class Schemas:
         chosen = self.selection.entries if self.selection else entries
         # A database with a subscription cannot be dropped.
         kept = [entry for entry in chosen if entry.description != "SUBSCRIPTION"]
-        with self._second(entries) as second:
-            load(second, archive, kept, self.evidence, self.folder, "--schema-only")
-            return self._dumped(second)
+        with self._second() as second:
+            # Some settings change how definitions are read or printed. What is refused was refused of the restored one.
+            said = [statement for of in (properties.grants, properties.settings) for statement in of(entries, second)]
+            if self.handover is None:
+                with self.target.opened() as connection:
+                    list(properties.apply(connection, said))
+                load(self.target.on(second), archive, kept, self.evidence, self.folder, "--schema-only")
+            else:
+                again = self.handover.again(second, kept)
+                again.prepare()
+                with again.guest.target.opened() as connection:
+                    list(properties.apply(connection, said))
+                again.load(archive, self.folder, "--schema-only")
+                again.hand_over()
+            return self._dumped(self.target.on(second))
 
     @contextlib.contextmanager
-    def _second(self, entries: Sequence[TocEntry]) -> Iterator[Target]:
-        """Make a database with the owner, locale, rights and settings of the restored one, and drop it afterwards."""
-        second = self.target.on(f"fanout_reference_{secrets.token_hex(4)}")
-        name = second.source.database
-        # Some settings change how definitions are read or printed.
-        statements = [*properties.grants(entries, name), *properties.settings(entries, name)]
+    def _second(self) -> Iterator[str]:
+        """Make a database with the owner and locale of the restored one, yield its name, and drop it afterwards."""
+        name = f"fanout_reference_{secrets.token_hex(4)}"
+        second, guest = self.target.on(name), self.handover.guest.name if self.handover else None
         try:
             with self.target.opened() as connection:
-                create_database(connection, second, self.evidence.owner, self.evidence.locale)
+                create_database(connection, second, self.evidence.owner, self.evidence.locale, guest=guest)
                 connection.execute(f"COMMENT ON DATABASE {quoted(name)} IS {literal(INCOMPLETE)}".encode())
-                list(properties.apply(connection, statements))  # what is refused was refused of the restored one, too
-            yield second
+            yield name
         finally:
             with about(doing=f"dropping the database {name}"), self.target.opened() as connection:
                 # With force: extensions start jobs of their own in it.

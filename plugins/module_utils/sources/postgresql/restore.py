@@ -45,8 +45,11 @@ def create_roles(connection: psycopg.Connection[Any], statements: Sequence[RoleS
             ) from None
 
 
-def create_database(connection: psycopg.Connection[Any], target: Target, owner: str, locale: Locale) -> None:
-    """Make the empty database of `target`, which sorts and encodes as the source did.
+def create_database(
+    connection: psycopg.Connection[Any], target: Target, owner: str, locale: Locale, *, guest: str | None = None
+) -> None:
+    """Make the empty database of `target`, which sorts and encodes as the source did, for `owner`, or for a `guest`
+    first: then nobody but superusers is let in until it is prepared (see handover.py).
 
     Raise NoPermission if the login may not, ConfigurationError if there is one already or the server cannot.
     """
@@ -54,14 +57,16 @@ def create_database(connection: psycopg.Connection[Any], target: Target, owner: 
 
     name = target.source.database
     statement = (
-        f"CREATE DATABASE {quoted(name)} OWNER {quoted(owner)} TEMPLATE template0 ENCODING {literal(locale.encoding)}"
-        f" LC_COLLATE {literal(locale.collate)} LC_CTYPE {literal(locale.ctype)}"
+        f"CREATE DATABASE {quoted(name)} OWNER {quoted(guest or owner)} TEMPLATE template0"
+        f" ENCODING {literal(locale.encoding)} LC_COLLATE {literal(locale.collate)} LC_CTYPE {literal(locale.ctype)}"
     )
     if connection.info.server_version >= 150000:
         statement += f" LOCALE_PROVIDER {locale.provider}"
     if locale.locale is not None:
         option = "BUILTIN_LOCALE" if locale.provider == "builtin" else "ICU_LOCALE"
         statement += f" {option} {literal(locale.locale)}"
+    if guest:
+        statement += " CONNECTION LIMIT 0"
     try:
         connection.execute(statement.encode())
     except psycopg.errors.DuplicateDatabase:
@@ -179,8 +184,9 @@ def load(
         said = content(target, archive, folder, found[part], *options)
         failed |= said.failed
         complaints += said.complaints
-        if part == steps.SCHEMAS:
-            _make_extensions(target, evidence)
+        if part == steps.SCHEMAS and not target.guest:  # a guest finds them made
+            with target.opened() as connection:
+                make_extensions(connection, evidence)
     first: tuple[Failure, ...] = ()
     if failed:
         first = failures.diagnose(target, archive, entries, failed)
@@ -210,17 +216,16 @@ def _missing(
     return (), frozenset()
 
 
-def _make_extensions(target: Target, evidence: PostgresqlEvidence) -> None:
+def make_extensions(connection: psycopg.Connection[Any], evidence: PostgresqlEvidence) -> None:
     """Make the extensions that the server would make in another version than the source's. One that cannot be made so
     is left to the archive, which takes the server's own version."""
     import psycopg
 
     if not evidence.extension_schemas:
         return
-    with target.opened() as connection:
-        for (statement,) in connection.execute(steps.with_evidence(steps.EXTENSIONS, evidence)).fetchall():
-            with contextlib.suppress(psycopg.Error):
-                connection.execute(statement.encode())
+    for (statement,) in connection.execute(steps.with_evidence(steps.EXTENSIONS, evidence)).fetchall():
+        with contextlib.suppress(psycopg.Error):
+            connection.execute(statement.encode())
 
 
 @contextlib.contextmanager

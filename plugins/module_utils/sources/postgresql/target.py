@@ -23,13 +23,14 @@ class Target:
     """`source` logs in to the database, `programs` fit its server, which messages call `label`.
 
     What is `scratch` is thrown away afterwards, so that checks may leave something in it. `superuser`: the login is
-    one."""
+    one. A `guest` restores what it does not own afterwards (see guest.py)."""
 
     programs: Programs
     source: PostgresqlSource
     label: str
     scratch: bool
     superuser: bool
+    guest: bool = False
 
     @property
     def application_name(self) -> str:
@@ -48,8 +49,12 @@ class Target:
     @contextlib.contextmanager
     def opened(self) -> Iterator[psycopg.Connection[Any]]:
         """Yield a session on the database, which may be one that is read-only for others, with psycopg's errors
-        translated."""
-        with translated(), contextlib.closing(connect(self.source, self.application_name)) as connection:
+        translated. On a live server a superuser's finds nothing that others have made without its schema."""
+        guarded = self.superuser and not self.scratch
+        with (
+            translated(),
+            contextlib.closing(connect(self.source, self.application_name, guarded=guarded)) as connection,
+        ):
             connection.execute("SET default_transaction_read_only = off")
             if self.superuser:
                 connection.execute("SET ROLE NONE")

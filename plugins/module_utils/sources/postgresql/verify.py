@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from ...progress import Phases
 from ..base import Decrypted
 from . import catalog, compare, database, roles, schema
 from .globals import read_globals
+from .handover import Handover, administering
 from .read_back import reader
 from .reference import Schemas, quiet
 from .rows import ArchiveBeside
@@ -23,39 +25,56 @@ if TYPE_CHECKING:
     import psycopg
 
 
+@dataclass(frozen=True)
+class Beside:
+    """How a database beside a live one was restored: what of the archive was selected, how a guest hands over, and
+    what finishes that."""
+
+    selection: Selection | None
+    handover: Handover | None
+    finish: Callable[[], None]
+
+
 def verify(
     target: Target,
     copy: Decrypted,
     available: Mapping[str, str],
     folder: Path,
     phases: Phases,
-    selection: Selection | None = None,
+    beside: Beside | None = None,
 ) -> tuple[list[Finding], list[str]]:
     """Compare the restored database with the copy's archive, or what of it was selected, and with its evidence. Return
     findings, and notes on what could not be compared.
 
-    `available` are the versions of extensions that the server would make. Raise BackupError if the comparison could not
-    be finished.
+    `available` are the versions of extensions that the server would make. What a guest has restored is handed over
+    between rows, which it reads itself, and the catalogue, in which owners are compared. Raise BackupError if the
+    comparison could not be finished.
     """
     evidence = copy.evidence
+    selection, handover = (beside.selection, beside.handover) if beside else (None, None)
     with target.opened() as connection:
         with reader(target, connection, catalog.text_encoding(evidence.locale), folder) as tables:
-            beside = ArchiveBeside(tables, evidence)
-            whole = beside.read(copy.archive, phases)
+            rows = ArchiveBeside(tables, evidence)
+            whole = rows.read(copy.archive, phases)
             contents = selection.contents(whole) if selection else whole
-            findings = [*beside.differences(contents)]
-        findings += compare.large_objects(connection, contents, evidence)
+            findings = [*rows.differences(contents)]
+        findings += compare.large_objects(connection, contents)
         findings += compare.sequences(connection, contents)
+        notes = [*compare.extension_rows(connection, evidence, target.label)]
+    if beside and handover:
+        beside.finish()
+        target = handover.guest.admin
+    with administering(target) if handover else target.opened() as connection:
+        findings += compare.special_large_objects(connection, contents, evidence)
         findings += compare.roles_and_locale(connection, evidence)
         findings += compare.populated(connection, contents)
-        notes = [*compare.extension_rows(connection, evidence, target.label)]
         notes += compare.extension_members(connection, evidence, target.label)
         checks = [
             compare.extensions(connection, evidence, available, target.label),
             compare.indexes(connection, evidence, selected=selection is not None),
             _roles(connection, target, copy),
         ]
-        schemas = Schemas(target, evidence, folder, quiet(connection), selection)
+        schemas = Schemas(target, evidence, folder, quiet(connection), selection, handover)
         same_major = connection.info.server_version // 10000 == evidence.major
     restored = schemas.restored()
     findings += database.differences(whole.entries, restored, target.source.database)

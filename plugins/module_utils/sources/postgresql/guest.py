@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The login by which everything is made that an archive brings: it owns the new database and nothing else.
+
+Functions of an archive run while it is restored (checks, defaults, expressions of indexes, views that are filled), and
+whatever login restores, they may do what it may. So a superuser makes this one, for one restore, and runs statements of
+ours alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...contract.errors import NoPermission
+from ...files import write_private
+from .names import literal, quoted
+from .target import Target
+
+if TYPE_CHECKING:
+    import psycopg
+
+PREFIX = "fanout_restore_"
+# Stands on the login, so that none that an owner made himself is ever taken for one of ours.
+_REMARK = "fanout restores a backup by this login, which goes away with the restore"
+_POWERS = "LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION"
+_UNTIL = "SELECT (now() + make_interval(secs => %s))::text"
+# Of runs that were killed: they own nothing any more, and no restore is under way that could be theirs.
+_LEFT = f"""
+SELECT rolname FROM pg_roles r
+WHERE starts_with(rolname, '{PREFIX}') AND shobj_description(oid, 'pg_authid') = {literal(_REMARK)}
+  AND NOT EXISTS (SELECT FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = r.oid)
+  AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid <> pg_backend_pid()
+                  AND (application_name = %s OR usename = rolname))
+"""
+_SESSIONS = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = %s"
+# What lets a login that is no superuser reach beyond its own databases.
+_REACHES = """
+SELECT rolcreaterole OR rolreplication OR EXISTS (
+  SELECT FROM pg_roles other WHERE (rolsuper OR starts_with(rolname, 'pg_')) AND rolname <> 'pg_database_owner'
+  AND pg_has_role(mine.oid, other.oid, 'MEMBER'))
+FROM pg_roles mine WHERE rolname = session_user
+"""
+
+
+@dataclass(frozen=True)
+class Guest:
+    """The login `name`, as it reaches its database (`target`), and the superuser who made it (`admin`)."""
+
+    name: str
+    target: Target
+    admin: Target
+
+    def on(self, database: str) -> Guest:
+        """Return the same for another database of the server."""
+        return dataclasses.replace(self, target=self.target.on(database), admin=self.admin.on(database))
+
+
+def make(connection: psycopg.Connection[Any], admin: Target, folder: Path, seconds: float, *, forced: bool) -> Guest:
+    """Make the login, valid for so many seconds. Its password lies in `folder`, and the server gets no more than what
+    it checks one with. `forced`: some tables hide rows from their own owner, who has to read them back."""
+    name = f"{PREFIX}{secrets.token_hex(6)}"
+    password = secrets.token_urlsafe(32)
+    verifier = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
+    (until,) = connection.execute(_UNTIL, [seconds]).fetchone() or ("",)
+    file = folder / f"{name}.password"
+    write_private(file, password)
+    with connection.transaction():
+        powers = f"{_POWERS} {'BYPASSRLS' if forced else 'NOBYPASSRLS'}"
+        login = f"PASSWORD {literal(verifier)} VALID UNTIL {literal(until)}"
+        connection.execute(f"CREATE ROLE {quoted(name)} WITH {powers} {login}".encode())
+        connection.execute(f"COMMENT ON ROLE {quoted(name)} IS {literal(_REMARK)}".encode())
+    source = dataclasses.replace(admin.source, user=name, password_file=str(file))
+    return Guest(name, dataclasses.replace(admin, source=source, superuser=False, guest=True), admin)
+
+
+def end(connection: psycopg.Connection[Any], name: str) -> None:
+    """Take the login away, or, while something is left that it owns, whatever lets it in."""
+    import psycopg
+
+    connection.execute(_SESSIONS, [name])
+    try:
+        connection.execute(f"DROP ROLE IF EXISTS {quoted(name)}".encode())
+    except psycopg.errors.DependentObjectsStillExist:
+        connection.execute(f"ALTER ROLE {quoted(name)} NOLOGIN PASSWORD NULL".encode())
+
+
+def sweep(connection: psycopg.Connection[Any], application_name: str) -> None:
+    """Take away the logins of restores that were killed, once their databases are gone."""
+    import psycopg
+
+    for (name,) in connection.execute(_LEFT, [application_name]).fetchall():
+        with contextlib.suppress(psycopg.errors.UndefinedObject, psycopg.errors.DependentObjectsStillExist):
+            connection.execute(f"DROP ROLE {quoted(name)}".encode())
+
+
+def check_harmless(connection: psycopg.Connection[Any], target: Target) -> None:
+    """Raise NoPermission if a login that is no superuser, and so restores by itself, may do more than own databases:
+    what the archive brings would run with it."""
+    if connection.execute(_REACHES).fetchone() == (True,):
+        raise NoPermission(
+            f"{target.source.user} is no superuser, and may do more on {target.label} than own databases: all that the"
+            " backup brings would run with that",
+            remedy="set app_restore_user and app_restore_password to a superuser, who restores by a login made for it,"
+            " or to a login without CREATEROLE, REPLICATION and membership in superusers or pg_* roles",
+        )

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restore by a guest, and give what it made to the archive's owners.
+
+A superuser is in the new database twice. Before anything of the archive is there, it makes the extensions, whose
+scripts are the server's own. When everything is there, it changes owners: that runs nothing of the database's, and
+every name in it comes out of the catalogue or is quoted by us. In between the guest works alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...contract.errors import TryAgain
+from ...contract.evidence import PostgresqlEvidence
+from . import failures, grants, restore
+from .archive_toc import TocEntry
+from .connection import reason
+from .failures import Failure
+from .guest import Guest
+from .names import qualified, quoted, unquoted
+from .owners import Owners, Withheld
+from .target import Target
+
+if TYPE_CHECKING:
+    import psycopg
+
+_PUBLIC = "public"
+_EVENT_TRIGGERS = 17  # the major from which on a session can do without them
+_EXTENSION = re.compile(r'CREATE EXTENSION IF NOT EXISTS (?P<name>\S+|"[^"]+") WITH SCHEMA (?P<schema>\S+|"[^"]+");\s*')
+_COMMENT = re.compile(r"COMMENT ON EXTENSION (?P<name>\S+|\"[^\"]+\") IS (?P<text>E?'(?:[^'\\]|'')*');\s*")
+_OWNER = "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = %s"
+# Tables and sequences of extensions, and whether the rows of users in them are dumped. Where row security tells whose
+# a row is, whoever brings rows may not decide that.
+_MEMBERS = """
+SELECT n.nspname, c.relname, c.relkind = 'S', c.oid = ANY (e.extconfig) AND NOT c.relrowsecurity
+FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid JOIN pg_class c ON c.oid = d.objid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+  AND c.relkind IN ('r', 'p', 'S')
+"""
+_LEFT = """
+SELECT count(*) FROM pg_shdepend WHERE deptype = 'o' AND refclassid = 'pg_authid'::regclass
+AND refobjid = (SELECT oid FROM pg_roles WHERE rolname = %s)
+AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+@contextlib.contextmanager
+def administering(admin: Target) -> Iterator[psycopg.Connection[Any]]:
+    """Yield a superuser's session in a database that others own: it writes names as pg_dump does, and no trigger on
+    events acts in it."""
+    with admin.opened() as connection:
+        connection.execute("SET quote_all_identifiers = off")
+        if connection.info.server_version // 10000 >= _EVENT_TRIGGERS:
+            connection.execute("SET event_triggers = off")
+        yield connection
+
+
+class Handover:
+    """One database that a guest fills from an archive, and that belongs to the archive's owners afterwards."""
+
+    def __init__(
+        self, guest: Guest, entries: Sequence[TocEntry], evidence: PostgresqlEvidence, live: str, owner: str
+    ) -> None:
+        """The database is the guest's; `live` is the app's own, and `owner` whose the new one will be."""
+        self.guest = guest
+        self.owner = owner
+        self.withheld: list[Withheld] = []  # what does not get the owner that the archive names
+        self.by_default: list[
+            tuple[TocEntry, str]
+        ] = []  # rights on what somebody will make, and why they are not given
+        self._live = live
+        self._entries = entries
+        self._evidence = evidence
+        self._public = ""  # the owner of the schema of that name in a database that was just made
+        self._made: set[str] = set()  # schemas
+        self._refused: dict[str, tuple[str, str]] = {}  # extension -> SQLSTATE and reason
+
+    def again(self, database: str, entries: Sequence[TocEntry]) -> Handover:
+        """Return the same for a second database."""
+        return Handover(self.guest.on(database), entries, self._evidence, self._live, self.owner)
+
+    def prepare(self) -> None:
+        """Make the extensions, in the empty database that the guest owns. Nobody else may be in it."""
+        with administering(self.guest.admin) as connection:
+            (self._public,) = connection.execute(_OWNER, [_PUBLIC]).fetchone() or ("",)
+            if self._public:
+                connection.execute(f"ALTER SCHEMA {_PUBLIC} OWNER TO {quoted(self.guest.name)}".encode())
+            wanted = [(entry, match) for entry in self._entries if (match := _extension(entry))]
+            for _entry, match in wanted:
+                self._make_schema(connection, unquoted(match["schema"]))
+            restore.make_extensions(connection, self._evidence)
+            for entry, match in wanted:
+                self._make_extension(connection, entry.tag, unquoted(match["schema"]))
+            for entry in self._entries:
+                self._comment(connection, entry)
+            self._lend(connection)
+            database = quoted(self.guest.target.source.database)
+            connection.execute(f"ALTER DATABASE {database} CONNECTION LIMIT -1".encode())
+
+    def _make_schema(self, connection: psycopg.Connection[Any], schema: str) -> None:
+        if connection.execute(_OWNER, [schema]).fetchone() is None:
+            connection.execute(f"CREATE SCHEMA {quoted(schema)} AUTHORIZATION {quoted(self.guest.name)}".encode())
+            self._made.add(schema)
+
+    def _make_extension(self, connection: psycopg.Connection[Any], name: str, schema: str) -> None:
+        import psycopg
+
+        try:
+            connection.execute(
+                f"CREATE EXTENSION IF NOT EXISTS {quoted(name)} WITH SCHEMA {quoted(schema)} CASCADE".encode()
+            )
+        except psycopg.Error as error:
+            if error.sqlstate is None:
+                raise
+            self._refused[name] = (error.sqlstate, reason(error))
+
+    def _comment(self, connection: psycopg.Connection[Any], entry: TocEntry) -> None:
+        match = _COMMENT.fullmatch(entry.definition) if _is_comment(entry) else None
+        if match and unquoted(match["name"]) not in self._refused:
+            name = quoted(unquoted(match["name"]))
+            connection.execute(f"COMMENT ON EXTENSION {name} IS {match['text']}".encode(errors="surrogateescape"))
+
+    def _lend(self, connection: psycopg.Connection[Any]) -> None:
+        """Let the guest read what extensions hold, and write the rows that users keep there."""
+        to = f"TO {quoted(self.guest.name)}"
+        for schema, name, sequence, kept in connection.execute(_MEMBERS).fetchall():
+            more = (", UPDATE" if sequence else ", INSERT") if kept else ""
+            kind = "SEQUENCE" if sequence else "TABLE"
+            connection.execute(f"GRANT USAGE ON SCHEMA {quoted(schema)} {to}".encode())
+            connection.execute(f"GRANT SELECT{more} ON {kind} {qualified(schema, name)} {to}".encode())
+
+    def load(self, archive: Path, folder: Path, *options: str) -> restore.Loaded:
+        """Restore the entries, with more `options` of pg_restore, and the rights that belong to them."""
+        by_id = {entry.dump_id: entry for entry in self._entries}
+        content = [
+            entry
+            for entry in self._entries
+            if not (grants.is_about_rights(entry) or _is_comment(entry) or self._is_made(entry))
+        ]
+        done = restore.load(
+            self.guest.target, archive, content, self._evidence, folder, "--no-owner", "--no-privileges", *options
+        )
+        found = [self._as_said(failure) for failure in done.failures]
+        with self.guest.target.opened() as connection:
+            refused, lacking = grants.give(connection, self._entries, self.guest.name, done.missing)
+        missing = done.missing | lacking
+        comments = {
+            entry.dump_id for entry in self._entries if _is_comment(entry) and failures.needs(by_id, entry) & missing
+        }
+        return dataclasses.replace(done, failures=(*found, *refused), missing=missing | comments)
+
+    def _is_made(self, entry: TocEntry) -> bool:
+        return entry.description == "SCHEMA" and entry.tag in self._made
+
+    def _as_said(self, failure: Failure) -> Failure:
+        """An extension was refused to the superuser, whose words count."""
+        if failure.entry.description != "EXTENSION" or failure.entry.tag not in self._refused:
+            return failure
+        state, why = self._refused[failure.entry.tag]
+        return dataclasses.replace(failure, sqlstate=state, reason=why)
+
+    def hand_over(self) -> None:
+        """Give everything to the owners that the archive names, the rest and the database to `owner`, and what is
+        `withheld` from others as well. Raise BackupError if something is left."""
+        import psycopg
+
+        name = quoted(self.guest.name)
+        with administering(self.guest.admin) as connection:
+            owners = Owners(connection, self._entries, self._live, self.owner)
+            for found in owners.found(self.guest.name):
+                entry = owners.entry(found)
+                wanted = entry.owner if entry else self.owner
+                if entry and (why := owners.withheld(found, wanted)):
+                    self.withheld.append(Withheld(found, entry, why))
+                    wanted = self.owner
+                if found.type == "large object" and wanted == self.owner:
+                    continue  # there may be very many
+                with contextlib.suppress(psycopg.errors.UndefinedObject):  # a role that is missing: comparing says so
+                    connection.execute(f"ALTER {found.as_altered} OWNER TO {quoted(wanted)}".encode())
+            self._give_public(connection)
+            connection.execute(f"REASSIGN OWNED BY {name} TO {quoted(self.owner)}".encode())
+            self._give_by_default(connection, owners)
+            if connection.execute(_LEFT, [self.guest.name]).fetchone() != (0,):
+                raise TryAgain(f"something in the new database still belongs to {self.guest.name}", remedy="try again")
+            connection.execute(f"DROP OWNED BY {name}".encode())  # the rights that were lent
+
+    def _give_public(self, connection: psycopg.Connection[Any]) -> None:
+        if connection.execute(_OWNER, [_PUBLIC]).fetchone() == (self.guest.name,):
+            said = (entry.owner for entry in self._entries if (entry.description, entry.tag) == ("SCHEMA", _PUBLIC))
+            connection.execute(f"ALTER SCHEMA {_PUBLIC} OWNER TO {quoted(next(said, self._public))}".encode())
+
+    def _give_by_default(self, connection: psycopg.Connection[Any], owners: Owners) -> None:
+        """Let roles give rights to what they will make. Of somebody who may do more than the app, what an extension
+        keeps for superusers could be given away so."""
+        import psycopg
+
+        for entry in self._entries:
+            for role, statement in grants.by_default(entry) if entry.description == "DEFAULT ACL" else ():
+                if why := owners.beyond(role):
+                    self.by_default.append((entry, why))
+                    continue
+                with contextlib.suppress(psycopg.errors.UndefinedObject):  # as above
+                    connection.execute(statement.encode(errors="surrogateescape"))
+
+
+def _extension(entry: TocEntry) -> re.Match[str] | None:
+    match = _EXTENSION.fullmatch(entry.definition) if entry.description == "EXTENSION" else None
+    return match if match and unquoted(match["name"]) == entry.tag else None
+
+
+def _is_comment(entry: TocEntry) -> bool:
+    return entry.description == "COMMENT" and entry.tag.startswith("EXTENSION ") and not entry.schema

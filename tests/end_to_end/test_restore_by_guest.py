@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A superuser restores, and what the archive brings runs by a login that owns the new database and nothing else."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fanout.backup import backup
+from fanout.contract.errors import ConfigurationError, Exit, NoPermission
+from fanout.contract.login import Login, render_login
+from fanout.contract.thread import Thread, render
+from fanout.restore import RestoreOrder, RestoreResult, restore
+from fanout.sources.postgresql import guest
+from tests.sandbox.postgresql import PostgresServer
+
+from .attack import ENTRANCES, FIRST, SHADOWS, TAKE
+from .everything import PASSWORD, everything
+from .extensions import extension
+from .small import Small, quiet, small
+
+SCHEMAS = Path(__file__).parent / "schemas"
+FANOUT = str(Path(sys.executable).with_name("fanout"))
+_OURS = "SELECT rolname FROM pg_roles WHERE rolname LIKE 'fanout%'"
+# Owners, rights and the like of everything that has some, in names.
+_STATE = """
+SELECT 'relation', n.nspname || '.' || c.relname, c.relowner::regrole::text, c.relacl::text FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname IN ('app', 'public') AND c.relkind <> 'i'
+UNION ALL SELECT 'function', p.oid::regprocedure::text, p.proowner::regrole::text, p.proacl::text FROM pg_proc p
+WHERE p.pronamespace::regnamespace::text IN ('app', 'public')
+UNION ALL SELECT 'type', t.oid::regtype::text, t.typowner::regrole::text, t.typacl::text FROM pg_type t
+WHERE t.typnamespace::regnamespace::text IN ('app', 'public')
+UNION ALL SELECT 'operator', o.oid::regoperator::text, o.oprowner::regrole::text, NULL FROM pg_operator o
+WHERE o.oprnamespace::regnamespace::text = 'app'
+UNION ALL SELECT 'schema', nspname, nspowner::regrole::text, nspacl::text FROM pg_namespace
+WHERE nspname IN ('app', 'public')
+UNION ALL SELECT 'defaults', defaclnamespace::regnamespace::text || defaclobjtype, defaclrole::regrole::text,
+  defaclacl::text FROM pg_default_acl
+UNION ALL SELECT 'publication', pubname, pubowner::regrole::text, NULL FROM pg_publication
+UNION ALL SELECT 'large object', oid::text, lomowner::regrole::text, lomacl::text FROM pg_largeobject_metadata
+UNION ALL SELECT 'extension', extname || extversion, obj_description(oid, 'pg_extension'), NULL FROM pg_extension
+UNION ALL SELECT 'column', attrelid::regclass || '.' || attname, NULL, attacl::text FROM pg_attribute
+WHERE attacl IS NOT NULL AND attrelid::regclass::text LIKE 'app.%'
+"""
+
+
+@pytest.fixture(params=[15, 18])
+def lab(request: pytest.FixtureRequest) -> Iterator[Small]:
+    with small(request.param) as made:
+        with made.server.connect(autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE neighbour LOGIN PASSWORD '{PASSWORD}'".encode())
+            connection.execute("CREATE DATABASE neighbour OWNER neighbour")
+            connection.execute("REVOKE CONNECT ON DATABASE neighbour FROM PUBLIC")
+        yield made
+
+
+def restored(lab: Small, thread: Thread | None = None, **order: Any) -> RestoreResult:
+    login = Login("postgres", lab.server.superuser_password)
+    return restore(thread or quiet(lab), RestoreOrder("restored", login=login, **order))
+
+
+def rows(server: PostgresServer, sql: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+    with server.connect(database, options="-c search_path=pg_catalog") as connection:
+        return connection.execute(sql.encode()).fetchall()
+
+
+def checks(result: RestoreResult) -> dict[str, str]:
+    """What was left to the owner, with the reason."""
+    return {finding.subject: finding.difference for finding in result.findings if finding.check == "superuser"}
+
+
+def is_nobody_s_but_the_superuser_s(server: PostgresServer) -> bool:
+    found = rows(server, "SELECT rolname FROM pg_roles WHERE rolsuper OR rolcreaterole OR rolbypassrls")
+    groups = rows(server, "SELECT member::regrole::text FROM pg_auth_members WHERE member >= 16384")
+    with server.connect("neighbour", "neighbour", PASSWORD):
+        return (found, groups) == ([("postgres",)], [])
+
+
+# The owner of an app
+
+
+def test_code_of_an_app_s_owner_takes_nothing_through_any_entrance(lab: Small, tmp_path: Path) -> None:
+    program = tmp_path / "taken"
+    lab.run(TAKE.replace("{program}", str(program)), owner=True)
+    for entrance in ENTRANCES.values():
+        lab.run(entrance, owner=True)
+    with lab.server.connect("everything", "owner", PASSWORD, autocommit=True) as connection:
+        for shadow in SHADOWS:
+            connection.execute(shadow.encode())
+        for statement in FIRST:
+            connection.execute(statement.encode())
+    backup(quiet(lab))
+
+    result = restored(lab)
+
+    assert is_nobody_s_but_the_superuser_s(lab.server)
+    assert not program.exists(), "no program ran"
+    assert rows(lab.server, _OURS) == []
+    assert ([str(finding) for finding in result.findings], result.result) == ([], "pass")
+    taken = "SELECT relowner::regrole::text FROM pg_class WHERE oid >= 16384 AND relkind <> 'i' GROUP BY 1"
+    assert rows(lab.server, taken, "restored") == [("owner",)]
+
+
+def test_owners_rights_defaults_and_comments_come_back_as_they_were(lab: Small) -> None:
+    with lab.server.connect("everything", autocommit=True) as connection:
+        for statement in (SCHEMAS / "many_owners.sql").read_text().split(";\n"):
+            connection.execute(statement.encode())
+    thread = lab.as_superuser()
+    backup(thread)
+    before = rows(lab.server, "SELECT rolname FROM pg_roles ORDER BY 1")
+
+    result = restored(lab, thread)
+
+    assert ([str(finding) for finding in result.findings], result.result) == ([], "pass")
+    states = [{tuple(row) for row in rows(lab.server, _STATE, name)} for name in ("everything", "restored")]
+    assert states[0] - states[1] == states[1] - states[0] == set()
+    about = (
+        "SELECT datdba::regrole::text, datconnlimit, shobj_description(oid, 'pg_database'), (SELECT"
+        " array_agg(setrole::regrole || setconfig::text ORDER BY 1) FROM pg_db_role_setting WHERE setdatabase = d.oid)"
+        " FROM pg_database d WHERE datname IN ('everything', 'restored')"
+    )
+    assert len(set(map(str, rows(lab.server, about)))) == 1
+    assert rows(lab.server, "SELECT rolname FROM pg_roles ORDER BY 1") == before
+
+
+_CONFIGURATION = """
+CREATE TABLE public.jobs (id serial, command text);
+SELECT pg_catalog.pg_extension_config_dump('public.jobs', '');
+SELECT pg_catalog.pg_extension_config_dump('public.jobs_id_seq', '');
+CREATE TABLE public.crontab (who text DEFAULT current_user, command text);
+ALTER TABLE public.crontab ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON public.crontab USING (who = current_user);
+SELECT pg_catalog.pg_extension_config_dump('public.crontab', '');
+"""
+
+
+def test_rows_of_extensions_come_back_unless_row_security_says_whose_they_are(lab: Small) -> None:
+    with extension(lab.server, "fanout_test_guest", _CONFIGURATION):
+        lab.run("CREATE EXTENSION fanout_test_guest;; INSERT INTO public.jobs (command) VALUES ('a'), ('b')")
+        lab.run("INSERT INTO public.crontab VALUES ('postgres', 'ALTER ROLE owner SUPERUSER')")
+        thread = lab.as_superuser()
+        backup(thread)
+
+        result = restored(lab, thread)
+
+    assert rows(lab.server, "SELECT id, command FROM public.jobs", "restored") == [(1, "a"), (2, "b")]
+    assert rows(lab.server, "SELECT last_value FROM public.jobs_id_seq", "restored") == [(2,)]
+    assert rows(lab.server, "SELECT count(*) FROM public.crontab", "restored") == [(0,)]
+    assert checks(result).keys() == {"TABLE DATA public.crontab"}
+    assert result.result == "fail"
+
+
+# What takes a superuser
+
+
+def test_what_takes_a_superuser_is_named_and_printed_and_can_be_run_by_hand(tmp_path: Path) -> None:
+    with everything(15) as lab:
+        thread = lab.thread(queries=())
+        with lab.server.connect("everything", autocommit=True) as connection:
+            connection.execute("ALTER DATABASE everything SET \"fanout.text\" = 'geheim'")
+            connection.execute("CREATE FUNCTION public.c(cstring) RETURNS int LANGUAGE internal AS 'byteain'")
+        backup(thread)
+        login = Login("postgres", lab.server.superuser_password)
+
+        result = restore(thread, RestoreOrder("restored", login=login))
+
+        assert checks(result).keys() == {
+            "FOREIGN DATA WRAPPER nothing",
+            "SERVER elsewhere",
+            "ACL FOREIGN SERVER elsewhere",
+            "USER MAPPING USER MAPPING owner SERVER elsewhere",
+            "FOREIGN TABLE shop.far",
+            "EVENT TRIGGER watching",
+            "FUNCTION public.c(cstring)",
+        }
+        assert {finding.check for finding in result.findings} == {"superuser", "database"}
+        assert (result.result, result.rows) == ("fail", 7168)
+        assert "geheim" not in str(result)
+        until = next(at for at, line in enumerate(result.steps) if line.startswith("-- To switch"))
+        assert all(line.startswith("-- ") for line in result.steps[:until]), "pasted, nothing of it runs"
+        assert "SERVER elsewhere: was not made: it needs FOREIGN DATA WRAPPER nothing" in str(result.findings[2])
+        typed = "\n".join(line.removeprefix("--   ") for line in result.steps[2:until])
+        with lab.server.connect("restored", autocommit=True) as connection:
+            connection.execute(typed.encode())
+        objects = (
+            "SELECT evtname, (SELECT srvowner::regrole::text FROM pg_foreign_server), (SELECT relowner::regrole::text"
+            " FROM pg_class WHERE relname = 'far') FROM pg_event_trigger"
+        )
+        assert rows(lab.server, objects, "restored") == [("watching", "postgres", "owner")]
+
+
+def test_what_acts_with_the_rights_of_somebody_beyond_the_app_is_given_to_the_app_s_owner_and_named(lab: Small) -> None:
+    lab.run("CREATE FUNCTION public.hashes() RETURNS text SECURITY DEFINER LANGUAGE sql AS 'SELECT 1::text'")
+    lab.run("CREATE VIEW public.secrets AS SELECT * FROM pg_authid;; GRANT SELECT ON public.secrets TO owner")
+    lab.run("CREATE FUNCTION public.theirs() RETURNS text SECURITY DEFINER LANGUAGE sql AS 'SELECT 1::text'")
+    lab.run("CREATE TABLE public.plain (id int CHECK (id > 0));; CREATE TABLE public.ours (id int)")
+    lab.run("CREATE FUNCTION public.f(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1'")
+    lab.run("CREATE INDEX ON public.ours (public.f(id));; GRANT ALL ON public.ours TO owner")
+    lab.run("ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO owner")
+    thread = lab.as_superuser()
+    lab.run("ALTER FUNCTION public.theirs() OWNER TO neighbour")
+    backup(thread)
+    lab.run("ALTER FUNCTION public.theirs() OWNER TO owner")  # as if only a forged archive said so
+
+    result = restored(lab, thread)
+
+    assert checks(result) == {
+        "FUNCTION public.hashes()": "belongs to owner, not to postgres: postgres may do more on this server than owner",
+        "VIEW public.secrets": "belongs to owner, not to postgres: postgres may do more on this server than owner",
+        "FUNCTION public.theirs()": (
+            "belongs to owner, not to neighbour: neighbour owns other databases, and nothing in everything"
+        ),
+        "TABLE public.ours": "belongs to owner, not to postgres: postgres may do more on this server than owner",
+        "DEFAULT ACL DEFAULT PRIVILEGES FOR FUNCTIONS": (
+            "was not given: postgres may do more on this server than owner"
+        ),
+    }
+    assert {finding.check for finding in result.findings} == {"superuser"}
+    owner = "SELECT relname, relowner::regrole::text FROM pg_class WHERE relname IN ('plain', 'ours', 'secrets')"
+    assert dict(rows(lab.server, owner, "restored")) == {"ours": "owner", "plain": "postgres", "secrets": "owner"}
+    assert '--   ALTER FUNCTION public.hashes() OWNER TO "postgres";' in result.steps
+    with lab.server.connect("restored", "owner", PASSWORD) as connection, pytest.raises(Exception, match="permission"):
+        connection.execute("SELECT * FROM public.secrets")
+
+
+def test_a_role_that_was_missing_is_made_without_what_reaches_the_server(lab: Small) -> None:
+    lab.run("CREATE ROLE boss LOGIN SUPERUSER CREATEROLE CREATEDB;; GRANT pg_read_all_data, neighbour TO boss")
+    lab.run("ALTER ROLE boss SET work_mem = '7MB';; ALTER ROLE boss SET log_statement = 'all'")
+    lab.run("CREATE TABLE public.his (id int);; ALTER TABLE public.his OWNER TO boss")
+    thread = lab.as_superuser()
+    backup(thread)
+    lab.run("REASSIGN OWNED BY boss TO owner;; DROP ROLE boss")
+
+    result = restored(lab, thread)
+
+    about = "SELECT rolsuper, rolcreaterole, rolcreatedb, rolcanlogin, rolconfig FROM pg_roles WHERE rolname = 'boss'"
+    assert rows(lab.server, about) == [(False, False, True, True, ["work_mem=7MB"])]
+    assert rows(lab.server, "SELECT FROM pg_auth_members WHERE member = 'boss'::regrole") == []
+    lines = "\n".join(result.steps)
+    assert '--   ALTER ROLE "boss" WITH SUPERUSER CREATEROLE;' in lines
+    assert '--   GRANT "neighbour" TO "boss"' in lines
+    assert '--   ALTER ROLE "boss" SET "log_statement" TO \'all\';' in lines
+    assert rows(lab.server, "SELECT relowner::regrole::text FROM pg_class WHERE relname = 'his'", "restored") == [
+        ("boss",)
+    ]
+
+
+# The login
+
+
+def test_the_login_of_a_restore_that_was_killed_is_taken_away_by_the_next(lab: Small, tmp_path: Path) -> None:
+    slow = "SELECT pg_sleep(CASE current_database() WHEN 'killed' THEN 60 END)"
+    lab.run(f"CREATE MATERIALIZED VIEW public.late AS {slow}")
+    thread = lab.as_superuser()
+    backup(thread)
+    (tmp_path / "thread.json").write_text(render(thread))
+    (tmp_path / "login.json").write_text(render_login(Login("postgres", lab.server.superuser_password)))
+    command = [FANOUT, "restore", f"--thread={tmp_path}/thread.json", "--to=killed", f"--login={tmp_path}/login.json"]
+    sleeping = "SELECT usename FROM pg_stat_activity WHERE datname = 'killed' AND query LIKE 'REFRESH%'"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        until = time.monotonic() + 120
+        while not (found := rows(lab.server, sleeping)) and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    ((name,),) = found
+    assert rows(lab.server, _OURS) == [(name,)]
+
+    with pytest.raises(ConfigurationError, match="an earlier restore left incomplete.*DROP DATABASE"):
+        restore(thread, RestoreOrder("killed", login=Login("postgres", lab.server.superuser_password)))
+    with lab.server.connect(autocommit=True) as connection:
+        connection.execute("DROP DATABASE killed WITH (FORCE)")
+    assert restored(lab, thread).result == "pass"
+    assert rows(lab.server, _OURS) == []
+
+
+def test_a_login_that_is_no_superuser_but_reaches_the_server_may_not_restore(lab: Small) -> None:
+    thread = quiet(lab)
+    backup(thread)
+    for power in ("CREATEROLE", "REPLICATION", "IN ROLE pg_execute_server_program", "IN ROLE postgres"):
+        lab.run(f"CREATE ROLE keeper LOGIN CREATEDB PASSWORD '{PASSWORD}' {power}")
+        with pytest.raises(NoPermission) as error:
+            restore(thread, RestoreOrder("restored", login=Login("keeper", PASSWORD)))
+        lab.run("DROP ROLE keeper")
+        assert "keeper is no superuser, and may do more on" in str(error.value)
+        assert "set app_restore_user and app_restore_password to a superuser" in str(error.value)
+
+
+def test_a_server_that_does_not_let_the_login_in_says_what_to_change_and_keeps_nothing(lab: Small) -> None:
+    thread = quiet(lab)
+    backup(thread)
+    (lab.server.data / "pg_hba.conf").write_text(
+        "local all all trust\nhost all postgres,owner 127.0.0.1/32 scram-sha-256\n"
+    )
+    with lab.server.connect() as connection:
+        connection.execute("SELECT pg_reload_conf()")
+        connection.commit()
+
+    with pytest.raises(NoPermission) as error:
+        restored(lab)
+
+    assert f"in pg_hba.conf, let logins whose names begin with {guest.PREFIX} in" in str(error.value)
+    assert rows(lab.server, _OURS) == []
+    assert rows(lab.server, "SELECT FROM pg_database WHERE datname = 'restored'") == []
