@@ -82,6 +82,19 @@ class Owner:
             "app_drill_queries": [{"name": "users", "sql": 'SELECT count(*) FROM "user"'}],
         }
 
+    def inventory(self, **more: Any) -> dict[str, Any]:
+        """Return an inventory in which this app is the only host, for playbooks that run on this machine."""
+        variables = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            "ansible_pipelining": True,
+            **self.variables,
+            "app_destinations": self.destinations,
+            "app_database_password": PASSWORD,
+            **more,
+        }
+        return {"apps": {"hosts": {self.app: variables}}}
+
     def call(self, module: str, **options: Any) -> dict[str, Any]:
         """Run one module of the collection for this app."""
         app = {**self.variables, "app_destinations": self.destinations}

@@ -69,18 +69,19 @@ class Plan:
     failures: list[BackupError] = field(default_factory=list)
 
 
-def plan(column: Column, found: Files, fanout: Path, *, check_mode: bool) -> Plan:
+def plan(column: Column, found: Files, fanout: Path, *, check_mode: bool, ask: bool = True) -> Plan:
     """Return what a roll-out of `column` makes out of the files `found`.
 
-    Markers of new directory destinations are made here, but not in check mode. Raise ConfigurationError when the drill
-    identity is damaged: it is never replaced, since older copies can be decrypted by it alone.
+    Markers of new directory destinations are made here, but not in check mode; unless `ask`, destinations are not even
+    asked for theirs. Raise ConfigurationError when the drill identity is damaged: it is never replaced, since older
+    copies can be decrypted by it alone.
     """
     planned = Plan(files=kept_markers(found))
     keys = _identity(column, found, planned, check_mode)
     if (password := column.secrets.app_database_password) is not None:
         planned.files.update({f"{source.name}.password": File(password + "\n") for source in column.sources})
     planned.files.update({name: File(text) for name, text in certificates_of(column).items()})
-    onboarded = _onboarded(column, found, planned, check_mode)
+    onboarded = _onboarded(column, found, planned, check_mode, ask)
     markers = {name: onboarding.id for name, onboarding in onboarded.items()}
     others = places_of_others(column)
     for rendered in column.threads(keys, {**dict.fromkeys(column.destinations, ""), **markers}):
@@ -140,7 +141,7 @@ def _identity(column: Column, found: Files, planned: Plan, check_mode: bool) -> 
     return DrillKeys(UNBORN, UNBORN) if check_mode else drill_keys(text, IDENTITY_FILE)
 
 
-def _onboarded(column: Column, found: Files, planned: Plan, check_mode: bool) -> dict[str, Onboarding]:
+def _onboarded(column: Column, found: Files, planned: Plan, check_mode: bool, ask: bool) -> dict[str, Onboarding]:
     """Return what is known of each directory destination. One that is not as it was keeps the id that it had."""
     known = {}
     for name, where in column.destinations.items():
@@ -151,7 +152,7 @@ def _onboarded(column: Column, found: Files, planned: Plan, check_mode: bool) ->
             recorded = _recorded(found.get(place), where.path)
             if recorded is not None:
                 known[name] = Onboarding(recorded)
-            known[name] = onboard(Path(where.path), recorded, check_mode)
+            known[name] = onboard(Path(where.path), recorded, check_mode) if ask else Onboarding(recorded or UNBORN)
             if known[name].new:
                 planned.markers.append(str(PurePosixPath(where.path) / MARKER))
             planned.warnings += [f"{column.app}/{name}: {warning}" for warning in known[name].warnings]

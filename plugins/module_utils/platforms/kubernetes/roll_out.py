@@ -12,6 +12,7 @@ from ...identities import recipient
 from ..base import Change, joined
 from .apply import applied, shown
 from .cluster import Cluster, connect
+from .drift import suspended
 from .found import Found, Id, at_once, id_of, label, read
 from .ingress import blocked
 from .kinds import Manifest, shown_name
@@ -36,6 +37,7 @@ def present(column: Column, check_mode: bool) -> Change:
         planned = plan(column, left, password.text, markers.ids, check_mode=check_mode)
         planned.failures += [*moved.failures, *markers.failures]
         planned.warnings += [*password.warnings, *moved.warnings, *blocked(cluster, column, found)]
+        planned.warnings += [f"{column.app}: {line}" for line in suspended(column, found)]
         roll_out = _RollOut(cluster, column, left, planned, gone=moved.gone, check_mode=check_mode)
         after = roll_out.apply()
     before = found.ours(column)
