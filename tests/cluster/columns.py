@@ -170,8 +170,12 @@ class Owner:
         until("no Job runs", idle)
 
     def only_what_tests_start_runs(self) -> None:
-        """Suspend the CronJobs, as an owner may: a roll-out says nothing of it, and leaves it so. Wait for the rest."""
-        for cron in self.access.batch.list_namespaced_cron_job(self.namespace).items:
-            pause = {"spec": {"suspend": True}}
-            self.access.batch.patch_namespaced_cron_job(cron.metadata.name, self.namespace, pause)
+        """Suspend the CronJobs, as an owner may: a roll-out tells it, and leaves it so. Wait for what runs already."""
+        self.suspend()
         self.settled()
+
+    def suspend(self, *, suspended: bool = True) -> None:
+        """Suspend all CronJobs, or let them start again."""
+        for cron in self.access.batch.list_namespaced_cron_job(self.namespace).items:
+            change = {"spec": {"suspend": suspended}}
+            self.access.batch.patch_namespaced_cron_job(cron.metadata.name, self.namespace, change)

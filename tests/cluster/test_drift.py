@@ -49,7 +49,7 @@ def change(owner: Owner) -> Iterator[Owner]:
     owner.variables["app_force_conflicts"] = True
     owner.good("column")
     del owner.variables["app_force_conflicts"]
-    resume(owner)
+    owner.suspend(suspended=False)
     assert told(owner) == []
 
 
@@ -69,13 +69,9 @@ def network(owner: Owner) -> client.NetworkingV1Api:
     return client.NetworkingV1Api(owner.access.core.api_client)
 
 
-def suspend(owner: Owner, *, name: str, suspended: bool = True) -> None:
-    owner.access.batch.patch_namespaced_cron_job(name, owner.namespace, {"spec": {"suspend": suspended}})
-
-
-def resume(owner: Owner) -> None:
-    for cron in owner.access.batch.list_namespaced_cron_job(owner.namespace).items:
-        suspend(owner, name=cron.metadata.name, suspended=False)
+def suspend_backups(owner: Owner) -> None:
+    pause = {"spec": {"suspend": True}}
+    owner.access.batch.patch_namespaced_cron_job(f"{owner.app}-nas", owner.namespace, pause)
 
 
 def policy_deleted(owner: Owner) -> None:
@@ -145,7 +141,7 @@ def test_what_the_inventory_changed_and_nobody_rolled_out_is_named(change: Owner
 
 
 def test_a_suspended_cron_job_is_told_each_time_and_a_roll_out_leaves_it_so(change: Owner) -> None:
-    suspend(change, name=f"{change.app}-nas")
+    suspend_backups(change)
     line = (
         "CronJob NAMESPACE/APP-nas is suspended and starts nothing. Remedy: kubectl --namespace NAMESPACE patch cronjob"
         ' APP-nas --patch \'{"spec":{"suspend":false}}\''
@@ -235,7 +231,7 @@ def test_the_gate_is_not_open_without_a_word(change: Owner, tmp_path: Path) -> N
     play: Play = player_in(tmp_path)
     estate = change.inventory()
     policy_deleted(change)
-    suspend(change, name=f"{change.app}-nas")
+    suspend_backups(change)
 
     gate = play("gate.yml", only=estate)
     status = play("status.yml", only=estate)
