@@ -158,13 +158,14 @@ def test_gate_node_asks_for_the_apps_of_the_node_alone_and_refuses_one_that_does
     try:
         here.have_namespace()
         here.bring_nas()
-        here.good("column")
+        for module in ("column", "column_backup", "column_drill"):
+            here.good(module)
         there.destinations = {"b2": {"kind": "b2", "bucket": "backups"}}
         there.variables["app_database_network"] = selecting(namespace)
         pod = bound_pod(access, namespace, other_node)
         estate = {"apps": {"hosts": {**here.inventory()["apps"]["hosts"], **there.inventory()["apps"]["hosts"]}}}
 
-        ours = play("gate.yml", "-e", f"gate_node={node}", "-e", "gate_fresh=now", only=estate)
+        ours = play("gate.yml", "-e", f"gate_node={node}", only=estate)
         theirs = play("gate.yml", "-e", f"gate_node={other_node}", only=estate)
         nobody = play("gate.yml", "-e", "gate_node=node-that-is-not", only=estate)
         limited = play("gate.yml", "-e", f"gate_node={node}", "--limit", here.app, only=estate)

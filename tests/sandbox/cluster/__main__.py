@@ -17,11 +17,14 @@ from ..places import CHECKOUT
 from . import build, images, lab, needs, places, state
 
 _LONGHORN = "tests/cluster/longhorn"
+_ALONE = "tests/cluster/alone"
 _TESTS = (
     # Most of the time they wait for the cluster.
-    ("tests/cluster", f"--ignore={_LONGHORN}", "-n", "2", "--dist", "loadfile"),
+    ("tests/cluster", f"--ignore={_LONGHORN}", f"--ignore={_ALONE}", "-n", "2", "--dist", "loadfile"),
     # There is one Longhorn in a cluster, and each test wants it for itself.
     (_LONGHORN,),
+    # These drain the node.
+    (_ALONE,),
 )
 _ACTS = {
     "up": "have a cluster running and leave it so",
