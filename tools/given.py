@@ -57,6 +57,13 @@ ENTRY_POINTS: Mapping[str, tuple[str, tuple[Given, ...]]] = {
             ),
         ),
     ),
+    "node": (
+        "Tell what of an app's database is on a node of its cluster",
+        (
+            Given("app_node", "str", "Name of the node. Set by playbooks."),
+            Given("app_longhorn_namespace", "str", "Where Longhorn is in the cluster. Set by playbooks."),
+        ),
+    ),
     "restore": (
         "Restore an app's backup into a new database beside the live one",
         (
@@ -117,6 +124,9 @@ OF_PLAYBOOKS = (
         "Days for which nothing can delete a new backup. Default: Object Lock stays as it is.",
     ),
     Given("gate_fresh", "str", "C(now) makes playbooks/gate.yml back up and drill before it judges."),
+    Given(
+        "gate_node", "str", "Name of a node of the cluster: playbooks/gate.yml judges the apps whose databases it has."
+    ),
     Given("restore_to", "str", "Name of the new database that playbooks/restore.yml makes."),
     Given("restore_at", "str", "It restores the newest backup of that UTC time or before, as 20261125T093000Z."),
     Given("restore_tables", "list", "It restores these tables only, as schema.table; a string separates by commas."),

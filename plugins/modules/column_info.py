@@ -13,6 +13,8 @@ author:
 description:
   - Looks at each destination with the thread's own key and trusts nothing but what lies there.
   - Problems, a destination that does not answer among them, are returned and fail nothing.
+  - Compares the column with what M(fanout.backup.column) would make of it, by reading alone. What differs is a problem
+    of its thread, and so is that it cannot be compared, and a suspended CronJob, though a roll-out leaves it so.
   - For a column that is absent there are no threads.
   - Warns if no recovery identity of the app has answered a challenge of M(fanout.backup.recovery_check) for 365 days.
   - Warns of what the newest backup says of its source, such as a library for sorting that has changed under the data.
@@ -97,7 +99,10 @@ from datetime import UTC, datetime
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fanout.backup.plugins.module_utils import recovery
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import acts_of
+from ansible_collections.fanout.backup.plugins.module_utils.contract.app import Column
+from ansible_collections.fanout.backup.plugins.module_utils.contract.errors import BackupError
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.base import Drift
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import acts_of, drift_of
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.column import column_of, column_options
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
@@ -109,8 +114,11 @@ INFO_OPTIONS = ArgumentSpec({"claimed": {"type": "list", "elements": "str"}})
 def describe(module: AnsibleModule) -> Outcome:
     column, claimed = column_of(module), module.params["claimed"]
     acts = acts_of(column)
-    threads = [status_of(thread) for thread in acts.info(column)] if column.present else []
+    threads = []
     if column.present:
+        # First: what is told of a missing object is told at once, and without a pod that waits for it.
+        drift = _drift(column)
+        threads = [status_of(thread, drift) for thread in acts.info(column)]
         for warning in recovery.warnings_of(column, datetime.now(UTC)):
             module.warn(warning)
     for thread in threads:
@@ -123,6 +131,13 @@ def describe(module: AnsibleModule) -> Outcome:
             "unclaimed": [] if claimed is None else [name for name in acts.columns(column) if name not in claimed],
         }
     )
+
+
+def _drift(column: Column) -> Drift:
+    try:
+        return drift_of(column).differences(column)
+    except BackupError as error:
+        return {"": [f"whether it is as it would be rolled out is unknown: {error.problem}. Remedy: {error.remedy}"]}
 
 
 def main() -> None:

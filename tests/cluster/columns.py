@@ -88,6 +88,19 @@ class Owner:
             "app_drill_queries": [{"name": "users", "sql": 'SELECT count(*) FROM "user"'}],
         }
 
+    def inventory(self, **more: Any) -> dict[str, Any]:
+        """Return an inventory in which this app is the only host, for playbooks that run on this machine."""
+        variables = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            "ansible_pipelining": True,
+            **self.variables,
+            "app_destinations": self.destinations,
+            "app_database_password": PASSWORD,
+            **more,
+        }
+        return {"apps": {"hosts": {self.app: variables}}}
+
     def call(self, module: str, **options: Any) -> dict[str, Any]:
         """Run one module of the collection for this app."""
         app = {**self.variables, "app_destinations": self.destinations}
@@ -163,8 +176,12 @@ class Owner:
         until("no Job runs", idle)
 
     def only_what_tests_start_runs(self) -> None:
-        """Suspend the CronJobs, as an owner may: a roll-out says nothing of it, and leaves it so. Wait for the rest."""
-        for cron in self.access.batch.list_namespaced_cron_job(self.namespace).items:
-            pause = {"spec": {"suspend": True}}
-            self.access.batch.patch_namespaced_cron_job(cron.metadata.name, self.namespace, pause)
+        """Suspend the CronJobs, as an owner may: a roll-out tells it, and leaves it so. Wait for what runs already."""
+        self.suspend()
         self.settled()
+
+    def suspend(self, *, suspended: bool = True) -> None:
+        """Suspend all CronJobs, or let them start again."""
+        for cron in self.access.batch.list_namespaced_cron_job(self.namespace).items:
+            change = {"spec": {"suspend": suspended}}
+            self.access.batch.patch_namespaced_cron_job(cron.metadata.name, self.namespace, change)

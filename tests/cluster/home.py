@@ -16,7 +16,7 @@ from tests.sandbox.cluster import places, state
 from tests.sandbox.cluster.access import Access
 from tests.sandbox.places import write_private
 
-from .columns import PASSWORD, SUPERUSER_PASSWORD, Database, Owner
+from .columns import SUPERUSER_PASSWORD, Database, Owner
 
 
 def main() -> None:
@@ -24,17 +24,8 @@ def main() -> None:
     owner = Owner(access, Database(access, access.new_namespace()), places.folder() / "nas")
     owner.have_namespace()
     owner.bring_nas()
-    variables = {
-        "ansible_connection": "local",
-        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-        "ansible_pipelining": True,
-        **owner.variables,
-        "app_destinations": owner.destinations,
-        "app_database_password": PASSWORD,
-        "app_restore_user": "postgres",
-        "app_restore_password": SUPERUSER_PASSWORD,
-    }
-    write_private(Path(sys.argv[1]), json.dumps({"apps": {"hosts": {owner.app: variables}}}, indent=2))
+    inventory = owner.inventory(app_restore_user="postgres", app_restore_password=SUPERUSER_PASSWORD)
+    write_private(Path(sys.argv[1]), json.dumps(inventory, indent=2))
 
 
 if __name__ == "__main__":

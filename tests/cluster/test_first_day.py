@@ -128,6 +128,7 @@ def test_the_rights_of_the_page_are_enough_for_everything_and_none_of_them_is_id
         del owner.destinations["b2"]
         owner.good("column")
         owner.good("column_info", claimed=[])
+        owner.good("column_node_info", node="node1")
         owner.good("b2_application_key", **credentials)
         # The node has no NFS, so that the Job of an onboarding is replaced by its answer.
         monkeypatch.setattr(jobs, "run", lambda *_: ThreadResult("", 0, (), {"new": True}))

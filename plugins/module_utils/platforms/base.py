@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..contract.errors import BackupError
 from .proof import Proof
@@ -24,6 +24,11 @@ class Change:
     warnings: tuple[str, ...] = ()
     failure: BackupError | None = None
     proof: Proof = "all"
+
+
+# How a column differs from what would be rolled out: lines by destination, each with its remedy; "" has what is no
+# thread's alone. None of them shows a value.
+Drift: TypeAlias = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)

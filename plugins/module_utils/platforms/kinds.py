@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tables of platforms. A new platform is a package with these modules, `roll_out`, `acts` and `keys`, and one line
-in each table. A module of Ansible compiles what it imports, anew at each call: it gets one platform's part and no more.
+"""The tables of platforms. A new platform is a package with these modules, `roll_out`, `drift`, `acts` and `keys`, and
+one line in each table. A module of Ansible compiles what it imports, anew at each call: it gets one platform's part and
+no more.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Protocol, cast
 
 from ..b2.stores import Store
 from ..contract.app import Column
-from .base import Change, ThreadResult
+from .base import Change, Drift, ThreadResult
 
 
 class RollOut(Protocol):
@@ -22,6 +23,14 @@ class RollOut(Protocol):
 
     def absent(self, column: Column, check_mode: bool) -> Change:
         """Stop the column and remove it. Backups, and the identity that decrypts them, stay."""
+
+
+class DriftOf(Protocol):
+    """What one platform's module `drift` does."""
+
+    def differences(self, column: Column) -> Drift:
+        """Compare a column that is present with what a roll-out would make of it. Only reads, asks nobody but the
+        platform, and starts nothing. Raise BackupError if it cannot be compared."""
 
 
 class Acts(Protocol):
@@ -84,6 +93,17 @@ def roll_out_of(column: Column) -> RollOut:
     from .kubernetes import roll_out as kubernetes
 
     return cast(RollOut, kubernetes)
+
+
+def drift_of(column: Column) -> DriftOf:
+    """Return the module that compares a column with what would be rolled out on its platform."""
+    if column.platform == "host":
+        from .host import drift as host
+
+        return cast(DriftOf, host)
+    from .kubernetes import drift as kubernetes
+
+    return cast(DriftOf, kubernetes)
 
 
 def acts_of(column: Column) -> Acts:

@@ -12,7 +12,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..contract.app import Column
 from ..contract.errors import ConfigurationError
 from ..contract.record import nearest
-from ..platforms.base import ThreadResult, joined
+from ..platforms.base import Drift, ThreadResult, joined
 from .argument_spec import ArgumentSpec
 from .column import column_of, column_options
 from .outcome import Outcome
@@ -82,11 +82,14 @@ def skipped(why: str) -> Outcome:
     return Outcome(values={"skipped": True, "msg": why, "threads": []})
 
 
-def status_of(thread: ThreadResult) -> dict[str, Any]:
-    """Return what was found at a thread's destination. That nothing could be found out is a problem of this thread."""
+def status_of(thread: ThreadResult, drift: Drift) -> dict[str, Any]:
+    """Return what was found at a thread's destination. That nothing could be found out is a problem of this thread, and
+    so is what of its column differs from what would be rolled out."""
     status = thread.result.get("status")
-    problems = list(status["problems"]) if status else []
+    problems = [*drift.get("", ()), *drift.get(thread.thread.partition("/")[2], ())]
+    problems += status["problems"] if status else []
     if thread.failure:
         problems.append(f"{thread.failure.problem}. Remedy: {thread.failure.remedy}")
+    problems = list(dict.fromkeys(problems))
     line = thread.lines[-1] if thread.lines else ""
     return {"thread": thread.thread, "status": status, "problems": problems, "line": line}

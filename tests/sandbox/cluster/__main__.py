@@ -18,13 +18,25 @@ from . import build, images, lab, needs, places, state
 
 _LONGHORN = "tests/cluster/longhorn"
 _ENFORCED = "tests/cluster/enforced"
+_ALONE = "tests/cluster/alone"
 _TESTS = (
     # Most of the time they wait for the cluster.
-    ("tests/cluster", f"--ignore={_LONGHORN}", f"--ignore={_ENFORCED}", "-n", "2", "--dist", "loadfile"),
+    (
+        "tests/cluster",
+        f"--ignore={_LONGHORN}",
+        f"--ignore={_ENFORCED}",
+        f"--ignore={_ALONE}",
+        "-n",
+        "2",
+        "--dist",
+        "loadfile",
+    ),
     # Meanwhile policies hold for everybody: who serves pods at a private address is not reached.
     (_ENFORCED,),
     # There is one Longhorn in a cluster, and each test wants it for itself.
     (_LONGHORN,),
+    # These drain the node.
+    (_ALONE,),
 )
 _ACTS = {
     "up": "have a cluster running and leave it so",

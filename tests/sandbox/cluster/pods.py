@@ -50,12 +50,9 @@ def restricted(
     }
 
 
-def serve_postgresql(access: Access, namespace: str, password: str, name: str = "postgresql") -> str:
-    """Start a PostgreSQL server without databases and wait until it answers. Return its host name for pods.
-
-    Its superuser is `postgres`. It is gone when its namespace is."""
-    labels = {"fanout-test": name}
-    spec = restricted(
+def postgresql_pod(access: Access, password: str) -> dict[str, Any]:
+    """The spec of a pod that serves PostgreSQL without databases. Its superuser is `postgres`."""
+    return restricted(
         access.cluster.images.postgresql,
         user=999,
         writable=("/tmp", "/var/run/postgresql", "/var/lib/postgresql"),
@@ -69,6 +66,14 @@ def serve_postgresql(access: Access, namespace: str, password: str, name: str = 
             "failureThreshold": 300,
         },
     )
+
+
+def serve_postgresql(access: Access, namespace: str, password: str, name: str = "postgresql") -> str:
+    """Start a PostgreSQL server without databases and wait until it answers. Return its host name for pods.
+
+    Its superuser is `postgres`. It is gone when its namespace is."""
+    labels = {"fanout-test": name}
+    spec = postgresql_pod(access, password)
     access.core.create_namespaced_service(
         namespace, {"metadata": {"name": name}, "spec": {"selector": labels, "ports": [{"port": 5432}]}}
     )

@@ -28,7 +28,7 @@ from ...identities import new_identity
 from ...signatures import drill_keys
 from ..proof import Proof, logins, proof_after
 from .files import COLUMN_FILE, ONBOARDED_FILE, THREAD_FILE, UNITS, File, Files
-from .onboarding import Newcomer, onboard
+from .onboarding import Newcomer, Onboarding, onboard
 from .siblings import check_apart, places_of_others
 from .units import unit_files, unit_name
 
@@ -61,11 +61,12 @@ class Plan:
     failures: list[BackupError] = field(default_factory=list)
 
 
-def plan(column: Column, found: Files, fanout: Path, *, take_over: bool, check_mode: bool) -> Plan:
+def plan(column: Column, found: Files, fanout: Path, *, take_over: bool, check_mode: bool, ask: bool = True) -> Plan:
     """Return what a roll-out of `column` makes out of the files `found`.
 
-    New threads are onboarded here, but not in check mode, which only looks. Raise ConfigurationError when the drill
-    identity is damaged: it is never replaced, since older copies can be decrypted by it alone.
+    New threads are onboarded here, but not in check mode, which only looks; unless `ask`, no destination is even asked.
+    Raise ConfigurationError when the drill identity is damaged: it is never replaced, since older copies can be
+    decrypted by it alone.
     """
     planned = Plan(files=kept_records(found))
     keys = _identity(column, found, planned, check_mode)
@@ -79,7 +80,10 @@ def plan(column: Column, found: Files, fanout: Path, *, take_over: bool, check_m
             check_apart(column, rendered.name, others)
             able[rendered.name] = (rendered, _thread_files(column, rendered, found, fanout))
     newcomers = [_newcomer(rendered, files, found) for rendered, files in able.values()]
-    onboarded = onboard(column, newcomers, fanout, take_over=take_over, check_mode=check_mode)
+    if ask:
+        onboarded = onboard(column, newcomers, fanout, take_over=take_over, check_mode=check_mode)
+    else:
+        onboarded = {one.thread.name: Onboarding(one.recorded) for one in newcomers}
     for name in column.destinations:
         onboarding = onboarded.get(name)
         if onboarding is None or onboarding.failure is not None:

@@ -32,6 +32,10 @@ class Systemd:
             return True
         return (self.folder / _TIMERS / unit.name).is_symlink() and self._is_active(unit.name)
 
+    def overrides(self, unit: Path) -> list[Path]:
+        """Return what somebody has put beside the unit at `unit` to change it, as `systemctl edit` does."""
+        return sorted((self.folder / f"{unit.name}.d").glob("*.conf"))
+
     def check_free(self, unit: Path) -> None:
         """Raise ConfigurationError when the name of the unit at `unit` is taken, above all by a column elsewhere."""
         link = self.folder / unit.name

@@ -23,7 +23,6 @@ from .found import Found, id_of
 from .ingress import obstacle
 from .jobs import Order, run
 from .kinds import Manifest, shown_name
-from .login import drift
 from .objects import BACKUP, COLUMN, labels, namespace, proof_in
 from .pods import LENT, LIVE, backup_pod, drill_pod, history_pod, restore_pod
 from .threads import job_spec
@@ -184,20 +183,7 @@ def info(column: Column) -> list[ThreadResult]:
         _cron_job(cluster, column, destination, BACKUP)
         return _run(cluster, column, destination, ("status",), _LOOK)
 
-    ended = _each(column, "status", list(column.destinations), one)
-    try:
-        problems = drift(connect(column), column)
-    except BackupError as error:
-        problems = [str(error)]
-    return [_with_problems(each, problems) for each in ended]
-
-
-def _with_problems(ended: ThreadResult, problems: Sequence[str]) -> ThreadResult:
-    status = ended.result.get("status")
-    if not problems or not isinstance(status, dict):
-        return ended
-    more = {**ended.result, "status": {**status, "problems": [*status.get("problems", ()), *problems]}}
-    return dataclasses.replace(ended, result=more)
+    return _each(column, "status", list(column.destinations), one)
 
 
 def columns(column: Column) -> list[str]:

@@ -7,10 +7,10 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from ...contract.errors import ConfigurationError
+from ..differing import differing
 from .cluster import Cluster, Missing, identity
 from .found import Objects, is_ours, label
 from .kinds import Manifest, shown_name
@@ -29,7 +29,7 @@ def applied(cluster: Cluster, live: Manifest | None, wanted: Manifest, *, dry_ru
     """
     _check_ours(live, wanted)
     stamped = _stamped(wanted)
-    if live is not None and _holds(live, stamped):
+    if live is not None and next(differing(live, stamped), None) is None:
         return live
     try:
         return cluster.apply(stamped, dry_run=dry_run, force=force)
@@ -66,15 +66,12 @@ def _stamped(wanted: Manifest) -> Manifest:
     return {**wanted, "metadata": {**metadata, "annotations": annotations}}
 
 
-def _holds(live: Any, sent: Any) -> bool:
-    """Whether every value that was sent is there. The server leaves out what is empty, and adds defaults."""
-    if isinstance(sent, Mapping):
-        return isinstance(live, Mapping) and all(
-            _holds(live.get(key), value) if key in live else value in ({}, [], None) for key, value in sent.items()
-        )
-    if isinstance(sent, list):
-        return isinstance(live, list) and len(live) == len(sent) and all(map(_holds, live, sent))
-    return bool(live == sent)
+def unlike(live: Manifest, wanted: Manifest) -> Iterator[str]:
+    """Yield what a roll-out would change of `live`: paths of fields, "" if only what was sent last is another thing.
+    That changes also when a field is no longer wanted, which the server then takes away."""
+    stamp = f"metadata.annotations.{_SENT}"
+    paths = list(differing(live, _stamped(wanted)))
+    yield from [path for path in paths if path != stamp] or ("" for _ in paths)
 
 
 def shown(objects: Objects, before: Objects) -> dict[str, object]:

@@ -139,6 +139,11 @@ def _refusal(answer: Answer, what: str, prefix: str) -> BackupError:
         said = ", ".join(str(cause.get("field")) for cause in causes) or "invalid"
     if answer.status == 401:
         return NoPermission("the cluster refused our login", remedy=f"renew what {prefix}_kubeconfig logs in with")
+    if answer.status == 403 and any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
+        return TryAgain(
+            f"{what}: its namespace is being deleted",
+            remedy="wait until the namespace is gone, then run again; if it stays, see which finalizers it has",
+        )
     if answer.status == 403:
         return NoPermission(f"{what}: {said}", remedy=f"grant the login of {prefix}_kubeconfig what it names")
     if answer.status == 404:

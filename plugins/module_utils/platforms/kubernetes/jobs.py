@@ -18,6 +18,7 @@ from ..base import ThreadResult
 from ..said import said
 from .cluster import Cluster
 from .kinds import Manifest, shown_name
+from .needed import check_there
 from .pods import COMMAND
 from .trouble import Watched, ended_badly, ended_from_outside, stuck
 
@@ -46,6 +47,7 @@ def run(cluster: Cluster, column: Column, order: Order) -> ThreadResult:
     created = False
     over = False
     try:
+        check_there(cluster, column.namespace, order.spec["template"]["spec"])
         job = cluster.create(job)
         created = True
         result = _followed(cluster, column, order, job)

@@ -57,8 +57,10 @@ KINDS: Mapping[str, Kind] = {
         Kind("VolumeAttachment", "longhorn.io/v1beta2", "volumeattachments"),
         Kind("Snapshot", "longhorn.io/v1beta2", "snapshots"),
         Kind("Setting", "longhorn.io/v1beta2", "settings"),
-        # Longhorn's view of a node. Nothing here asks for Kubernetes' own.
+        Kind("Replica", "longhorn.io/v1beta2", "replicas"),
+        # Longhorn's view of a node, and Kubernetes' own.
         Kind("Node", "longhorn.io/v1beta2", "nodes"),
+        Kind("ClusterNode", "v1", "nodes", namespaced=False),
         Kind("StorageClass", "storage.k8s.io/v1", "storageclasses", namespaced=False),
         Kind("VolumeSnapshotClass", "snapshot.storage.k8s.io/v1", "volumesnapshotclasses", namespaced=False),
         Kind("VolumeSnapshotContent", "snapshot.storage.k8s.io/v1", "volumesnapshotcontents", namespaced=False),

@@ -31,7 +31,7 @@ def login(cluster: Cluster, column: Column, found: Found) -> Login:
         return Login(column.secrets.app_database_password)
     text = _of_the_app(cluster, column)
     copies = (found.objects.get(("Secret", object_name(column.app, name))) for name in column.destinations)
-    if any(copy is not None and drifted(column, copy, text) for copy in copies):
+    if any(copy is not None and _drifted(column, copy, text) for copy in copies):
         return Login(text, (f"{column.app}: {_source(column)} has another password than at the last roll-out",))
     return Login(text)
 
@@ -42,19 +42,7 @@ def login_secret(column: Column, destination: str, password: str) -> Manifest:
     return opaque_secret(column, object_name(column.app, destination), labels(column, destination), texts)
 
 
-def drift(cluster: Cluster, column: Column) -> list[str]:
-    """Return what is wrong with the copies of the app's own Secret, or [] if nothing is."""
-    if column.variables.app_database_secret is None:
-        return []
-    text = _of_the_app(cluster, column)
-    for name in column.destinations:
-        copy = cluster.get("Secret", column.namespace, object_name(column.app, name))
-        if copy is not None and drifted(column, copy, text):
-            return [f"{_source(column)} has another password than at the last roll-out. Remedy: run playbooks/site.yml"]
-    return []
-
-
-def drifted(column: Column, copy: Manifest, text: str) -> bool:
+def _drifted(column: Column, copy: Manifest, text: str) -> bool:
     """Whether a thread's Secret holds another password than `text`."""
     files = [file for source in column.sources if (file := password_file(source))]
     return any(secret_text(copy, file) != f"{text}\n" for file in files)

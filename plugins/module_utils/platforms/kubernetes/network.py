@@ -45,8 +45,10 @@ def _policy(column: Column, destination: str, suffix: str, egress: Sequence[Rule
     policy = named(column, "NetworkPolicy", destination, suffix)
     policy["spec"] = {
         "podSelector": {"matchLabels": pod_labels(column, destination, suffix)},
-        # Without a rule for what comes in, nothing does: nobody has to call a backup.
+        # Without a rule for what comes in, nothing does: nobody has to call a backup. Said in so many words, so that a
+        # rule that somebody adds is a difference.
         "policyTypes": ["Ingress", "Egress"],
+        "ingress": [],
         "egress": [_dns(), *egress] if egress else [],
     }
     return policy

@@ -12,6 +12,7 @@ from ...identities import recipient
 from ..base import Change, joined
 from .apply import applied, shown
 from .cluster import Cluster, connect
+from .drift import suspended
 from .found import Found, Id, at_once, id_of, label, read
 from .identity import identity
 from .ingress import blocked
@@ -38,6 +39,7 @@ def present(column: Column, check_mode: bool, take_over: bool) -> Change:
         planned = plan(column, left, password.text, owner.keys, known)
         planned.failures += [*moved.failures, *known.failures]
         planned.warnings += [*owner.warnings, *password.warnings, *moved.warnings, *blocked(cluster, column, found)]
+        planned.warnings += [f"{column.app}: {line}" for line in suspended(column, found)]
         roll_out = _RollOut(cluster, column, left, planned, gone=moved.gone, check_mode=check_mode)
         after = roll_out.apply(owner.new)
     before = found.ours(column)

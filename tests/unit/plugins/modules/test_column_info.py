@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fanout.backup.plugins.module_utils.contract.errors import NoPermission
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.base import ThreadResult
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.host import acts
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.host import acts, drift
 from fanout.wiring.noted import noted
 
 from .calling import RECIPIENT, call
@@ -17,9 +18,16 @@ from .calling import RECIPIENT, call
 NOTICE = "the library that sorts text has changed under the data"
 
 
-def looked(monkeypatch: pytest.MonkeyPatch, folder: Path, status: dict[str, Any]) -> dict[str, Any]:
+def looked(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, status: dict[str, Any], differences: tuple[str, ...] = ()
+) -> dict[str, Any]:
     found = ThreadResult("forgejo/nas", 0, ("STATUS forgejo/nas",), {"status": status})
     monkeypatch.setattr(acts, "info", lambda _column: [found])
+    monkeypatch.setattr(drift, "differences", lambda _column: {"nas": list(differences)})
+    return looked_again(folder)
+
+
+def looked_again(folder: Path) -> dict[str, Any]:
     return call(
         "column_info",
         app={
@@ -48,3 +56,29 @@ def test_a_status_of_a_version_that_knew_no_notices_is_read(monkeypatch: pytest.
 
     assert result["problems"] == ["forgejo/nas: it was never drilled"]
     assert not [warning for warning in result["warnings"] if "forgejo/nas" in warning]
+
+
+def test_what_differs_from_what_would_be_rolled_out_closes_the_gate(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    line = "nas/thread.json is missing. Remedy: run playbooks/site.yml"
+    result = looked(monkeypatch, tmp_path, {"problems": ["it was never drilled", line]}, (line,))
+
+    outcome = noted({}, result, "info", "forgejo", strict=True)
+
+    assert outcome["failures"] == [f"forgejo/nas: {line}", "forgejo/nas: it was never drilled"]
+
+
+def test_that_it_cannot_be_compared_closes_the_gate_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refused(_column: Any) -> Any:
+        raise NoPermission("Secret objects of backup-forgejo: forbidden", remedy="grant it")
+
+    looked(monkeypatch, tmp_path, {"problems": []})
+    monkeypatch.setattr(drift, "differences", refused)
+
+    result = looked_again(tmp_path)
+
+    assert result["problems"] == [
+        "forgejo/nas: whether it is as it would be rolled out is unknown: Secret objects of backup-forgejo: forbidden."
+        " Remedy: grant it"
+    ]
