@@ -45,7 +45,8 @@ def scratch_folder(parent: str, purpose: str) -> Iterator[Path]:
     killed: then every program that has the folder's path in its arguments or environment is ended, too.
 
     What earlier runs of any purpose left behind, since the whole machine went down, is removed first. A run that is
-    alive holds a lock on its folder, which the kernel frees however the run ends.
+    alive holds a lock on its folder, which the kernel frees however the run ends. What this process makes meanwhile is
+    its account's alone, whatever the umask was.
     """
     above = Path(parent)
     with room(above / purpose):
@@ -53,12 +54,14 @@ def scratch_folder(parent: str, purpose: str) -> Iterator[Path]:
         _sweep(above)
         folder = above / f"fanout-scratch-{purpose}-{secrets.token_hex(8)}"
         remover = _remover(folder, subprocess.PIPE)
+    umask = os.umask(0o077)
     try:
         with room(folder):
             folder.mkdir(mode=0o700)
         with _locked(folder):
             yield folder
     finally:
+        os.umask(umask)
         remover.communicate(b"ended\n")
 
 

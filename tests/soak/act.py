@@ -35,6 +35,9 @@ class Act:
         """Return what the next run is: see telling.py."""
         raise NotImplementedError
 
+    def glance(self) -> None:
+        """Fail if a run that is under way is not as it should be. Things come and go meanwhile."""
+
     def look(self) -> None:
         """Fail if a killed run has left what it must not leave."""
         raise NotImplementedError
@@ -60,7 +63,7 @@ def soak(act: Act, killer: Killer, kills: int) -> None:
         assert killer.missed <= kills + 10, f"it comes to its end before it is killed: {steps}, {killer.table()}"
         act.prepare()
         run = act.start()
-        if killer.kill(run, steps):
+        if killer.kill(run, steps, act.glance):
             _left_nothing_on_the_machine(run)
             act.look()
             if killer.kills % act.often == 0:

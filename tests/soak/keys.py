@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from fanout.contract.keys import KeyFile, StoredKey, read
 from fanout.contract.thread import load
@@ -17,7 +17,7 @@ from tests.faults.lab import Lab
 from tests.sandbox import tree
 from tests.unit.plugins.modules.calling import call
 
-from .act import Act, until
+from .act import Act
 
 _TEMPORARY = ".*.????????"
 _IN_FLIGHT = 1.0  # seconds in which a key may still appear that a killed run had asked for
@@ -27,7 +27,7 @@ class _Owned(Act):
     """The column of an app with a bucket at the stand-in and a folder, and a module that is killed."""
 
     module = "b2_application_key"
-    options: dict[str, Any] = {}
+    options: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
@@ -35,21 +35,20 @@ class _Owned(Act):
         self._names = itertools.count()
         self._root = lab.folder / lab.fresh_app()
         self._root.mkdir()
-        self._nas = self._root / "nas"
         super().__init__(self._root)
         self._begin()
 
     def _begin(self) -> None:
         """Take an app that was never rolled out."""
         name = self._lab.fresh_app()
-        self._nas = self._root / f"{name}.nas"
-        self._nas.mkdir()
+        nas = self._root / f"{name}.nas"
+        nas.mkdir()
         self._app = App(self._account, self._root / "columns")
         self._app.path = self._root / "columns" / name / "b2" / "key.json"
         self._app.variables |= {"app_name": name, "app_scratch_directory": str(self._root)}
         self._app.variables["app_destinations"] = {
             **self._app.variables["app_destinations"],
-            "nas": {"kind": "directory", "path": str(self._nas)},
+            "nas": {"kind": "directory", "path": str(nas)},
         }
 
     @property
@@ -93,7 +92,7 @@ class _Owned(Act):
         self._call("b2_application_key")
         assert self._keys() == [_name(self._app.file())], "not one key alone works"
         self._account.client.with_key(*_pair(self._app.key())).account()
-        assert [path for path in tree.below(self._folder, _TEMPORARY)] == [], "half a file is left"
+        assert tree.below(self._folder, _TEMPORARY) == [], "half a file is left"
         for name in ("b2", "nas"):
             load(self._folder / name / "thread.json")
 
@@ -122,7 +121,7 @@ class ColumnsOfRollOuts(_Owned):
 class Rotations(_Owned):
     """A rotation of the key of a column that is rolled out."""
 
-    options = {"rotate": True}
+    options: ClassVar[dict[str, Any]] = {"rotate": True}
 
     def __init__(self, lab: Lab) -> None:
         super().__init__(lab)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,9 +96,9 @@ class Killer:
     def kills(self) -> int:
         return self.hits.total()
 
-    def kill(self, run: Run, steps: Sequence[Step]) -> bool:
-        """Kill the run in the middle of one of its usual `steps`, and wait for its end. Return False if it came to its
-        end before."""
+    def kill(self, run: Run, steps: Sequence[Step], glance: Callable[[], None]) -> bool:
+        """Kill the run in the middle of one of its usual `steps`, with a `glance` at it just before, and wait for its
+        end. Return False if it came to its end before."""
         number = self.random.randrange(len(steps))
         late = self.random.random()
         how = self.random.choices((_kill, _kill_group, _tell), (6, 2, 2))[0]
@@ -108,6 +108,7 @@ class Killer:
                 break
             assert time.monotonic() < run.began + _LONGEST, f"it hangs: {run.said()}"
             time.sleep(_LOOK)
+        glance()
         hit = run.process.poll() is None
         if hit:
             how(run.process)

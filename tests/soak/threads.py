@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import stat
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 
 from fanout import artifacts, retention
 from fanout.contract.errors import Exit
 from fanout.contract.login import Login, render_login
 from fanout.contract.manifest import render_manifest
 from fanout.contract.names import DRILLS, MANIFEST, ArtifactName, new_artifact
+from fanout.contract.record import decode_json
 from fanout.contract.thread import Keep, S3Destination
 from fanout.contract.verdict import Verdict
-from fanout.contract.record import decode_json
 from fanout.destinations.base import Destination
 from fanout.destinations.kinds import open_destination
 from tests.end_to_end import copies
@@ -66,6 +69,9 @@ class Command(Act):
     def _act(self, command: str, *words: str) -> Sequence[object]:
         return ("fanout", command, "--thread", self.folder / "thread.json", *words)
 
+    def glance(self) -> None:
+        assert _open_to_others(self.column.scratch) == [], "others may read what lies in scratch"
+
     def look(self) -> None:
         column = self.column
         until(lambda: not list(column.scratch.iterdir()), "its scratch folder is gone")
@@ -83,11 +89,21 @@ class Command(Act):
             manifest = artifacts.manifest_of(self.column.destination, artifact, self.column.app)
             assert artifact.lacks(manifest) == "", "it is in sight and not whole"
         if self.column.kind == "directory":
-            readable = [path for path in tree.below(self.column.nas / self.column.app, "*") if path.stat().st_mode & 0o77]
-            assert readable == [], "others may read it"
+            assert _open_to_others(self.column.nas / self.column.app) == [], "others may read it"
 
     def _visible(self) -> list[artifacts.Artifact]:
         return list(artifacts.complete(self.column.destination.list()))
+
+
+def _open_to_others(folder: Path) -> list[Path]:
+    """Return the files below a folder that others may read, but for those that go meanwhile."""
+    found = []
+    for path in tree.below(folder, "*"):
+        with contextlib.suppress(FileNotFoundError):
+            mode = path.lstat().st_mode
+            if stat.S_ISREG(mode) and mode & 0o077:
+                found.append(path)
+    return found
 
 
 class Backups(Command):

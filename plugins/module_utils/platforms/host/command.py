@@ -50,8 +50,11 @@ class _Run:
     problem: str = ""
 
 
-def run_all(commands: Mapping[str, Sequence[str]], seconds: float) -> dict[str, ThreadResult]:
-    """Given a command line for each thread, run all of them at once and return how each ended.
+def run_all(
+    commands: Mapping[str, Sequence[str]], seconds: float, files: Sequence[int] = ()
+) -> dict[str, ThreadResult]:
+    """Given a command line for each thread, run all of them at once and return how each ended. They have the open
+    `files` of ours, by the same numbers.
 
     One that is still running after `seconds` is stopped, and so are all of them when an exception passes.
     """
@@ -63,19 +66,19 @@ def run_all(commands: Mapping[str, Sequence[str]], seconds: float) -> dict[str, 
                     stack.enter_context(os.fdopen(os.memfd_create(name), "w+b")) for name in ("stdout", "stderr")
                 )
                 runs[thread] = _Run(stdout, stderr)
-                _start(runs[thread], command)
+                _start(runs[thread], command, files)
             _wait(runs.values(), seconds)
         finally:
             _stop(runs.values(), seconds)
         return {thread: _result(thread, run) for thread, run in runs.items()}
 
 
-def _start(run: _Run, command: Sequence[str]) -> None:
+def _start(run: _Run, command: Sequence[str], files: Sequence[int]) -> None:
     try:
         # A session of its own, so that all of its children can be ended with it.
         run.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=run.stdout, stderr=run.stderr, cwd="/", env=_environment(),
-            start_new_session=True,
+            start_new_session=True, pass_fds=files,
         )  # fmt: skip
     except OSError as error:
         run.problem = f"{command[0]} cannot run ({error.strerror})"

@@ -73,6 +73,18 @@ def test_a_scratch_folder_is_private_and_gone_afterwards_even_when_the_run_fails
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_run_writes_into_scratch_is_its_own_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with scratch_folder(str(tmp_path), "forgejo.b2") as folder:
+            (folder / "passwd").write_text("scratch")
+            (folder / "server").mkdir()
+            assert {path.stat().st_mode & 0o077 for path in folder.iterdir()} == {0}
+        assert os.umask(0) == 0, "for what comes afterwards it is what it was"
+    finally:
+        os.umask(before)
+
+
 def test_a_run_that_is_killed_leaves_no_folder(tmp_path: Path) -> None:
     process, folder = living_run(tmp_path)
     assert (folder / "dump").exists()
