@@ -173,7 +173,7 @@ class Restores(Command):
         if again is None:
             return
         assert again.code == Exit.CONFIGURATION, again.lines
-        if "an earlier restore left incomplete" not in again.last:
+        if "an earlier restore left incomplete" not in again.last and self._has_tables():
             assert self._content(self._NEW) == self._live, f"half a database passes for a whole one: {again.last}"
 
     def complete(self) -> None:
@@ -186,6 +186,12 @@ class Restores(Command):
     def _content(self, database: str) -> object:
         with self.column.lab.connect(database) as connection:
             return connection.execute(self._ROWS).fetchone()
+
+    def _has_tables(self) -> bool:
+        """Whether anything was made in the new database: it bears its mark before."""
+        with self.column.lab.connect(self._NEW) as connection:
+            found = connection.execute("SELECT 1 FROM pg_class WHERE oid >= 16384")
+            return found.fetchone() is not None
 
     def _is_there(self) -> bool:
         with self.column.lab.connect("postgres") as connection:

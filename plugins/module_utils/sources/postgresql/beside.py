@@ -36,11 +36,6 @@ _NAME = "fanout restore"
 # Stands on the new database until it is complete: a run that is killed leaves it behind.
 _INCOMPLETE = "incomplete: fanout was restoring into this database"
 
-# A run that is killed just before it says so there leaves a database in which nothing was ever made.
-_EMPTY = """
-SELECT NOT EXISTS (SELECT FROM pg_class WHERE oid >= 16384) AND NOT EXISTS (SELECT FROM pg_proc WHERE oid >= 16384)
-   AND NOT EXISTS (SELECT FROM pg_namespace WHERE oid >= 16384)
-"""
 
 # A backup by a login that is no superuser has none, and the live database can be dropped by nobody as long as it has.
 _SUBSCRIPTIONS = """
@@ -75,11 +70,6 @@ def check_beside(new: NewDatabase) -> None:
                 f"{target.label} has a database {new.name} that an earlier restore left incomplete",
                 remedy=f"if no restore is under way: DROP DATABASE {quoted(new.name)};",
             )
-        if found and _is_empty(target):
-            raise ConfigurationError(
-                f"{target.label} has a database {new.name} with nothing in it, as a restore that was killed leaves it",
-                remedy=f"if no restore is under way: DROP DATABASE {quoted(new.name)};",
-            )
         if found:
             raise restore.exists(target)
         (may,) = connection.execute(
@@ -90,13 +80,6 @@ def check_beside(new: NewDatabase) -> None:
                 f"{new.login.user} may not create databases on {target.label}",
                 remedy=f"ALTER ROLE {quoted(new.login.user)} CREATEDB, or {failures.ADMINISTRATOR}",
             )
-
-
-def _is_empty(target: Target) -> bool:
-    """Whether there is nothing in a database that the login can look into."""
-    with contextlib.suppress(BackupError), target.opened() as connection:
-        return connection.execute(_EMPTY).fetchone() == (True,)
-    return False
 
 
 def _check_name(name: str) -> None:
