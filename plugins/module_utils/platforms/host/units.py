@@ -66,8 +66,8 @@ After=network-online.target
 Type=oneshot
 ExecStart={command}
 TimeoutStartSec={timeout}
-# Only the command is told to stop, or killed: it ends its own children in order, and where it cannot, the remover of its
-# scratch folder does. Killed with it, that one would leave a plain dump on the disk.
+# Only the command is told to stop, or killed: it ends its own children in order, and where it cannot, what removes its
+# scratch folder does. Killed with it, that would leave a plain dump on the disk.
 KillMode=process
 UMask=0077
 Nice=10

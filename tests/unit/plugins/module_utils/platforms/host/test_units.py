@@ -86,7 +86,7 @@ def test_only_drilled_destinations_have_drill_units(two: Column) -> None:
     }
 
 
-def test_a_service_that_is_killed_writes_no_core_and_leaves_alive_what_takes_its_scratch_folder_away(two: Column) -> None:
+def test_a_service_that_is_killed_writes_no_core_and_what_removes_its_scratch_folder_lives_on(two: Column) -> None:
     services = [settings(file)["Service"] for name, file in unit_files(two, "b2", FANOUT).items() if "service" in name]
 
     assert len(services) == 2
