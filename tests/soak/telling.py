@@ -13,6 +13,7 @@ import runpy
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TextIO
 
 _MODULES = "ansible_collections.fanout.backup.plugins"
@@ -63,7 +64,8 @@ def _module(teller: Teller, name: str, arguments: str) -> None:
 
     def hears(event: str, about: tuple[Any, ...]) -> None:
         if event == "os.rename":
-            teller.begins(f"write {os.path.basename(about[1])}")  # noqa: PTH119 (whatever a name is given as)
+            name = Path(os.fsdecode(about[1])).name
+            teller.begins("write a unit" if name.startswith("fanout-") else f"write {name}")
 
     # No timer is enabled on the machine that runs a test.
     systemd.this_machine = lambda: None
