@@ -7,7 +7,7 @@ COLLECTION := .collections/ansible_collections/fanout/backup
 # make refuses to run two steps at once: the tests share the machine's cores and its ports.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types sanity test-unit test-end-to-end test-faults test-apps build sandbox-up sandbox-down cluster-up cluster-down test-cluster molecule mutants bench clean
+.PHONY: help setup demo test lint types sanity test-unit test-end-to-end test-faults test-soak soak test-apps build sandbox-up sandbox-down cluster-up cluster-down test-cluster molecule mutants bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,7 +15,7 @@ help: ## this list
 demo: .venv/installed-sandbox $(COLLECTION) ## the whole story on this machine: back up, restore, compare, break things
 	$(BIN)/python -m tests.sandbox.demo
 
-test: lint types sanity test-unit test-end-to-end test-faults test-apps test-cluster molecule ## everything below that proves something, offline once set up and once the cluster has been built
+test: lint types sanity test-unit test-end-to-end test-faults test-soak test-apps test-cluster molecule ## everything below that proves something, offline once set up and once the cluster has been built
 
 lint: .venv/installed-dev $(COLLECTION) types ## style of Python, YAML and changelog
 	$(BIN)/ruff check
@@ -42,6 +42,13 @@ test-end-to-end: .venv/installed-dev $(COLLECTION) ## tests/end_to_end and tests
 test-faults: .venv/installed-dev $(COLLECTION) ## tests/faults: servers that hang, disks that lie; as root the ones that take a mount, too
 	@# One more than the cores that all tests are made for: a good part of the time they wait for a deadline.
 	$(BIN)/python -m pytest tests/faults -n 3
+
+test-soak: .venv/installed-dev $(COLLECTION) ## tests/soak: 25 kills of each act, at moments that a seed draws
+	$(BIN)/python -m pytest tests/soak -n 3 --dist worksteal
+
+soak: .venv/installed-dev $(COLLECTION) ## the same with 200 kills of each, at other moments each time
+	FANOUT_TEST_KILLS=$${FANOUT_TEST_KILLS:-200} FANOUT_TEST_SEED=$${FANOUT_TEST_SEED:-$$(date +%s)} \
+	  $(BIN)/python -m pytest tests/soak -n 3 --dist worksteal
 
 test-apps: .venv/installed-dev $(COLLECTION) ## tests/apps, on databases of real applications, where FANOUT_TEST_APPS names a folder with them
 	$(BIN)/python -m tests.apps

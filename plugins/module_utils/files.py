@@ -7,12 +7,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import fnmatch
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from .contract.errors import BackupError, ConfigurationError, Full, NoPermission, TryAgain
+
+_HALF = re.compile(r"\.(.+)\.[a-z0-9_]{8}")  # as mkstemp names it
 
 
 def write_private(path: Path, text: str) -> None:
@@ -34,6 +38,17 @@ def write_private(path: Path, text: str) -> None:
             temporary.unlink(missing_ok=True)
             raise
         _sync_folder(path.parent)
+
+
+def sweep(folder: Path, names: str) -> None:
+    """Remove what a killed `write_private` has left in a folder of files whose names match the pattern `names`.
+
+    Whoever calls this holds the lock under which those files are written. A missing folder holds none."""
+    with _translated(folder, "sweeping"), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        for path in list(folder.iterdir()):
+            half = _HALF.fullmatch(path.name)
+            if half and fnmatch.fnmatchcase(half[1], names):
+                path.unlink(missing_ok=True)
 
 
 def make_private_folder(path: Path) -> None:

@@ -172,6 +172,20 @@ def test_a_key_that_cannot_be_stored_is_deleted_at_once(app: App, account: Accou
     assert account.names() == []
 
 
+@pytest.mark.parametrize("leave", ["present", "absent"])
+def test_half_a_key_file_of_a_killed_roll_out_goes_with_the_next_one(app: App, account: Account, leave: str) -> None:
+    app.roll_out()
+    half = app.path.with_name(".key.json.abcdefgh")
+    half.write_text(app.path.read_text())
+
+    if leave == "present":
+        assert app.roll_out()["changed"] is False
+    else:
+        provision.absent(account.client, _spec(account), FileStore(app.path), RollOut(int(time.time()), 60))
+
+    assert not half.exists()
+
+
 def test_two_roll_outs_at_once_do_not_take_each_others_keys(app: App, account: Account) -> None:
     with FileStore(app.path).locked():
         result = app.roll_out()

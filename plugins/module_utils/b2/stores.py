@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 from ..contract.keys import KeyFile, read, render
-from ..files import locked_folder, make_private_folder, remove_file, write_private
+from ..files import locked_folder, make_private_folder, remove_file, sweep, write_private
 
 
 class Store(Protocol):
@@ -41,9 +43,12 @@ class FileStore:
     def place(self) -> str:
         return str(self._path)
 
-    def locked(self) -> AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
         make_private_folder(self._path.parent)
-        return locked_folder(self._path.parent)
+        with locked_folder(self._path.parent):
+            sweep(self._path.parent, self._path.name)
+            yield
 
     def read(self) -> KeyFile | None:
         return read(self._path)
@@ -53,3 +58,4 @@ class FileStore:
 
     def remove(self) -> None:
         remove_file(self._path)
+        sweep(self._path.parent, self._path.name)

@@ -5,17 +5,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from ...contract.app import Column
-from ...contract.errors import ConfigurationError, Full, about
+from ...contract.errors import ConfigurationError, about
 from ...contract.login import Login, render_login
 from ...files import write_private
 from ..base import ThreadResult
 from ..said import judged, marked
-from .command import executable, run_all
+from .command import executable, in_memory, path_in, run_all
 from .files import COLUMN_FILE, THREAD_FILE, read_state
 from .plan import mark_of, proof_in
 
@@ -32,18 +32,18 @@ def backup(column: Column, destinations: Sequence[str], accept: Sequence[str]) -
 def drill(column: Column, destinations: Sequence[str], at: str | None) -> list[ThreadResult]:
     """See Acts.drill. The live database is asked beforehand, once: a drill holds no login."""
     with _live_answers(column, destinations) as file:
-        arguments = ("--live", str(file)) if file else ()
-        return _run(column, "drill", destinations, (*arguments, *(("--at", at) if at else ())))
+        words = [*_named("--live", file), *(("--at", at) if at else ())]
+        return _run(column, "drill", destinations, words, file=file)
 
 
 @contextlib.contextmanager
-def _live_answers(column: Column, destinations: Sequence[str]) -> Iterator[Path | None]:
+def _live_answers(column: Column, destinations: Sequence[str]) -> Iterator[IO[str] | None]:
     """Yield a file with the live answers to the column's queries, as drills read it, or None if it has no queries."""
     if not column.variables.app_drill_queries:
         yield None
         return
     # Answers that nobody gives are shown as unknown.
-    with _file_for(column, "drill", json.dumps({"live": ask(column, destinations)})) as file:
+    with in_memory(json.dumps({"live": ask(column, destinations)})) as file:
         yield file
 
 
@@ -57,42 +57,29 @@ def ask(column: Column, destinations: Sequence[str]) -> Mapping[str, str]:
     return {}
 
 
-@contextlib.contextmanager
-def _file_for(column: Column, command: str, text: str) -> Iterator[Path]:
-    """Yield a file for the command that nobody else can reach and that is gone afterwards."""
-    with contextlib.ExitStack() as stack:
-        try:
-            file = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fanout-"))) / f"{command}.json"
-        except OSError as error:
-            raise Full(
-                f"a temporary file cannot be written ({error.strerror})",
-                remedy="make room for temporary files",
-                subject=column.app,
-                doing=command,
-            ) from None
-        with about(column.app, command):
-            write_private(file, text)
-        yield file
+def _named(option: str, file: IO[str] | None) -> list[str]:
+    """Return the words that name a file in memory to a command that has it open."""
+    return [] if file is None else [f"{option}={path_in(file)}"]
 
 
 def restore(column: Column, destination: str, to: str, at: str | None, tables: Sequence[str]) -> ThreadResult:
     """See Acts.restore."""
     # With an equals sign: a name may begin with a hyphen.
-    arguments = [f"--to={to}", *((f"--at={at}",) if at else ()), *(f"--table={table}" for table in tables)]
+    words = [f"--to={to}", *((f"--at={at}",) if at else ()), *(f"--table={table}" for table in tables)]
     with _restore_login(column) as file:
-        (ended,) = _run(column, "restore", [destination], (*arguments, *((f"--login={file}",) if file else ())))
+        (ended,) = _run(column, "restore", [destination], [*words, *_named("--login", file)], file=file)
     return ended
 
 
 @contextlib.contextmanager
-def _restore_login(column: Column) -> Iterator[Path | None]:
-    """Yield a file with the login that restores, or None if that is the one of backups. It is gone afterwards: what may
-    make databases and roles must not lie beside the timers' files."""
+def _restore_login(column: Column) -> Iterator[IO[str] | None]:
+    """Yield a file with the login that restores, or None if that is the one of backups: what may make databases and
+    roles must not lie beside the timers' files."""
     user, password = column.variables.app_restore_user, column.secrets.app_restore_password
     if user is None and password is None:
         yield None
         return
-    with _file_for(column, "restore", render_login(Login(user or column.sources[0].user, password))) as file:
+    with in_memory(render_login(Login(user or column.sources[0].user, password))) as file:
         yield file
 
 
@@ -118,12 +105,9 @@ def note_proof(column: Column, whole: bool) -> None:
 
 def recover_history(column: Column, destination: str, key: str | None, check: bool) -> ThreadResult:
     """See Acts.recover_history."""
-    arguments = ["--check"] if check else []
-    with contextlib.ExitStack() as stack:
-        if key is not None:
-            file = stack.enter_context(_file_for(column, "recover-history", key))
-            arguments.append(f"--key={file}")
-        (ended,) = _run(column, "recover-history", [destination], arguments)
+    words = ["--check"] if check else []
+    with contextlib.nullcontext() if key is None else in_memory(key) as file:
+        (ended,) = _run(column, "recover-history", [destination], [*words, *_named("--key", file)], file=file)
     return ended
 
 
@@ -146,9 +130,15 @@ def columns(column: Column) -> list[str]:
 
 
 def _run(
-    column: Column, command: str, destinations: Sequence[str], arguments: Sequence[str], seconds: float | None = None
+    column: Column,
+    command: str,
+    destinations: Sequence[str],
+    arguments: Sequence[str],
+    seconds: float | None = None,
+    file: IO[str] | None = None,
 ) -> list[ThreadResult]:
-    """Run one command for each destination, all at once, and return the results in order."""
+    """Run one command for each destination, all at once and each with the open `file`, and return the results in
+    order."""
     with about(column.app, command):
         fanout = executable()
     files = {name: Path(column.thread_folder(name)) / THREAD_FILE for name in destinations}
@@ -157,7 +147,9 @@ def _run(
         for name, file in files.items()
         if _is_there(file)
     }
-    ended = run_all(commands, column.limits.end if seconds is None else seconds)
+    ended = run_all(
+        commands, column.limits.end if seconds is None else seconds, () if file is None else (file.fileno(),)
+    )
     return [ended.get(f"{column.app}/{name}") or _not_rolled_out(f"{column.app}/{name}", files[name]) for name in files]
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -37,6 +37,20 @@ def executable() -> Path:
             " has it",
         )
     return fanout
+
+
+@contextlib.contextmanager
+def in_memory(text: str) -> Iterator[IO[str]]:
+    """Yield a file for commands that lies on no disk: it is gone when all who have it are, however they end."""
+    with os.fdopen(os.memfd_create("fanout"), "w+", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        yield file
+
+
+def path_in(file: IO[str]) -> str:
+    """Return the path of a file of `in_memory` for a command that has it open."""
+    return f"/proc/self/fd/{file.fileno()}"
 
 
 @dataclass

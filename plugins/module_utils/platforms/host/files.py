@@ -20,9 +20,9 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ...contract.errors import ConfigurationError
+from ...contract.errors import ConfigurationError, NoPermission, TryAgain
 from ...contract.thread import IDENTITY_FILE, KEY_FILE
-from ...files import make_private_folder, remove_file, write_private
+from ...files import locked_folder, make_private_folder, remove_file, sweep, write_private
 
 COLUMN_FILE = "column.json"
 THREAD_FILE = "thread.json"
@@ -106,6 +106,19 @@ def apply(folder: Path, before: State, after: State) -> None:
     for name in sorted(before.folders.keys() - after.folders.keys(), reverse=True):
         with contextlib.suppress(OSError):  # it holds something that is not ours, and stays
             (folder / name).rmdir()
+
+
+def sweep_column(folder: Path) -> None:
+    """Remove the files that a killed roll-out was writing. Whoever calls this holds the column's lock."""
+    for pattern in _PATTERNS:
+        place, _slash, names = pattern.rpartition("/")
+        if not place:
+            sweep(folder, names)
+            continue
+        for inner in folder.glob(place):
+            # What b2_application_key writes is written under the lock of the thread's folder.
+            with contextlib.suppress(TryAgain, NoPermission, ConfigurationError), locked_folder(inner):
+                sweep(inner, names)
 
 
 def shown(before: State, after: State) -> tuple[dict[str, object], dict[str, object]]:

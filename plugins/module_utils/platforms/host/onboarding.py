@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from ...contract.app import Column
 from ...contract.errors import BackupError
 from ...contract.thread import DirectoryDestination, Thread, render
 from ..onboarded import is_known, onboarded
-from .command import run_all
+from .command import in_memory, path_in, run_all
 
 # Longer than a NAS takes to wake its disks, and a bucket to answer when asked again.
 _PATIENCE = 60.0
@@ -55,12 +54,10 @@ def onboard(
         commands: dict[str, tuple[str, ...]] = {}
         files: list[int] = []
 
-        def in_memory(text: str) -> str:
-            file = stack.enter_context(os.fdopen(os.memfd_create("fanout"), "w+"))
-            file.write(text)
-            file.flush()
+        def given(text: str) -> str:
+            file = stack.enter_context(in_memory(text))
             files.append(file.fileno())
-            return f"/proc/self/fd/{file.fileno()}"
+            return path_in(file)
 
         for newcomer in newcomers:
             thread = newcomer.thread
@@ -69,11 +66,11 @@ def onboard(
                 if newcomer.key is None or (newcomer.recorded == record and not take_over):
                     found[thread.name] = Onboarding(newcomer.recorded)
                     continue
-                thread = dataclasses.replace(thread, key_file=in_memory(newcomer.key))
+                thread = dataclasses.replace(thread, key_file=given(newcomer.key))
             known = is_known(newcomer.recorded, column, thread)
             options = {"--known": known, "--take-over": take_over, "--check": check_mode}
-            given = [option for option, is_given in options.items() if is_given]
-            commands[thread.id] = (str(fanout), "onboard", "--thread", in_memory(render(thread)), *given)
+            words = [option for option, is_given in options.items() if is_given]
+            commands[thread.id] = (str(fanout), "onboard", "--thread", given(render(thread)), *words)
         ended = run_all(commands, _PATIENCE, files)
     for newcomer in newcomers:
         thread = newcomer.thread

@@ -16,7 +16,7 @@ from ...identities import recipient
 from ..base import Change, joined
 from . import systemd
 from .command import executable
-from .files import UNITS, File, State, apply, read_state, shown, wanted_state
+from .files import UNITS, File, State, apply, read_state, shown, sweep_column, wanted_state
 from .plan import kept_records, minted_keys, plan, unreadable_key
 from .units import unit_name
 
@@ -80,6 +80,7 @@ def _held(column: Column, check_mode: bool) -> Iterator[State]:
     if not existed:
         make_private_folder(folder)
     with locked_folder(folder):
+        sweep_column(folder)
         yield read_state(folder) if existed else State({}, {})
 
 

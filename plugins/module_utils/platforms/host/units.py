@@ -66,8 +66,9 @@ After=network-online.target
 Type=oneshot
 ExecStart={command}
 TimeoutStartSec={timeout}
-# Only the command is told to stop: it ends its own children in order. What is left after it is killed.
-KillMode=mixed
+# Only the command is told to stop, or killed: it ends its own children in order, and where it cannot, what removes its
+# scratch folder does. Killed with it, that would leave a plain dump on the disk.
+KillMode=process
 UMask=0077
 Nice=10
 IOSchedulingClass=best-effort

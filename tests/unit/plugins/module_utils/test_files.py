@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fanout.contract.errors import ConfigurationError, Full, TryAgain
-from fanout.files import locked_folder, make_private_folder, remove_file, write_private
+from fanout.files import locked_folder, make_private_folder, remove_file, sweep, write_private
 
 
 def test_a_written_file_is_its_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
@@ -39,6 +40,27 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(
 
     assert [entry.name for entry in tmp_path.iterdir()] == ["key.json"]
     assert path.read_text() == "old"
+
+
+def test_what_a_killed_writer_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    dies = (
+        "import os, pathlib, sys; from fanout.files import write_private\n"
+        "pathlib.Path.replace = lambda self, target: os.kill(os.getpid(), 9)\n"
+        "write_private(pathlib.Path(sys.argv[1]), 'secret')"
+    )
+    for name in ("key.json", "column.json"):
+        died = subprocess.run((sys.executable, "-c", dies, str(tmp_path / name)), check=False, timeout=60)
+        assert died.returncode == -signal.SIGKILL
+    (tmp_path / ".key.json.of-the-owner").touch()
+    assert len(list(tmp_path.iterdir())) == 3
+
+    sweep(tmp_path, "key.*")
+
+    left = {path.name for path in tmp_path.iterdir()}
+    assert len(left) == 2
+    assert ".key.json.of-the-owner" in left
+    assert any(name.startswith(".column.json.") for name in left)
+    sweep(tmp_path / "missing", "key.*")
 
 
 def test_a_missing_folder_is_a_readable_error(tmp_path: Path) -> None:

@@ -5,27 +5,56 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from fanout import scratch
 from fanout.scratch import scratch_folder
 
 _LIVING = """
-import sys, time
+import os, subprocess, sys, time
 from fanout.scratch import scratch_folder
 with scratch_folder(sys.argv[1], "forgejo.b2") as folder:
     (folder / "dump").write_text("half")
+    if "programs" in sys.argv:
+        # The first says so in its surroundings alone, the second in its arguments alone.
+        subprocess.Popen(("sleep", "600"), env={**os.environ, "PGPASSFILE": f"{folder}/.pgpass-1"})
+        subprocess.Popen((sys.executable, "-c", "import time; time.sleep(600)", f"--bind {folder}/server"))
     print(folder, flush=True)
     time.sleep(600)
 """
 
 
-def living_run(parent: Path) -> tuple[subprocess.Popen[str], Path]:
-    process = subprocess.Popen((sys.executable, "-c", _LIVING, str(parent)), stdout=subprocess.PIPE, text=True)
+def living_run(parent: Path, *words: str) -> tuple[subprocess.Popen[str], Path]:
+    command = (sys.executable, "-c", _LIVING, str(parent), *words)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
     return process, Path(process.stdout.readline().rstrip())
+
+
+def until(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def children(process: subprocess.Popen[str]) -> dict[int, str]:
+    """Return the command lines of a process's children, by their numbers."""
+    numbers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return {int(number): Path(f"/proc/{number}/cmdline").read_text() for number in numbers}
+
+
+def is_over(number: int) -> bool:
+    """Whether a process is gone, or dead and not yet collected."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
 
 
 def aged(folder: Path) -> None:
@@ -44,15 +73,72 @@ def test_a_scratch_folder_is_private_and_gone_afterwards_even_when_the_run_fails
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_run_writes_into_scratch_is_its_own_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with scratch_folder(str(tmp_path), "forgejo.b2") as folder:
+            (folder / "passwd").write_text("scratch")
+            (folder / "server").mkdir()
+            assert {path.stat().st_mode & 0o077 for path in folder.iterdir()} == {0}
+        assert os.umask(0) == 0, "for what comes afterwards it is what it was"
+    finally:
+        os.umask(before)
+
+
 def test_a_run_that_is_killed_leaves_no_folder(tmp_path: Path) -> None:
     process, folder = living_run(tmp_path)
     assert (folder / "dump").exists()
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.communicate()
-    limit = time.monotonic() + 60
-    while folder.exists():
-        assert time.monotonic() < limit
-        time.sleep(0.05)
+    until(lambda: not folder.exists())
+
+
+def test_no_program_of_a_run_outlives_it_when_it_is_killed(tmp_path: Path) -> None:
+    process, folder = living_run(tmp_path, "programs")
+    other, others_folder = living_run(tmp_path, "programs")
+    try:
+        programs = [number for number, command in children(process).items() if "trap '' HUP" not in command]
+        others = children(other)
+        assert (len(programs), len(others)) == (2, 3)
+        process.kill()
+        process.wait()
+        until(lambda: all(is_over(number) for number in programs) and not folder.exists())
+        assert not any(is_over(number) for number in others), "another run's programs go on"
+        assert (others_folder / "dump").exists()
+    finally:
+        for each in (process, other):
+            each.kill()
+            each.communicate()
+    until(lambda: not others_folder.exists())
+
+
+def test_a_stop_that_reaches_all_processes_of_a_run_leaves_no_folder(tmp_path: Path) -> None:
+    process, folder = living_run(tmp_path)
+    for number in children(process):
+        os.kill(number, signal.SIGTERM)
+    process.kill()
+    process.communicate()
+    until(lambda: not folder.exists())
+
+
+def test_a_run_that_is_killed_before_it_has_made_its_folder_leaves_none(tmp_path: Path) -> None:
+    dies = "import os, pathlib; pathlib.Path.mkdir = lambda self, **_: self.exists() or os.kill(os.getpid(), 9)\n"
+    died = subprocess.run((sys.executable, "-c", dies + _LIVING, str(tmp_path)), check=False, timeout=60)
+    assert died.returncode == -signal.SIGKILL
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_its_programs_have_locked_goes_all_the_same() -> None:
+    # By somebody whom permissions bind, where root runs the test.
+    account = {"user": 65534, "group": 65534, "extra_groups": ()} if os.geteuid() == 0 else {}
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        Path(name).chmod(0o777)
+        folder = Path(name, "fanout-scratch-drill.forgejo.b2-12345678")
+        locks = ("/bin/sh", "-c", 'mkdir -p "$1/server/inner" && chmod 0 "$1/server"', "sh", str(folder))
+        subprocess.run(locks, check=True, **account)
+        removes = ("/bin/sh", "-c", scratch._REMOVE, "sh", str(folder))
+        subprocess.run(removes, check=True, timeout=60, input=b"ended\n", capture_output=True, **account)
+        assert not folder.exists()
 
 
 def test_what_is_left_since_the_machine_went_down_is_swept(tmp_path: Path) -> None:

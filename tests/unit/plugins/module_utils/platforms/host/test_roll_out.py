@@ -153,6 +153,23 @@ def test_an_identity_that_was_lost_is_replaced_with_a_warning(make: Make, folder
     assert {"drill-identity.txt", "b2/thread.json"} <= changed(change)
 
 
+def test_half_files_of_a_killed_roll_out_are_gone_after_the_next_and_foreign_files_stay(
+    make: Make, nas: dict[str, Any], folder: Path
+) -> None:
+    present(make({"b2": B2, "nas": nas}), check_mode=False)
+    halves = ("units/.fanout-forgejo.b2.timer.abcdefgh", "b2/.thread.json.ab_def01", ".database.password.abcdefgh")
+    for name in (*halves, "b2/.key.json.abcdefgh", "b2/.bashrc.abcdefgh", ".column.json.of-the-owner"):
+        put(folder / name, "half")
+
+    with locked_folder(folder / "b2"):  # b2_application_key is writing there
+        present(make({"b2": B2, "nas": nas}), check_mode=False)
+        assert (folder / "b2/.key.json.abcdefgh").exists()
+    present(make({"b2": B2, "nas": nas}), check_mode=False)
+
+    left = [name for name in tree(folder) if Path(name).name.startswith(".")]
+    assert sorted(left) == [".column.json.of-the-owner", "b2/.bashrc.abcdefgh"]
+
+
 def test_nothing_that_is_shown_holds_a_secret(make: Make, folder: Path, tmp_path: Path) -> None:
     with running(tmp_path, "--bucket", "backups") as state:
         key_id, secret = state["application_key_id"], state["application_key"]

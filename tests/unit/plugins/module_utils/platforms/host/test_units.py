@@ -86,6 +86,14 @@ def test_only_drilled_destinations_have_drill_units(two: Column) -> None:
     }
 
 
+def test_a_service_that_is_killed_writes_no_core_and_what_removes_its_scratch_folder_lives_on(two: Column) -> None:
+    services = [settings(file)["Service"] for name, file in unit_files(two, "b2", FANOUT).items() if "service" in name]
+
+    assert len(services) == 2
+    for service in services:
+        assert (service["LimitCORE"], service["KillMode"], service["UMask"]) == ("0", "process", "0077")
+
+
 def test_a_service_runs_its_own_thread_and_outlasts_the_deadline(two: Column) -> None:
     files = unit_files(two, "b2", FANOUT)
 
