@@ -67,11 +67,12 @@ def _of_the_column(column: Column, found: Found, planned: Plan, owner: Identity)
     # What was proved is no part of what is compared: a changed login, which is, takes it back.
     live = found.objects.get(("Namespace", column.namespace))
     own = [one for one in planned.objects[""] if one["kind"] != "Namespace"]
-    own += [planned.onboarded] if planned.onboarded else []
-    for one in (namespace(column, proof_in(live)), *own):
-        yield from _differences(column, found, one)
     if owner.new is not None:
         yield f"{_shown(column, id_of(owner.new))} is missing"
+    elif planned.onboarded is not None:
+        own.append(planned.onboarded)
+    for one in (namespace(column, proof_in(live)), *own):
+        yield from _differences(column, found, one)
     wanted = planned.all()
     for key, one in sorted(found.ours(column).items()):
         # What has no thread goes by itself: a restore's login, what outlives the column.

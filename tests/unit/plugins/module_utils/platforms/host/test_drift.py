@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def make(tmp_path: Path) -> Make:
 def folder(make: Make) -> Path:
     """A column that is rolled out, with its minted key."""
     given = make()
-    present(given, check_mode=False)
+    present(given, check_mode=False, take_over=False)
     folder = Path(given.folder)
     (folder / "b2/key.json").write_text(keys.render(MINTED))
     (folder / "b2/key.json").chmod(0o600)
@@ -60,9 +61,7 @@ def test_what_was_never_rolled_out_is_told_once_for_each_thread(make: Make) -> N
 def test_a_destination_that_is_away_is_no_difference_its_own_look_tells(
     make: Make, folder: Path, tmp_path: Path
 ) -> None:
-    for path in (tmp_path / "nas").iterdir():
-        path.unlink()
-    (tmp_path / "nas").rmdir()
+    shutil.rmtree(tmp_path / "nas")
 
     assert told(make()) == []
 

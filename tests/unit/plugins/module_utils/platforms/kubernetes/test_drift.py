@@ -15,9 +15,11 @@ from fanout.identities import new_identity
 from fanout.platforms.kubernetes import drift
 from fanout.platforms.kubernetes.apply import _stamped
 from fanout.platforms.kubernetes.found import Found, id_of
+from fanout.platforms.kubernetes.identity import identity as identity_of
 from fanout.platforms.kubernetes.kinds import Manifest
 from fanout.platforms.kubernetes.objects import identity_secret, key_secret
-from fanout.platforms.kubernetes.plan import plan
+from fanout.platforms.kubernetes.plan import Onboarded, plan
+from fanout.platforms.onboarded import onboarded
 
 from .columns import B2, PASSWORD, column
 from .scripted import Scripted, cluster, refusal
@@ -35,9 +37,13 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Scripted:
     """A cluster in which the column is rolled out."""
     ours = column(**GIVEN)
     identity = identity_secret(ours, new_identity())
-    made = plan(ours, Found({id_of(identity): identity}), PASSWORD, {}, check_mode=False)
+    found = Found({id_of(identity): identity})
+    keys = identity_of(ours, found, check_mode=False).keys
+    known = Onboarded({thread.name: onboarded(ours, thread) for thread in ours.threads(keys)})
+    made = plan(ours, found, PASSWORD, keys, known)
     minted = key_secret(ours, "b2", KeyFile(api_url="https://api.backblazeb2.com", current=KEY), minted=True)
-    server = Scripted(identity, minted, *(_stamped(copy.deepcopy(one)) for one in made.all().values()))
+    rolled_out = [one for one in (*made.all().values(), made.onboarded) if one]
+    server = Scripted(identity, minted, *(_stamped(copy.deepcopy(one)) for one in rolled_out))
     monkeypatch.setattr(drift, "connect", lambda _column: cluster(server))
     return server
 
