@@ -113,6 +113,7 @@ def test_the_rights_of_the_page_are_enough_for_everything_and_none_of_them_is_id
     owner.secrets = {"app_restore_password": SUPERUSER_PASSWORD}
     owner.have_namespace()
     owner.bring_nas()
+    owner.good("column")
 
     with running(tmp_path, "--bucket", BUCKET) as b2:
         account = Account(b2)

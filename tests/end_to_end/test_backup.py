@@ -115,7 +115,7 @@ def test_a_second_run_of_the_thread_names_the_holder_of_the_lock_and_touches_not
     with kind_of(source).session(source, thread.id), pytest.raises(TryAgain) as caught:
         backup(thread)
     assert "another run holds the lock: process " in str(caught.value)
-    assert not nas(thread).exists()
+    assert [path.name for path in nas(thread).iterdir()] == ["owner.json"]
     backup(thread)
 
 

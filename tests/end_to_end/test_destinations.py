@@ -198,7 +198,7 @@ def peak():  # in KiB; getrusage would count the process that started this one
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 
 bucket = B2Bucket(load_key(sys.argv[1]), owner="ab12" * 16)
-bucket.onboard(Terms())
+bucket.onboard(Terms(take_over=True))  # another test was there
 bucket.check()
 before = peak()
 stored = bucket.put("dump", Path(sys.argv[2]), sha256=sys.argv[3])

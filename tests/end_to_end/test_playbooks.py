@@ -327,9 +327,8 @@ def test_an_app_gets_its_column_for_other_destinations_also_when_backblaze_refus
 ) -> None:
     elsewhere = folder_of(sandbox) / "elsewhere"
 
-    run = play(
-        "site.yml", "--limit", "immich", "-e", "b2_account_key=not-the-key", "-e", f"app_host_directory={elsewhere}"
-    )
+    new = ("-e", f"app_host_directory={elsewhere}", "-e", "app_prefix=elsewhere/")
+    run = play("site.yml", "--limit", "immich", "-e", "b2_account_key=not-the-key", *new)
 
     assert run.returncode == 2
     (line,) = {line for line in said(run) if line.startswith("immich") and "Remedy: " in line}
@@ -371,6 +370,7 @@ def test_a_column_that_left_the_inventory_shows_until_its_app_is_absent(
     gone = play("site.yml", "-e", "app_state=absent", only=inventory, **account)
 
     assert gone.returncode == 0, gone.stdout
-    assert [path.name for path in column.rglob("*") if path.is_file()] == ["drill-identity.txt"]
+    left = sorted(str(path.relative_to(column)) for path in column.rglob("*") if path.is_file())
+    assert left == ["b2/onboarded.json", "drill-identity.txt"]
     assert "fanout-notes-b2" not in key_names(sandbox)
     assert not [line for line in said(play("status.yml", "--limit", "forgejo")) if line.startswith("notes")]

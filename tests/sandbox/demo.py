@@ -157,7 +157,8 @@ def leave(demo: Demo, nas: Path) -> None:
     """Columns go with their keys and, where systemd runs, their timers; what they backed up stays."""
     say("ansible-playbook playbooks/site.yml -e app_state=absent: the columns go, their backups stay")
     demo.playbook("site", "-e", "app_state=absent")
-    _expect(not list(demo.folder.glob("columns/*/*/*.json")), "threads or keys are left")
+    left = [path for name in ("thread", "key") for path in demo.folder.glob(f"columns/*/*/{name}.json")]
+    _expect(not left, f"threads or keys are left: {left}")
     kept = {app: len(list((nas / app).glob("*/manifest.json"))) for app in APPS}
     _expect(all(kept.values()), f"backups are gone: {kept}")
     print(f"   copies on the NAS: {_counts(kept)}")
