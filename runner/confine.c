@@ -45,7 +45,6 @@ static int rules(scmp_filter_ctx filter)
     /* Every family but sockets of this machine: IPv4, IPv6, netlink, packets, virtual machines, all there will be. */
     const struct scmp_arg_cmp foreign = SCMP_A0_32(SCMP_CMP_NE, AF_UNIX);
     int failed = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1, foreign);
-
     if (!failed)
         failed = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socketpair), 1, foreign);
     for (unsigned bit = 1; !failed && bit && bit <= NAMESPACES; bit <<= 1)
@@ -60,15 +59,12 @@ static int rules(scmp_filter_ctx filter)
 int main(int count, char **words)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-    int failed = filter ? 0 : -ENOMEM;
-
+    /* Calls in the manner of another architecture (32 bits, x32) have other numbers: whoever makes one is ended. */
+    int failed = filter ? seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) : -ENOMEM;
     if (count < 2) {
         fprintf(stderr, "usage: confine PROGRAM [ARGUMENT...]\n");
         return 125;
     }
-    /* Calls in the manner of another architecture (32 bits, x32) have other numbers: whoever makes one is ended. */
-    if (!failed)
-        failed = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     if (!failed)
         failed = rules(filter);
     if (!failed)

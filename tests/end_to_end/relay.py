@@ -8,6 +8,7 @@ import itertools
 import re
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 _CHUNK = 1 << 16
@@ -26,13 +27,20 @@ def with_a_process_id_of_its_own(data: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def relay(ports: Sequence[int], passed: Passed = unchanged) -> Iterator[int]:
-    """Yield a port of 127.0.0.1 that leads to each of `ports` in turn; `passed` is done to what servers say."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+def relay(ports: Sequence[int], passed: Passed = unchanged, *, late: float = 0) -> Iterator[int]:
+    """Yield a port of 127.0.0.1 that leads to each of `ports` in turn; `passed` is done to what servers say. For its
+    first `late` seconds it refuses everybody."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
         turn = itertools.cycle(ports)
+        if not late:
+            listener.listen()
 
         def serve() -> None:
             with contextlib.suppress(OSError):  # closed: the test is over
+                if late:
+                    time.sleep(late)
+                    listener.listen()
                 while True:
                     client, _address = listener.accept()
                     server = socket.create_connection(("127.0.0.1", next(turn)), timeout=30)

@@ -166,6 +166,11 @@ def test_nobody_at_the_port_is_a_server_that_does_not_answer(lab: Lab) -> None:
     assert "does not answer" in error.problem
 
 
+def test_a_network_that_refuses_a_pod_for_its_first_seconds_keeps_nobody_out(lab: Lab) -> None:
+    with relay([lab.server.port], late=3) as port:
+        connect(dataclasses.replace(lab.source, port=port), "fanout test").close()
+
+
 @pytest.mark.parametrize("asks", [struct.pack("!II", 8, 3), struct.pack("!II", 12, 5) + b"salt"])
 def test_a_password_is_never_sent_to_whoever_asks_for_it(lab: Lab, tmp_path: Path, asks: bytes) -> None:
     """In clear, or as a digest that says as much."""

@@ -114,6 +114,14 @@ def test_a_container_that_ends_again_and_again_is_told_with_its_last_words(clock
     assert "seccomp" in problem.remedy
 
 
+def test_an_image_without_the_program_that_confines_a_server_is_named() -> None:
+    failed = container("terminated", "confine", exitCode=1, reason="Error", message="cp: cannot stat confine")
+    problem = ended_badly(seen(job(holds("Failed", "BackoffLimitExceeded")), pod(initContainerStatuses=[failed])))
+    assert isinstance(problem, ConfigurationError)
+    assert "its container confine failed (cp: cannot stat confine)" in problem.problem
+    assert "app_image" in problem.remedy
+
+
 def test_a_claim_that_is_not_bound_has_another_remedy_than_a_node_without_room(clock: Clock) -> None:
     for message, remedy in (
         ("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims", "bind its claim to a volume"),
