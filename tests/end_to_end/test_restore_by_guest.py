@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fanout.backup import backup
-from fanout.contract.errors import ConfigurationError, Exit, NoPermission
+from fanout.contract.errors import ConfigurationError, NoPermission
 from fanout.contract.login import Login, render_login
 from fanout.contract.thread import Thread, render
 from fanout.restore import RestoreOrder, RestoreResult, restore
@@ -41,7 +41,7 @@ UNION ALL SELECT 'operator', o.oid::regoperator::text, o.oprowner::regrole::text
 WHERE o.oprnamespace::regnamespace::text = 'app'
 UNION ALL SELECT 'schema', nspname, nspowner::regrole::text, nspacl::text FROM pg_namespace
 WHERE nspname IN ('app', 'public')
-UNION ALL SELECT 'defaults', defaclnamespace::regnamespace::text || defaclobjtype, defaclrole::regrole::text,
+UNION ALL SELECT 'defaults', defaclnamespace::regnamespace::text || defaclobjtype::text, defaclrole::regrole::text,
   defaclacl::text FROM pg_default_acl
 UNION ALL SELECT 'publication', pubname, pubowner::regrole::text, NULL FROM pg_publication
 UNION ALL SELECT 'large object', oid::text, lomowner::regrole::text, lomacl::text FROM pg_largeobject_metadata
@@ -272,7 +272,7 @@ def test_the_login_of_a_restore_that_was_killed_is_taken_away_by_the_next(lab: S
     ((name,),) = found
     assert rows(lab.server, _OURS) == [(name,)]
 
-    with pytest.raises(ConfigurationError, match="an earlier restore left incomplete.*DROP DATABASE"):
+    with pytest.raises(ConfigurationError, match=r"an earlier restore left incomplete.*DROP DATABASE"):
         restore(thread, RestoreOrder("killed", login=Login("postgres", lab.server.superuser_password)))
     with lab.server.connect(autocommit=True) as connection:
         connection.execute("DROP DATABASE killed WITH (FORCE)")

@@ -137,7 +137,7 @@ def _restored(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phases, m
         made.notes += selection.notes()
         steps = switch.steps_for_tables(new.login, new.name)
     else:
-        restored = [entry.tag for entry in chosen if entry.description == "SUBSCRIPTION"]
+        restored = [entry.tag for entry in entries if entry.description == "SUBSCRIPTION"]
         live = copy.source.database
         steps = switch.steps(new.login, live, new.name, made.databases, made.subscribed, restored)
     answers: tuple[QueryAnswer, ...] = ()

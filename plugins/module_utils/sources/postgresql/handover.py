@@ -24,6 +24,7 @@ from .failures import Failure
 from .guest import Guest
 from .names import qualified, quoted, unquoted
 from .owners import Owners, Withheld
+from .properties import TEXT, as_written, text_anew
 from .target import Target
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _PUBLIC = "public"
 _EVENT_TRIGGERS = 17  # the major from which on a session can do without them
 _EXTENSION = re.compile(r'CREATE EXTENSION IF NOT EXISTS (?P<name>\S+|"[^"]+") WITH SCHEMA (?P<schema>\S+|"[^"]+");\s*')
-_COMMENT = re.compile(r"COMMENT ON EXTENSION (?P<name>\S+|\"[^\"]+\") IS (?P<text>E?'(?:[^'\\]|'')*');\s*")
+_COMMENT = re.compile(rf'COMMENT ON EXTENSION (?P<name>\S+|"[^"]+") IS (?P<text>{TEXT});\s*')
 _OWNER = "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = %s"
 # Tables and sequences of extensions, and whether the rows of users in them are dumped. Where row security tells whose
 # a row is, whoever brings rows may not decide that.
@@ -121,10 +122,11 @@ class Handover:
             self._refused[name] = (error.sqlstate, reason(error))
 
     def _comment(self, connection: psycopg.Connection[Any], entry: TocEntry) -> None:
-        match = _COMMENT.fullmatch(entry.definition) if _is_comment(entry) else None
+        match = _COMMENT.fullmatch(as_written(self._entries, entry.definition)) if _is_comment(entry) else None
         if match and unquoted(match["name"]) not in self._refused:
             name = quoted(unquoted(match["name"]))
-            connection.execute(f"COMMENT ON EXTENSION {name} IS {match['text']}".encode(errors="surrogateescape"))
+            text = text_anew(match["text"])
+            connection.execute(f"COMMENT ON EXTENSION {name} IS {text}".encode(errors="surrogateescape"))
 
     def _lend(self, connection: psycopg.Connection[Any]) -> None:
         """Let the guest read what extensions hold, and write the rows that users keep there."""

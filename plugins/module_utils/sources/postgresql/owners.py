@@ -119,7 +119,10 @@ class Owned:
     @property
     def as_altered(self) -> str:
         """Kind and name as ALTER takes them."""
-        return f"{_KINDS[self.type][0]} {self.identity}"
+        identity = self.identity
+        if self.type == "aggregate" and identity.endswith("()"):  # of rows as such
+            identity = f"{identity[:-1]}*)"
+        return f"{_KINDS[self.type][0]} {identity}"
 
 
 @dataclass(frozen=True)
