@@ -90,7 +90,7 @@ def lines(database: str, found: Sequence[ByHand], roles: Sequence[str]) -> tuple
         return ()
     return (
         "-- Not made, because it takes a superuser. Read each statement, and run what you trust, without the dashes,",
-        f"-- as a superuser in {printable(quoted(database))}. Three dots stand for what may be a secret: the archive has it.",
+        f"-- as a superuser in {printable(quoted(database))}. Three dots stand for a secret, which the archive has.",
         *(f"--   {printable(statement)}" for statement in roles),
         *(line for each in found for line in _lines(each)),
     )

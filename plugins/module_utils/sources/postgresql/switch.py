@@ -118,8 +118,8 @@ def _told(subscriptions: Sequence[str]) -> tuple[str, ...]:
     names = ", ".join(map(quoted, subscriptions))
     return (
         f"-- Subscriptions are not made ({names}): no row arrives after the switch,",
-        "-- and those that arrived since the backup are missing. Make each anew to get them, or as the backup has it to go",
-        "-- on without them, and ALTER SUBSCRIPTION ... ENABLE. Until then its slot keeps the publisher's WAL.",
+        "-- and those that arrived since the backup are missing. Make each anew to get them, or as the backup has it,",
+        "-- to go on without them, and ALTER SUBSCRIPTION ... ENABLE. Until then its slot keeps the publisher's WAL.",
     )
 
 
