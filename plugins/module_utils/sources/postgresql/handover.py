@@ -44,6 +44,10 @@ JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
   AND c.relkind IN ('r', 'p', 'S')
 """
+_OTHERS = """
+SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity JOIN pg_roles ON rolname = usename
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND NOT rolsuper
+"""
 _LEFT = """
 SELECT count(*) FROM pg_shdepend WHERE deptype = 'o' AND refclassid = 'pg_authid'::regclass
 AND refobjid = (SELECT oid FROM pg_roles WHERE rolname = %s)
@@ -101,8 +105,7 @@ class Handover:
             for entry in self._entries:
                 self._comment(connection, entry)
             self._lend(connection)
-            database = quoted(self.guest.target.source.database)
-            connection.execute(f"ALTER DATABASE {database} CONNECTION LIMIT -1".encode())
+            self._open(connection)
 
     def _make_schema(self, connection: psycopg.Connection[Any], schema: str) -> None:
         if connection.execute(_OWNER, [schema]).fetchone() is None:
@@ -169,11 +172,13 @@ class Handover:
 
     def hand_over(self) -> None:
         """Give everything to the owners that the archive names, the rest and the database to `owner`, and what is
-        `withheld` from others as well. Raise BackupError if something is left."""
+        `withheld` from others as well. Nobody else is in the database meanwhile. Raise BackupError if something is
+        left."""
         import psycopg
 
         name = quoted(self.guest.name)
         with administering(self.guest.admin) as connection:
+            self._close(connection)
             owners = Owners(connection, self._entries, self._live, self.owner)
             for found in owners.found(self.guest.name):
                 entry = owners.entry(found)
@@ -191,6 +196,20 @@ class Handover:
             if connection.execute(_LEFT, [self.guest.name]).fetchone() != (0,):
                 raise TryAgain(f"something in the new database still belongs to {self.guest.name}", remedy="try again")
             connection.execute(f"DROP OWNED BY {name}".encode())  # the rights that were lent
+            self._open(connection)
+
+    def _close(self, connection: psycopg.Connection[Any]) -> None:
+        """Let nobody but superusers in, and end whoever is: what changes its owner by its name must not change
+        meanwhile what has that name."""
+        self._limit(connection, 0)
+        connection.execute(_OTHERS)
+
+    def _open(self, connection: psycopg.Connection[Any]) -> None:
+        self._limit(connection, -1)
+
+    def _limit(self, connection: psycopg.Connection[Any], number: int) -> None:
+        database = quoted(self.guest.target.source.database)
+        connection.execute(f"ALTER DATABASE {database} CONNECTION LIMIT {number}".encode())
 
     def _give_public(self, connection: psycopg.Connection[Any]) -> None:
         if connection.execute(_OWNER, [_PUBLIC]).fetchone() == (self.guest.name,):
