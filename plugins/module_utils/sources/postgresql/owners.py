@@ -2,8 +2,8 @@
 """Whose the objects of a restored database become, and what is not given to whom.
 
 Who owns a function with SECURITY DEFINER, a view of the server's own tables, or a table whose checks and triggers call
-functions, lends it his rights. An archive may name anybody, so that such things go to superusers and to the roles of other apps only if the
-app is one of them itself. What an owner finds otherwise, he reads and gives by hand.
+functions, lends it his rights. An archive may name anybody, so that such things go to superusers and to the roles of
+other apps only if the app is one of them itself. What an owner finds otherwise, he reads and gives by hand.
 """
 
 from __future__ import annotations
