@@ -147,7 +147,8 @@ def test_on_a_server_of_a_newer_major_the_schema_is_compared_as_well(
         thread = dataclasses.replace(thread, sources=(there,))
 
         result = restore(thread, RestoreOrder("restored", login=login))
-        assert [str(finding) for finding in result.findings] == []
+        # What takes a superuser is not made beside other databases, and told.
+        assert [str(finding) for finding in result.findings if finding.check != "superuser"] == []
         assert [note for note in result.notes if "compared" in note and "amcheck" not in note] == []
 
         def altered(target: Target, *rest: object, **options: object) -> object:

@@ -221,7 +221,7 @@ def test_a_live_database_with_a_subscription_is_switched_back_and_dropped_as_pri
     assert subscription(server, live) == (False, "the_slot"), "the restored one keeps the slot"
 
 
-def test_that_a_subscription_comes_back_disabled_and_what_that_means_is_told_before_the_app_starts() -> None:
+def test_that_a_subscription_is_left_to_the_owner_and_what_that_means_is_told_before_the_app_starts() -> None:
     login = PostgresqlSource("postgresql", "database", "ignored", "127.0.0.1", 5432, "postgres")
 
     for printed in (
@@ -229,7 +229,7 @@ def test_that_a_subscription_comes_back_disabled_and_what_that_means_is_told_bef
         steps(login, "app", "restored", set(), (), ("news",)),
         steps(login, "app", "app", set(), (), ("news",)),
     ):
-        assert 'Subscriptions come back disabled ("news")' in "\n".join(printed)
+        assert 'Subscriptions are not made ("news")' in "\n".join(printed)
     assert not any("ubscription" in line for line in steps(login, "app", "restored", {"app"}))
 
 

@@ -124,7 +124,10 @@ def test_roles_that_a_live_server_had_before_are_left_and_told(lab: Everything, 
         with lab.server.connect(autocommit=True) as connection:
             connection.execute("ALTER ROLE writer NOCREATEDB")
             connection.execute("DROP DATABASE IF EXISTS restored WITH (FORCE)")
-    assert ([str(finding) for finding in result.findings], result.result) == ([], "pass")
+    # What takes a superuser is not restored beside a live database: tests/end_to_end/test_restore_by_guest.py.
+    assert [finding.subject for finding in result.findings if finding.check != "superuser"] == [
+        'ALTER DATABASE "restored" SET "fanout.secret" TO'
+    ]
     told = "the role writer is not as in the dump: restored CREATEDB, in the dump NOCREATEDB"
     assert [note for note in result.notes if "amcheck" not in note] == [told]
 

@@ -72,7 +72,9 @@ def test_20_a_guard_against_changes_of_the_schema_stands_in_nobody_s_way() -> No
                 assert connection.execute("SELECT evtname FROM pg_event_trigger").fetchall() == [("guard",)]
 
     assert drilled.last.startswith("DRILL PASS field/nas: 1 tables, 2 rows")
-    assert (drilled.code, restored.code) == (Exit.OK, Exit.OK)
+    assert (drilled.code, restored.code) == (Exit.OK, Exit.DATA_REFUSED)
+    assert words("EVENT TRIGGER guard: was not made: it takes a superuser", restored)
+    assert words("(?m)^--   CREATE EVENT TRIGGER guard ", restored), "for the owner to read and run"
     assert "the guard of the ledger" not in drilled.text + restored.text
 
 

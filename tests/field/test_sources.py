@@ -148,7 +148,7 @@ def test_17_a_standby_that_cancels_is_told_with_what_would_help() -> None:
     assert "max_standby_streaming_delay" in said.last
 
 
-def test_27_a_subscription_is_told_of_by_a_backup_that_lacks_it_and_by_a_restore_that_has_it() -> None:
+def test_27_a_subscription_is_told_of_by_a_backup_that_lacks_it_and_left_to_the_owner_by_a_restore() -> None:
     with field("27", superuser=True) as made:
         whole = made.backup()
         drilled = made.drill()
@@ -160,8 +160,9 @@ def test_27_a_subscription_is_told_of_by_a_backup_that_lacks_it_and_by_a_restore
         made.run("ALTER TABLE news OWNER TO owner")
         lacking = made.by_owner().backup()
 
-    assert (whole.code, drilled.code, restored.code) == (Exit.OK, Exit.OK, Exit.OK)
-    assert "SUBSCRIPTION" in restored.text
+    assert (whole.code, drilled.code, restored.code) == (Exit.OK, Exit.OK, Exit.DATA_REFUSED)
+    assert words("SUBSCRIPTION head_office: was not made: it takes a superuser", restored)
+    assert words(r"(?m)^-- Subscriptions are not made \(", restored)
     assert words("(?s)slot_name = NONE.*DROP DATABASE", restored), "else the last printed line fails"
     assert lacking.code == Exit.OK
     assert words("subscription", lacking)

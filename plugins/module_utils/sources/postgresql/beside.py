@@ -137,7 +137,7 @@ def _restored(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phases, m
         made.notes += selection.notes()
         steps = switch.steps_for_tables(new.login, new.name)
     else:
-        restored = [entry.tag for entry in chosen if entry.description == "SUBSCRIPTION"]
+        restored = [entry.tag for entry in entries if entry.description == "SUBSCRIPTION"]
         live = copy.source.database
         steps = switch.steps(new.login, live, new.name, made.databases, made.subscribed, restored)
     answers: tuple[QueryAnswer, ...] = ()
@@ -209,7 +209,7 @@ def _make(
         made.databases = frozenset(name for (name,) in connection.execute("SELECT datname FROM pg_database"))
         made.subscribed += [name for (name,) in connection.execute(_SUBSCRIPTIONS, [copy.source.database])]
         found = connection.execute("SELECT FROM pg_roles WHERE rolname = %s AND rolsuper", [copy.source.user])
-        made.asks_itself = not (target.superuser and found.fetchall())
+        made.asks_itself = not found.fetchall()
         statements, made.powers = without_power(connection, _missing(connection, read_globals(copy.globals_sql)))
         with connection.transaction():
             restore.create_roles(connection, statements)
@@ -391,11 +391,13 @@ def _compare_indexes(target: Target, made: _Made) -> None:
 
 def _ask(copy: Decrypted, target: Target, made: _Made, asked: tuple[QueryAnswer, ...]) -> tuple[QueryAnswer, ...]:
     """Ask the queries with the login that was asked when the backup was made: its settings are part of the answers. A
-    superuser is not asked what functions of the archive might answer; the guest was `asked`."""
+    superuser does not run what functions of the archive might do; the guest was `asked` before."""
     queries = [answer.query for answer in copy.evidence.answers]
-    if not queries or not made.asks_itself:
-        return asked
+    if not queries:
+        return ()
     try:
+        if not made.asks_itself:
+            return asked if made.handover else _asked_by(target, copy)
         return ask(replace(copy.source, database=target.source.database), "restore", queries)
     except NoPermission as error:
         by = "the login that restored" if made.handover else target.source.user

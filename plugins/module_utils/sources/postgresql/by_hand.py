@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from ...contract.text import printable
 from ...contract.verdict import Finding
 from .archive_toc import TocEntry
 from .definitions import without_secrets
@@ -89,20 +90,20 @@ def lines(database: str, found: Sequence[ByHand], roles: Sequence[str]) -> tuple
         return ()
     return (
         "-- Not made, because it takes a superuser. Read each statement, and run what you trust, without the dashes,",
-        f"-- as a superuser in {quoted(database)}. Three dots stand for what may be a secret: the archive has it.",
-        *(f"--   {statement}" for statement in roles),
+        f"-- as a superuser in {printable(quoted(database))}. Three dots stand for a secret, which the archive has.",
+        *(f"--   {printable(statement)}" for statement in roles),
         *(line for each in found for line in _lines(each)),
     )
 
 
 def _lines(each: ByHand) -> Iterator[str]:
-    yield f"-- {each.finding.subject}:"
+    yield f"-- {printable(each.finding.subject)}:"
     for statement in each.statements:
         if len(statement) > _LONGEST:
             yield f"--   ({len(statement)} characters, which only the archive shows)"
             continue
         shown = without_secrets(each.entry.description, statement).encode("utf-8", "backslashreplace").decode()
-        yield from (f"--   {line.rstrip()}" for line in shown.splitlines() if line.strip())
+        yield from (f"--   {printable(line.rstrip())}" for line in shown.splitlines() if line.strip())
 
 
 def _owner(entry: TocEntry) -> Iterator[str]:

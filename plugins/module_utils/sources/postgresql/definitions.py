@@ -38,9 +38,8 @@ def both(description: str, wanted: str, found: str) -> str:
 
 def without_secrets(description: str, definition: str) -> str:
     """Return a definition in which three dots stand for whatever may be a secret."""
-    if description in _CONFIDENTIAL:
-        definition = _TEXT.sub("'...'", definition)
-    return _SECRET.sub(r"\1\3...", definition)
+    masked = _TEXT.sub("'...'", definition) if description in _CONFIDENTIAL else definition
+    return _SECRET.sub(r"\1\3...", masked)
 
 
 def _options(wanted: str, found: str) -> list[str]:

@@ -27,7 +27,7 @@ _DEFAULT = re.compile(
     rf"ALTER DEFAULT PRIVILEGES FOR ROLE (?P<owner>{_NAME})(?: IN SCHEMA (?P<schema>{_NAME}))?"
     r" (?P<act>GRANT|REVOKE)(?P<option> GRANT OPTION FOR)? (?P<rights>[A-Z]+(?:, ?[A-Z]+)*)"
     r" ON (?P<kinds>TABLES|SEQUENCES|FUNCTIONS|TYPES|SCHEMAS|LARGE OBJECTS)"
-    rf" (?P<way>TO|FROM) (?P<grantee>{_NAME})(?P<further> WITH GRANT OPTION)?"
+    rf" +(?P<way>TO|FROM) (?P<grantee>{_NAME})(?P<further> WITH GRANT OPTION)?"
 )
 
 

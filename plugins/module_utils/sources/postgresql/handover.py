@@ -24,6 +24,7 @@ from .failures import Failure
 from .guest import Guest
 from .names import qualified, quoted, unquoted
 from .owners import Owners, Withheld
+from .properties import TEXT, as_written, text_anew
 from .target import Target
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _PUBLIC = "public"
 _EVENT_TRIGGERS = 17  # the major from which on a session can do without them
 _EXTENSION = re.compile(r'CREATE EXTENSION IF NOT EXISTS (?P<name>\S+|"[^"]+") WITH SCHEMA (?P<schema>\S+|"[^"]+");\s*')
-_COMMENT = re.compile(r"COMMENT ON EXTENSION (?P<name>\S+|\"[^\"]+\") IS (?P<text>E?'(?:[^'\\]|'')*');\s*")
+_COMMENT = re.compile(rf'COMMENT ON EXTENSION (?P<name>\S+|"[^"]+") IS (?P<text>{TEXT});\s*')
 _OWNER = "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = %s"
 # Tables and sequences of extensions, and whether the rows of users in them are dumped. Where row security tells whose
 # a row is, whoever brings rows may not decide that.
@@ -42,6 +43,10 @@ FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid JOIN pg_class c ON c.
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
   AND c.relkind IN ('r', 'p', 'S')
+"""
+_OTHERS = """
+SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity JOIN pg_roles ON rolname = usename
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND NOT rolsuper
 """
 _LEFT = """
 SELECT count(*) FROM pg_shdepend WHERE deptype = 'o' AND refclassid = 'pg_authid'::regclass
@@ -100,8 +105,7 @@ class Handover:
             for entry in self._entries:
                 self._comment(connection, entry)
             self._lend(connection)
-            database = quoted(self.guest.target.source.database)
-            connection.execute(f"ALTER DATABASE {database} CONNECTION LIMIT -1".encode())
+            self._open(connection)
 
     def _make_schema(self, connection: psycopg.Connection[Any], schema: str) -> None:
         if connection.execute(_OWNER, [schema]).fetchone() is None:
@@ -121,10 +125,11 @@ class Handover:
             self._refused[name] = (error.sqlstate, reason(error))
 
     def _comment(self, connection: psycopg.Connection[Any], entry: TocEntry) -> None:
-        match = _COMMENT.fullmatch(entry.definition) if _is_comment(entry) else None
+        match = _COMMENT.fullmatch(as_written(self._entries, entry.definition)) if _is_comment(entry) else None
         if match and unquoted(match["name"]) not in self._refused:
             name = quoted(unquoted(match["name"]))
-            connection.execute(f"COMMENT ON EXTENSION {name} IS {match['text']}".encode(errors="surrogateescape"))
+            text = text_anew(match["text"])
+            connection.execute(f"COMMENT ON EXTENSION {name} IS {text}".encode(errors="surrogateescape"))
 
     def _lend(self, connection: psycopg.Connection[Any]) -> None:
         """Let the guest read what extensions hold, and write the rows that users keep there."""
@@ -167,11 +172,13 @@ class Handover:
 
     def hand_over(self) -> None:
         """Give everything to the owners that the archive names, the rest and the database to `owner`, and what is
-        `withheld` from others as well. Raise BackupError if something is left."""
+        `withheld` from others as well. Nobody else is in the database meanwhile. Raise BackupError if something is
+        left."""
         import psycopg
 
         name = quoted(self.guest.name)
         with administering(self.guest.admin) as connection:
+            self._close(connection)
             owners = Owners(connection, self._entries, self._live, self.owner)
             for found in owners.found(self.guest.name):
                 entry = owners.entry(found)
@@ -189,6 +196,20 @@ class Handover:
             if connection.execute(_LEFT, [self.guest.name]).fetchone() != (0,):
                 raise TryAgain(f"something in the new database still belongs to {self.guest.name}", remedy="try again")
             connection.execute(f"DROP OWNED BY {name}".encode())  # the rights that were lent
+            self._open(connection)
+
+    def _close(self, connection: psycopg.Connection[Any]) -> None:
+        """Let nobody but superusers in, and end whoever is: what changes its owner by its name must not change
+        meanwhile what has that name."""
+        self._limit(connection, 0)
+        connection.execute(_OTHERS)
+
+    def _open(self, connection: psycopg.Connection[Any]) -> None:
+        self._limit(connection, -1)
+
+    def _limit(self, connection: psycopg.Connection[Any], number: int) -> None:
+        database = quoted(self.guest.target.source.database)
+        connection.execute(f"ALTER DATABASE {database} CONNECTION LIMIT {number}".encode())
 
     def _give_public(self, connection: psycopg.Connection[Any]) -> None:
         if connection.execute(_OWNER, [_PUBLIC]).fetchone() == (self.guest.name,):

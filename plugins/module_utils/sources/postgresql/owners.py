@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whose the objects of a restored database become, and what is not given to whom.
 
-Who owns a function with SECURITY DEFINER, a view, or a table whose checks and triggers call functions, lends it his
-rights. An archive may name anybody, so that such things go to superusers and to the roles of other apps only if the
-app is one of them itself. What an owner finds otherwise, he reads and gives by hand.
+Who owns a function with SECURITY DEFINER, a view of the server's own tables, or a table whose checks and triggers call
+functions, lends it his rights. An archive may name anybody, so that such things go to superusers and to the roles of
+other apps only if the app is one of them itself. What an owner finds otherwise, he reads and gives by hand.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ owned AS (
   WHERE refclassid = 'pg_authid'::regclass AND deptype = 'o' AND dbid <> 0
   UNION SELECT datdba, oid FROM pg_database)
 SELECT r.far AND NOT o.far,
-       EXISTS (SELECT FROM live) AND r.oid <> o.oid
+       r.oid <> o.oid
        AND EXISTS (SELECT FROM owned JOIN pg_database d ON d.oid = database
                    WHERE role = r.oid AND d.oid NOT IN (SELECT oid FROM live) AND d.datname <> current_database()
                      AND NOT starts_with(coalesce(shobj_description(d.oid, 'pg_database'), ''), 'incomplete: fanout'))
@@ -87,6 +87,14 @@ SELECT r.far AND NOT o.far,
 FROM reach r, reach o WHERE r.rolname = %(role)s AND o.rolname = %(owner)s
 """
 _DEFINER = "SELECT prosecdef FROM pg_proc WHERE oid = %s"
+# Whether a view reaches anything but tables and views of the database's own, or a rule acts for it. Its owner's rights
+# are to relations: functions in it run with the rights of whoever asks.
+_REACH = r"""
+SELECT EXISTS (SELECT FROM pg_rewrite WHERE ev_class = %(view)s AND (ev_type <> '1' OR EXISTS (
+  SELECT FROM regexp_matches(ev_action::text, ':relid (\d+)', 'g') AS m(found)
+  WHERE found[1] <> '0' AND (found[1]::oid < 16384 OR EXISTS (
+    SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = found[1]::oid AND e.deptype = 'e')))))
+"""
 # Whether a table's parts (checks, defaults, indexes, triggers, policies, keys, statistics) use anything that is neither
 # the server's own nor an extension's, or a rule acts for it. Enumerations hold no code.
 _OWN_CODE = """
@@ -119,7 +127,10 @@ class Owned:
     @property
     def as_altered(self) -> str:
         """Kind and name as ALTER takes them."""
-        return f"{_KINDS[self.type][0]} {self.identity}"
+        identity = self.identity
+        if self.type == "aggregate" and identity.endswith("()"):  # of rows as such
+            identity = f"{identity[:-1]}*)"
+        return f"{_KINDS[self.type][0]} {identity}"
 
 
 @dataclass(frozen=True)
@@ -186,7 +197,9 @@ class Owners:
             return self._connection.execute(_DEFINER, [found.oid]).fetchone() == (True,)
         if found.type == "table":
             return self._connection.execute(_OWN_CODE, {"table": found.oid}).fetchone() == (True,)
-        return found.type in ("view", "materialized view")
+        if found.type == "view":
+            return self._connection.execute(_REACH, {"view": found.oid}).fetchone() == (True,)
+        return found.type == "materialized view"
 
 
 def _name(entry: TocEntry) -> str:

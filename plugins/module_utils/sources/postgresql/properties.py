@@ -24,13 +24,13 @@ _SETTING = re.compile(
     r"""ALTER (DATABASE|ROLE) ("(?:[^"]|"")*"|[^\s"]+) (IN DATABASE ("(?:[^"]|"")*"|[^\s"]+) )?SET """
 )
 _NAME = r'(?:"(?:[^"]|"")+"|[^\s";]+)'
-_TEXT = r"(?:'(?:[^']|'')*'|E'(?:[^'\\]|''|\\\\)*')"
+TEXT = r"(?:'(?:[^']|'')*'|E'(?:[^'\\]|''|\\\\)*')"
 # What the owner of a database may not say of it, or not in time: after the first the owner changes, and a template is
 # not dropped. An archive's words are read and written anew: names, numbers and texts.
 _LIMIT = re.compile(rf"ALTER DATABASE {_NAME} (?P<limit>CONNECTION LIMIT = -?[0-9]+|IS_TEMPLATE = (?:true|false))")
-_COMMENT = re.compile(rf"COMMENT ON DATABASE {_NAME} IS (?P<text>{_TEXT})")
+_COMMENT = re.compile(rf"COMMENT ON DATABASE {_NAME} IS (?P<text>{TEXT})")
 _OF_A_ROLE = re.compile(
-    rf"ALTER ROLE (?P<role>{_NAME}) IN DATABASE {_NAME} SET (?P<setting>{_NAME}) TO (?P<values>{_TEXT}(?:, {_TEXT})*)"
+    rf"ALTER ROLE (?P<role>{_NAME}) IN DATABASE {_NAME} SET (?P<setting>{_NAME}) TO (?P<values>{TEXT}(?:, {TEXT})*)"
 )
 _ANYBODY_S = "SELECT FROM pg_settings WHERE lower(name) = lower(%s) AND context = 'user'"
 _SESSION = ("SET SESSION AUTHORIZATION ", "RESET SESSION AUTHORIZATION")
@@ -67,7 +67,7 @@ def limit_anew(statement: str, name: str) -> str | None:
     if match := _LIMIT.fullmatch(statement):
         return f"ALTER DATABASE {quoted(name)} {match['limit']}"
     if match := _COMMENT.fullmatch(statement):
-        return f"COMMENT ON DATABASE {quoted(name)} IS {_anew(match['text'])}"
+        return f"COMMENT ON DATABASE {quoted(name)} IS {text_anew(match['text'])}"
     return None
 
 
@@ -78,11 +78,11 @@ def setting_of_a_role_anew(connection: psycopg.Connection[Any], statement: str, 
     if match is None or not connection.execute(_ANYBODY_S, [unquoted(match["setting"])]).fetchall():
         return None
     role, setting = (quoted(unquoted(match[part])) for part in ("role", "setting"))
-    values = ", ".join(map(_anew, re.findall(_TEXT, match["values"])))
+    values = ", ".join(map(text_anew, re.findall(TEXT, match["values"])))
     return f"ALTER ROLE {role} IN DATABASE {quoted(name)} SET {setting} TO {values}"
 
 
-def _anew(text: str) -> str:
+def text_anew(text: str) -> str:
     """Return a text of SQL in our own spelling."""
     plain = text.removeprefix("E")[1:-1].replace("''", "'")
     return literal(plain.replace("\\\\", "\\") if text.startswith("E") else plain)
@@ -90,9 +90,8 @@ def _anew(text: str) -> str:
 
 def _statements(entries: Sequence[TocEntry], kinds: tuple[str, ...], name: str) -> list[str]:
     database = next((entry.tag for entry in entries if entry.description == "DATABASE"), "")
-    escaping = any(entry.description == "STDSTRINGS" and "off" in entry.definition for entry in entries)
     return [
-        _as_escaped(statement) if escaping else statement
+        as_written(entries, statement)
         for entry in entries
         if entry.description in kinds
         and (entry.description == "DATABASE PROPERTIES" or entry.tag.startswith("DATABASE "))
@@ -100,8 +99,11 @@ def _statements(entries: Sequence[TocEntry], kinds: tuple[str, ...], name: str) 
     ]
 
 
-def _as_escaped(statement: str) -> str:
-    """Return a statement of an archive in whose texts a backslash escapes, so that it means the same in any session."""
+def as_written(entries: Sequence[TocEntry], statement: str) -> str:
+    """Return a statement of the archive with these entries, in whose texts a backslash may escape, so that it means the
+    same in any session."""
+    if not any(entry.description == "STDSTRINGS" and "off" in entry.definition for entry in entries):
+        return statement
     parts = _TOKEN.findall(statement)
     for at, part in enumerate(parts):
         if part.startswith("'") and (at == 0 or parts[at - 1] != "E"):

@@ -61,7 +61,7 @@ def create_database(
         f" ENCODING {literal(locale.encoding)} LC_COLLATE {literal(locale.collate)} LC_CTYPE {literal(locale.ctype)}"
     )
     if connection.info.server_version >= 150000:
-        statement += f" LOCALE_PROVIDER {locale.provider}"
+        statement += f" LOCALE_PROVIDER {literal(locale.provider)}"
     if locale.locale is not None:
         option = "BUILTIN_LOCALE" if locale.provider == "builtin" else "ICU_LOCALE"
         statement += f" {option} {literal(locale.locale)}"

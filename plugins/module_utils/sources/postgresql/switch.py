@@ -29,7 +29,7 @@ def steps(
     """Return what to do so that the app uses the database `new` instead of `live`, as lines to be pasted into psql.
 
     `present` are the databases that the server has, without `new`; `subscribed` the live database's subscriptions, and
-    `restored` those that came with the backup.
+    `restored` those of the backup, which are left to the owner.
     """
     told = (*_told(restored), *_untold([name for name in subscribed if name not in restored]))
     if live == new:
@@ -103,7 +103,7 @@ def _rename(database: str, name: str) -> str:
 
 
 def _forget(subscription: str) -> tuple[str, ...]:
-    """A database with a subscription cannot be dropped. Its slot stays: the restored subscription has the same."""
+    """A database with a subscription cannot be dropped. Its slot stays: the subscription of the backup has the same."""
     name = quoted(subscription)
     return (
         f"ALTER SUBSCRIPTION {name} DISABLE;",
@@ -117,9 +117,9 @@ def _told(subscriptions: Sequence[str]) -> tuple[str, ...]:
         return ()
     names = ", ".join(map(quoted, subscriptions))
     return (
-        f"-- Subscriptions come back disabled ({names}): no row arrives after the switch.",
-        "-- and those that arrived since the backup are missing. Drop each and make it anew to get them, or go on",
-        "-- without them: ALTER SUBSCRIPTION ... ENABLE. Until then its slot keeps the publisher's WAL.",
+        f"-- Subscriptions are not made ({names}): no row arrives after the switch,",
+        "-- and those that arrived since the backup are missing. Make each anew to get them, or as the backup has it,",
+        "-- to go on without them, and ALTER SUBSCRIPTION ... ENABLE. Until then its slot keeps the publisher's WAL.",
     )
 
 
