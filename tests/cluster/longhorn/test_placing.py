@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.sandbox.cluster.access import Access
+from tests.sandbox.cluster.pods import restricted
 from tests.sandbox.longhorn.api import LONGHORN
-from tests.sandbox.longhorn.fake import Fake
 
 from ..columns import Owner
 from .servers import DatabaseServer
@@ -35,29 +37,32 @@ def replica(server: DatabaseServer, node: str, *, failed: str = "") -> str:
     return f"{LONGHORN}/replicas/{name}"
 
 
+@pytest.mark.usefixtures("fake")
 def test_a_volume_is_told_with_where_its_healthy_replicas_are(
-    server: DatabaseServer, fake: Fake, access: Access, tmp_path: Path
+    server: DatabaseServer, access: Access, other_node: str, tmp_path: Path
 ) -> None:
     owner = Owner(access, None, tmp_path)
     owner.destinations = {"b2": {"kind": "b2", "bucket": "backups"}}
-    owner.variables["app_database_network"] = {"pods": {"namespace": server.namespace, "labels": {"app": "postgresql"}}}
-    pod = access.core.read_namespaced_pod("postgresql-0", server.namespace)
-    node = pod.spec.node_name
+    owner.variables["app_database_network"] = {"pods": {"namespace": server.namespace, "labels": {"app": "bound"}}}
+    spec = restricted(access.cluster.images.runner, "sleep", "1") | {"nodeName": other_node}
+    spec["volumes"].append({"name": "data", "persistentVolumeClaim": {"claimName": "data-postgresql-0"}})
+    pod = {"metadata": {"name": "bound", "labels": {"app": "bound"}}, "spec": spec}
+    access.core.create_namespaced_pod(server.namespace, pod)
 
     def told() -> str:
-        found = owner.good("column_node_info", node=node)
+        found = owner.good("column_node_info", node=other_node)
         assert found["asked"]
         (place,) = found["places"]
-        assert place.startswith(f"{node} runs {server.namespace}/postgresql-0 (data-postgresql-0: ")
+        assert place.startswith(f"{other_node} runs {server.namespace}/bound (data-postgresql-0: ")
         return str(place.partition(": ")[2])
 
-    made = [replica(server, node)]
+    made = [replica(server, other_node)]
     try:
-        assert told() == f"its only healthy replica is on {node})"
+        assert told() == f"its only healthy replica is on {other_node})"
         made.append(replica(server, "broken", failed="2026-11-02T00:00:00Z"))
-        assert told() == f"its only healthy replica is on {node})"
-        made.append(replica(server, "elsewhere"))
-        assert told() == "a healthy replica on elsewhere)"
+        assert told() == f"its only healthy replica is on {other_node})"
+        made.append(replica(server, "another"))
+        assert told() == "a healthy replica on another)"
     finally:
         for path in made:
             server.api.delete(path)
