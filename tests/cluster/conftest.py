@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -40,6 +41,17 @@ def namespace(access: Access) -> Iterator[str]:
     """A new namespace that enforces the level `restricted`."""
     with access.namespace() as name:
         yield name
+
+
+@pytest.fixture(scope="module")
+def other_node(access: Access) -> Iterator[str]:
+    """A node that is known and runs nothing: pods can be bound to it all the same."""
+    name = f"elsewhere-{secrets.token_hex(3)}"
+    access.core.create_node({"metadata": {"name": name}, "spec": {"unschedulable": True}})
+    try:
+        yield name
+    finally:
+        access.core.delete_node(name)
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from kubernetes import client
 
 from ansible_collections.fanout.backup.plugins.module_utils.contract.app import Column, parse
 from ansible_collections.fanout.backup.plugins.module_utils.contract.errors import NoPermission
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kubernetes import drift
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.base import ThreadResult
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.kubernetes import drift, jobs
 from tests.end_to_end.playing import Play, last_word, player_in, said
 from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.cluster.places import folder as cluster_folder
@@ -130,6 +131,30 @@ def test_what_was_changed_by_hand_is_named_with_its_field(
     by_hand(change)
 
     assert told(change) == [f"{line}. {SITE}"]
+
+
+def test_a_column_with_every_kind_of_destination_has_no_difference_after_its_roll_out(
+    access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = Owner(access, None, cluster_folder() / "nas", "drift")
+    owner.destinations = {
+        "minio": {"kind": "s3", "bucket": "backups", "endpoint": "http://192.0.2.1:9000"},
+        "b2": {"kind": "b2", "bucket": "backups"},
+        "nas": {"kind": "directory", "path": "/mnt/nas", "nfs": {"server": "nas.home.arpa", "path": "/volume1"}},
+    }
+    owner.secrets["app_s3_keys"] = {"minio": {"access_key_id": "an-access-key", "secret_access_key": "a-secret-key"}}
+    owner.variables["app_drill_destinations"] = list(owner.destinations)
+    owner.variables["app_scratch_size"] = "1024Mi"  # which the server writes as 1Gi
+    # The node has no NFS, so that the Job of an onboarding is replaced by its answer.
+    monkeypatch.setattr(jobs, "run", lambda *_: ThreadResult("", 0, (), {"marker": "a-marker"}))
+    try:
+        owner.good("column")
+
+        assert told(owner) == [f"Secret NAMESPACE/APP-b2-key is missing. {SITE}"]
+    finally:
+        owner.variables["app_state"] = "absent"
+        owner.good("column")
+        owner.clean()
 
 
 def test_what_the_inventory_changed_and_nobody_rolled_out_is_named(change: Owner) -> None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +30,6 @@ def node(access: Access) -> str:
         if any(each.type == "Ready" and each.status == "True" for each in one.status.conditions or ())
     ]
     return str(ready[0])
-
-
-@pytest.fixture(scope="module")
-def other_node(access: Access) -> Iterator[str]:
-    """A node that is known and runs nothing: pods can be bound to it all the same."""
-    name = f"elsewhere-{secrets.token_hex(3)}"
-    access.core.create_node({"metadata": {"name": name}, "spec": {"unschedulable": True}})
-    try:
-        yield name
-    finally:
-        access.core.delete_node(name)
 
 
 @pytest.fixture

@@ -202,3 +202,24 @@ def test_a_service_manager_that_is_gone_fails_the_roll_out_after_everything_was_
     monkeypatch.setattr(systemd, "this_machine", lambda: machine.systemd)
     assert owner.call("column")["changed"] is True
     assert machine.links() == UNITS
+
+
+def test_a_look_tells_of_a_timer_that_somebody_stopped_and_of_one_that_somebody_overrode(
+    owner: Owner, machine: Machine
+) -> None:
+    owner.call("column")
+    assert not [problem for problem in owner.call("column_info")["problems"] if "fanout-forgejo" in problem]
+    override = machine.systemd.folder / "fanout-forgejo.disk.timer.d/override.conf"
+    override.parent.mkdir()
+    override.write_text("[Timer]\nOnCalendar=\nOnCalendar=yearly\n")
+    machine.tell("stop", "fanout-forgejo.nas.timer")
+    (owner.folder / "units/fanout-forgejo.nas.drill.timer").write_text("[Timer]\nOnCalendar=yearly\n")
+
+    problems = owner.call("column_info")["problems"]
+
+    revert = f"{' '.join(machine.systemd.command)} revert fanout-forgejo.disk.timer"
+    assert [problem for problem in problems if "fanout-forgejo" in problem] == [
+        f"forgejo/nas: {owner.folder}/units/fanout-forgejo.nas.drill.timer differs. Remedy: run playbooks/site.yml",
+        "forgejo/nas: fanout-forgejo.nas.timer is not enabled and active. Remedy: run playbooks/site.yml",
+        f"forgejo/disk: {override} changes fanout-forgejo.disk.timer. Remedy: remove it: {revert}",
+    ]

@@ -7,6 +7,7 @@ tests look at what each chapter printed and left behind.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -205,6 +206,26 @@ def test_the_gate_closes_for_the_app_whose_copies_are_stale_and_says_why(opened:
     assert re.match(r"paperless/nas: the newest backup is .* old, the limit is 1 s", reasons[0])
     assert reasons[1].startswith("paperless/b2: the newest backup is")
     assert not [line for line in reasons if line.startswith("forgejo/")]
+
+
+def test_the_gate_closes_for_the_app_whose_column_somebody_changed_and_names_the_field(
+    opened: Run, play: Play, sandbox: Sandbox
+) -> None:
+    file = folder_of(sandbox) / "columns/gitlab/nas/thread.json"
+    text = file.read_text()
+    thread = json.loads(text)
+    thread["keep"]["hourly"] += 1
+    file.write_text(json.dumps(thread))
+    try:
+        gate, status = (play(playbook, "--limit", "gitlab,forgejo") for playbook in ("gate.yml", "status.yml"))
+    finally:
+        file.write_text(text)
+
+    line = f"gitlab/nas: {file} differs: keep.hourly. Remedy: run playbooks/site.yml"
+    assert last_word(gate, "GATE") == "GATE CLOSED for 1 of 2 apps: gitlab"
+    assert line in said(gate)
+    assert last_word(status, "STATUS") == "STATUS: 1 of 4 threads have a problem (apps: 2)"
+    assert line in said(status)
 
 
 def test_a_look_says_in_its_last_line_how_many_threads_have_a_problem_though_it_fails_nothing(

@@ -22,7 +22,7 @@ def differing(live: Any, wanted: Any, where: str = "") -> Iterator[str]:
             at = f"{where}.{key}" if where else str(key)
             if key in live:
                 yield from differing(live[key], value, at)
-            elif value not in ({}, [], None):
+            elif value not in ({}, [], None, ""):
                 yield at
     elif isinstance(wanted, list) and isinstance(live, list) and len(live) == len(wanted):
         for number, (there, value) in enumerate(zip(live, wanted, strict=True)):

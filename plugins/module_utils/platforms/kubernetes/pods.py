@@ -108,7 +108,7 @@ def drill_pod(column: Column, destination: str, options: Sequence[str] = (), *, 
         {"name": "sockets", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
         {"name": "server-tmp", "emptyDir": {"sizeLimit": "64Mi"}},
         {"name": CONFINE, "emptyDir": {"sizeLimit": "16Mi"}},
-        {"name": "data", "emptyDir": {"sizeLimit": column.variables.app_scratch_size}},
+        {"name": "data", "emptyDir": {"sizeLimit": _as_served(column.variables.app_scratch_size)}},
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "256Mi"}},
     ]
     return pod
@@ -165,7 +165,7 @@ def _pod(column: Column, destination: str, command: Sequence[str], files: list[V
     ]
     volumes: list[Volume] = [
         {"name": "column", "projected": {"defaultMode": 0o440, "sources": files}},
-        {"name": "scratch", "emptyDir": {"sizeLimit": column.variables.app_scratch_size}},
+        {"name": "scratch", "emptyDir": {"sizeLimit": _as_served(column.variables.app_scratch_size)}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
     ]
     if posixpath.normpath(scratch) == "/tmp":
@@ -207,6 +207,15 @@ def _pod(column: Column, destination: str, command: Sequence[str], files: list[V
 
 def _locked_down() -> dict[str, Any]:
     return {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+
+
+def _as_served(size: str) -> str:
+    """Return a size as the server writes it, 1Gi for 1024Mi: as long as it is sent otherwise it differs for ever."""
+    number, unit = int(size[:-2]), size[-2:]
+    units = ("Mi", "Gi", "Ti", "Pi")
+    while number % 1024 == 0:
+        number, unit = number // 1024, units[units.index(unit) + 1]
+    return f"{number}{unit}"
 
 
 def _resources(memory: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from fanout.platforms.differing import differing, fields_of_json, listed
     ("live", "wanted", "paths"),
     [
         ({"a": 1, "default": 2}, {"a": 1}, []),
-        ({}, {"empty": {}, "none": [], "nothing": None}, []),
+        ({}, {"empty": {}, "none": [], "nothing": None, "text": ""}, []),
         ({"spec": {"schedule": "1 * * * *"}}, {"spec": {"schedule": "2 * * * *"}}, ["spec.schedule"]),
         ({"list": [{"name": "a"}, {"name": "b"}]}, {"list": [{"name": "a"}, {"name": "c"}]}, ["list[1].name"]),
         ({"rules": [{}]}, {"rules": []}, ["rules"]),
