@@ -121,7 +121,7 @@ class Backups(Command):
 
 
 class Drills(Command):
-    """`fanout drill` of a backup whose content fills more than one piece."""
+    """`fanout drill` of a good backup."""
 
     def __init__(self, lab: Lab) -> None:
         super().__init__(lab, "directory")
