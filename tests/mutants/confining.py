@@ -123,6 +123,14 @@ CONFINING = (
         harm="one thread's run takes away another's dump while it is uploaded",
     ),
     Mutant(
+        name="the programs of a killed run go on",
+        file=f"{LIBRARY}/scratch.py",
+        original='kill -9 "${file%/*}" && found=yes',
+        mutated=":",
+        tests=(f"{UNIT}/test_scratch.py::test_no_program_of_a_run_outlives_it_when_it_is_killed",),
+        harm="a restore that was killed fills a database that nobody watches any more",
+    ),
+    Mutant(
         name="the judge forgets hosts without a result",
         file="playbooks/judge.yml",
         original='judge_failed: "{{ judge_lost | union(',

@@ -53,7 +53,8 @@ class Act:
     def measured(self) -> list[Step]:
         """Return the usual steps of a run."""
         self.prepare()
-        return usual(self.start())
+        with self.start() as run:
+            return usual(run)
 
 
 def soak(act: Act, killer: Killer, kills: int) -> None:
@@ -62,8 +63,9 @@ def soak(act: Act, killer: Killer, kills: int) -> None:
     while killer.kills < kills:
         assert killer.missed <= kills + 10, f"it comes to its end before it is killed: {steps}, {killer.table()}"
         act.prepare()
-        run = act.start()
-        if killer.kill(run, steps, act.glance):
+        with act.start() as run:
+            hit = killer.kill(run, steps, act.glance)
+        if hit:
             _left_nothing_on_the_machine(run)
             act.look()
             if killer.kills % act.often == 0:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One lab for all acts of a process, the number of kills, the seed, and a table of where the kills fell."""
+"""One lab for all acts of a process, the seed, and a table of where the kills fell."""
 
 from __future__ import annotations
 
@@ -19,12 +19,6 @@ _SEED = "12"
 def lab() -> Iterator[Lab]:
     with new_lab() as made:
         yield made
-
-
-@pytest.fixture(scope="session")
-def kills() -> int:
-    """How often each act is killed."""
-    return int(os.environ.get("FANOUT_TEST_KILLS", "25"))
 
 
 @pytest.fixture(scope="session")

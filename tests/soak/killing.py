@@ -33,7 +33,9 @@ class Step:
 
 @dataclass
 class Run:
-    """A run that is under way. What it says goes into `folder`, which is its folder for temporary files, too."""
+    """A run that is under way. What it says goes into `folder`, and its temporary files belong below.
+
+    As a context it is gone afterwards, whatever a test does meanwhile."""
 
     folder: Path
     process: subprocess.Popen[bytes]
@@ -46,6 +48,13 @@ class Run:
             moment, _blank, name = line.partition(" ")
             begun.append((float(moment), name))
         return begun
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait(_LONGEST)
 
     def end(self) -> int:
         """Wait for the run's end. Fail if it hangs."""
