@@ -112,8 +112,8 @@ KEEPING = (
     Mutant(
         name="a key may lead out of the prefix",
         file=f"{LIBRARY}/destinations/base.py",
-        original='if any(part.startswith(".") or not part for part in key.split("/"))',
-        mutated='if not key or any(part == "." for part in key.split("/"))',
+        original='if any(part.startswith(".") or not part for part in parts)',
+        mutated='if not key or any(part == "." for part in parts)',
         tests=(f"{UNIT}/destinations/test_base.py::test_a_key_that_leads_elsewhere_is_refused",),
         harm="a forged manifest writes anywhere on the machine that drills",
     ),
