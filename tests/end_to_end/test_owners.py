@@ -120,6 +120,7 @@ def test_whoever_takes_over_goes_on_there_and_the_first_one_is_refused_by_name(f
     assert "took it over" in first.call("column")["msg"]
 
 
+@pytest.mark.timeout(1800)  # three roll-outs
 def test_the_playbook_refuses_a_second_control_node_by_name_and_takes_over_when_told(sandbox: Sandbox) -> None:
     play = player(sandbox)
     alone = ("site.yml", "--limit", "nextcloud")

@@ -205,10 +205,10 @@ PREVENTED = (
     Row("the NAS is not mounted", disk.not_mounted, Exit.UNAVAILABLE, r"is it mounted\?", AT_A_DISK),
     Row("the mount point is gone", disk.gone, Exit.UNAVAILABLE, r"is it mounted\?", AT_A_DISK),
     Row(
-        "another NAS is mounted in its place",
+        "another owner's NAS is mounted in its place",
         disk.swapped,
-        Exit.UNAVAILABLE,
-        r"is another destination",
+        Exit.CONFIGURATION,
+        r"belongs to another owner",
         AT_A_DISK,
         mark=places.mounts,
     ),

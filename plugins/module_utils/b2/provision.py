@@ -192,7 +192,7 @@ def _check_owner(found: Findings, roll_out: RollOut) -> None:
         raise ConfigurationError(
             f"keys of this thread are alive that are not stored here: {names}",
             remedy="roll out from the machine that has them; if there is none any more, take over once with take_over"
-            " (site.yml -e app_take_over=true), which deletes them",
+            " (site.yml --limit to this app, -e app_take_over=true), which deletes them",
         )
 
 
