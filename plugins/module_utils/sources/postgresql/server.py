@@ -23,6 +23,7 @@ from .connection import connect
 from .server_settings import SETTINGS, SUPERUSER
 from .target import Target
 
+_INITDB_TIMEOUT = 300
 _START_TIMEOUT = 60
 _DATA = "data"
 _INITIAL = "/initial"  # where initdb alone sees the password
@@ -76,7 +77,7 @@ def _initdb(programs: client.Programs, sandbox: Sandbox, password: Path) -> None
         programs.path("initdb"), f"--pgdata={INSIDE}/{_DATA}", f"--username={SUPERUSER}", f"--pwfile={_INITIAL}",
         "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions",
     )  # fmt: skip
-    code, complaints = sandbox.run(command, timeout=300, files={_INITIAL: password})
+    code, complaints = sandbox.run(command, timeout=_INITDB_TIMEOUT, files={_INITIAL: password})
     if code != 0:
         raise _cause(complaints, "the scratch server could not be made")
 
@@ -110,7 +111,8 @@ def waiting_server(source: PostgresqlSource, major: int, folder: Path, configura
         sidecar.await_ready(sockets)
         with room(folder / sidecar.START):
             sidecar.tell(sockets, configuration)
-        _wait_for_login(target, lambda: _ended(sockets))
+        # What the drill tells it to do begins with initdb.
+        _wait_for_login(target, lambda: _ended(sockets), _INITDB_TIMEOUT + _START_TIMEOUT)
         with target.on("template1").opened() as connection:
             found = connection.info.server_version // 10000
         if found != major:
@@ -126,12 +128,13 @@ def _ended(sockets: Path) -> str | None:
 
 
 def _wait(process: subprocess.Popen[bytes], target: Target, log: Path) -> None:
-    _wait_for_login(target, lambda: last_words(log) if process.poll() is not None else None)
+    _wait_for_login(target, lambda: last_words(log) if process.poll() is not None else None, _START_TIMEOUT)
 
 
-def _wait_for_login(target: Target, last_words: Callable[[], str | None]) -> None:
-    """Wait until the server takes a login. Raise by cause, with the `last_words` of one that has ended."""
-    limit = time.monotonic() + _START_TIMEOUT
+def _wait_for_login(target: Target, last_words: Callable[[], str | None], patience: int) -> None:
+    """Wait up to `patience` seconds until the server takes a login. Raise by cause, with the `last_words` of one that
+    has ended."""
+    limit = time.monotonic() + patience
     while True:
         if (said := last_words()) is not None:
             raise _cause(said, "the scratch server did not start")
@@ -141,7 +144,7 @@ def _wait_for_login(target: Target, last_words: Callable[[], str | None]) -> Non
         except (Unavailable, TryAgain):
             if time.monotonic() > limit:
                 raise TryAgain(
-                    f"the scratch server took no login for {_START_TIMEOUT} s",
+                    f"the scratch server took no login for {patience} s",
                     remedy="drill again when the machine has less to do",
                 ) from None
             time.sleep(0.05)
