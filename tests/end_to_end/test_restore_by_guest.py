@@ -32,7 +32,8 @@ _OURS = "SELECT rolname FROM pg_roles WHERE rolname LIKE 'fanout%'"
 # Owners, rights and the like of everything that has some, in names.
 _STATE = """
 SELECT 'relation', n.nspname || '.' || c.relname, c.relowner::regrole::text,
-  coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))::text FROM pg_class c
+  coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))::text
+FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname IN ('app', 'public') AND c.relkind <> 'i'
 UNION ALL SELECT 'function', p.oid::regprocedure::text, p.proowner::regrole::text, p.proacl::text FROM pg_proc p
 WHERE p.pronamespace::regnamespace::text IN ('app', 'public')
