@@ -31,7 +31,9 @@ FANOUT = str(Path(sys.executable).with_name("fanout"))
 _OURS = "SELECT rolname FROM pg_roles WHERE rolname LIKE 'fanout%'"
 # Owners, rights and the like of everything that has some, in names.
 _STATE = """
-SELECT 'relation', n.nspname || '.' || c.relname, c.relowner::regrole::text, c.relacl::text FROM pg_class c
+SELECT 'relation', n.nspname || '.' || c.relname, c.relowner::regrole::text,
+  coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))::text
+FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname IN ('app', 'public') AND c.relkind <> 'i'
 UNION ALL SELECT 'function', p.oid::regprocedure::text, p.proowner::regrole::text, p.proacl::text FROM pg_proc p
 WHERE p.pronamespace::regnamespace::text IN ('app', 'public')
@@ -109,14 +111,15 @@ def test_code_of_an_app_s_owner_takes_nothing_through_any_entrance(lab: Small, t
 
 
 def test_owners_rights_defaults_and_comments_come_back_as_they_were(lab: Small) -> None:
-    with lab.server.connect("everything", autocommit=True) as connection:
-        for statement in (SCHEMAS / "many_owners.sql").read_text().split(";\n"):
-            connection.execute(statement.encode())
-    thread = lab.as_superuser()
-    backup(thread)
-    before = rows(lab.server, "SELECT rolname FROM pg_roles ORDER BY 1")
+    with extension(lab.server, "fanout_test_owners", "CREATE TABLE public.of_the_extension (id int)"):
+        with lab.server.connect("everything", autocommit=True) as connection:
+            for statement in (SCHEMAS / "many_owners.sql").read_text().split(";\n"):
+                connection.execute(statement.encode())
+        thread = lab.as_superuser()
+        backup(thread)
+        before = rows(lab.server, "SELECT rolname FROM pg_roles ORDER BY 1")
 
-    result = restored(lab, thread)
+        result = restored(lab, thread)
 
     assert ([str(finding) for finding in result.findings], result.result) == ([], "pass")
     states = [{tuple(row) for row in rows(lab.server, _STATE, name)} for name in ("everything", "restored")]
@@ -260,8 +263,8 @@ def test_a_role_that_was_missing_is_made_without_what_reaches_the_server(lab: Sm
 
 def test_the_login_of_a_restore_that_was_killed_is_taken_away_by_the_next(lab: Small, tmp_path: Path) -> None:
     slow = "SELECT pg_sleep(CASE current_database() WHEN 'killed' THEN 60 END)::text"
-    lab.run(f"CREATE MATERIALIZED VIEW public.late AS {slow}")
-    thread = lab.as_superuser()
+    lab.run(f"CREATE MATERIALIZED VIEW public.late AS {slow}", owner=True)
+    thread = quiet(lab)
     backup(thread)
     (tmp_path / "thread.json").write_text(render(thread))
     (tmp_path / "login.json").write_text(render_login(Login("postgres", lab.server.superuser_password)))

@@ -50,8 +50,8 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT ALL ON SEQUENCES TO owner WITH GRAN
 RESET ROLE;
 CREATE TABLE app.of_the_superuser (id int PRIMARY KEY, m app.mood);
 GRANT SELECT ON app.of_the_superuser TO owner;
-CREATE EXTENSION pg_trgm SCHEMA app;
-COMMENT ON EXTENSION pg_trgm IS 'it''s \\ "ours"';
+CREATE EXTENSION fanout_test_owners;
+COMMENT ON EXTENSION fanout_test_owners IS 'it''s \\ "ours"';
 ALTER DATABASE everything SET work_mem = '7MB';
 ALTER ROLE reader IN DATABASE everything SET search_path = app, "a \\ b";
 COMMENT ON DATABASE everything IS 'it''s \\ "all"';
