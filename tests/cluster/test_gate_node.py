@@ -164,7 +164,8 @@ def test_gate_node_asks_for_the_apps_of_the_node_alone_and_refuses_one_that_does
         here.clean()
         there.clean()
 
-    assert last_word(ours, "GATE") == f"GATE OPEN for {node} (apps: 1, threads: 1)", ours.stdout[-3000:]
+    word = f"GATE OPEN for {node} without --delete-emptydir-data (apps: 1, threads: 1)"
+    assert last_word(ours, "GATE") == word, ours.stdout[-3000:]
     lines = words(ours)
     assert f"{node} runs {namespace}/postgresql (emptyDir: a drain deletes it): {here.app}" in lines
     assert f"{here.app}: PROVEN" in lines
@@ -183,5 +184,5 @@ def test_gate_node_asks_for_the_apps_of_the_node_alone_and_refuses_one_that_does
     assert f"--limit leaves out {there.app}" in limited.stdout
 
     assert empty.returncode == 0
-    assert f"GATE OPEN for {other_node}: it has no app's database (apps: 1)" in empty.stdout
+    assert f"GATE OPEN for {other_node}: no app has its database there (apps: 1)" in empty.stdout
     assert "WARNING" not in empty.stdout

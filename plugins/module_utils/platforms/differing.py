@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ..contract.text import printable
+
 ROLL_OUT = "run playbooks/site.yml"
 
 _MOST = 4
@@ -48,5 +50,5 @@ def listed(paths: Iterable[str]) -> str:
 
 
 def told(what: str, remedy: str = ROLL_OUT) -> str:
-    """Return the line that tells a difference."""
-    return f"{what}. Remedy: {remedy}"
+    """Return the line that tells a difference. Names in it may be anybody's: keys of a file changed by hand."""
+    return printable(f"{what}. Remedy: {remedy}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fanout.platforms.differing import differing, fields_of_json, listed
+from fanout.platforms.differing import differing, fields_of_json, listed, told
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,9 @@ def test_texts_that_are_json_differ_field_by_field_in_both_directions() -> None:
 def test_a_long_list_is_cut() -> None:
     assert listed("abcd") == "a, b, c, d"
     assert listed("abcdef") == "a, b, c, d and 2 more"
+
+
+def test_a_name_that_somebody_made_up_breaks_no_line() -> None:
+    (field,) = fields_of_json('{"a\\nGATE OPEN": 1}', "{}")
+
+    assert "\n" not in told(f"thread.json differs: {field}")
