@@ -313,7 +313,6 @@ PLACES = (
     (r"columns/(?P<app>\w+)/(\.database\.password\.\w+|database\.password)", "password of {app}", {0o600}),
     (r"columns/(?P<app>\w+)/(?P<to>b2|minio)/(\.key\.json\.\w+|key\.json)", "key of {app}/{to}", {0o600}),
     (r"columns/(?P<app>\w+)/(\.drill-identity\.txt\.\w+|drill-identity\.txt)", "drill identity of {app}", {0o600}),
-    (r"temporary/fanout-\w+/(\.restore\.json\.\w+|restore\.json)", "superuser's password", {0o600}),
     (r"scratch/[^/]+/(\.database\.password\.\w+|database\.password)", "superuser's password", {0o600}),
     (r"scratch/[^/]+/\.pgpass-\d+", "password of .*|superuser's password", {0o600}),
 )
