@@ -71,7 +71,7 @@ def unlike(live: Manifest, wanted: Manifest) -> Iterator[str]:
     That changes also when a field is no longer wanted, which the server then takes away."""
     stamp = f"metadata.annotations.{_SENT}"
     paths = list(differing(live, _stamped(wanted)))
-    yield from [path for path in paths if path != stamp] or ("" for _ in paths)
+    yield from [path for path in paths if path != stamp] or [""] * len(paths)
 
 
 def shown(objects: Objects, before: Objects) -> dict[str, object]:
