@@ -7,5 +7,6 @@ from .confining import CONFINING
 from .keeping import KEEPING
 from .making import MAKING
 from .proving import PROVING
+from .walls import WALLS
 
-MUTANTS = (*MAKING, *KEEPING, *PROVING, *CONFINING)
+MUTANTS = (*MAKING, *KEEPING, *PROVING, *CONFINING, *WALLS)
