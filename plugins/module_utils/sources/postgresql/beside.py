@@ -152,7 +152,7 @@ def _restored(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phases, m
             with phases.phase("settings"):
                 finish()
         with phases.phase("verify", total=copy.archive.stat().st_size):
-            answers = _compare(copy, target, Beside(selection, made.handover, finish), made, folder, phases)
+            answers = _compare(copy, target, Beside(selection, made.handover, finish, made.told), made, folder, phases)
     except BackupError as error:
         unchecked = error
     if made.handover:
