@@ -152,7 +152,7 @@ def _restored(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phases, m
             with phases.phase("settings"):
                 finish()
         with phases.phase("verify", total=copy.archive.stat().st_size):
-            answers = _compare(copy, target, Beside(selection, made.handover, finish), made, folder, phases)
+            answers = _compare(copy, target, Beside(selection, made.handover, finish, made.told), made, folder, phases)
     except BackupError as error:
         unchecked = error
     if made.handover:
@@ -299,9 +299,13 @@ def _finish(new: NewDatabase, entries: Sequence[TocEntry], chosen: Sequence[TocE
     limits = properties.limits(entries, new.name)
     if made.handover:
         made.handover.hand_over()
-        left = by_hand.of_owners(made.handover.withheld, chosen, made.handover.owner)
-        left += by_hand.of_defaults(made.handover.by_default)
-        about = [*(each.entry for each in left), *(a for e in left for a in by_hand.entries_about(e.entry, chosen))]
+        given = by_hand.of_owners(made.handover.withheld, chosen, made.handover.owner)
+        defaults = by_hand.of_defaults(made.handover.by_default)
+        left = [*given, *defaults]
+        about = [
+            *(each.entry for each in defaults),
+            *(a for e in given for a in by_hand.entries_about(e.entry, chosen)),
+        ]
         made.told |= {("schema", failures.subject(entry)) for entry in about}
         made.findings += [each.finding for each in left]
         made.by_hand += left
