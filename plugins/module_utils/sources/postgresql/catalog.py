@@ -18,13 +18,25 @@ from .names import quoted, shown
 if TYPE_CHECKING:
     import psycopg
 
+# `planned`: planning a query of these runs functions of somebody who is neither this login nor a superuser.
 # Of an extension's own tables `filter` tells those that hold rows of the user's, and which: a condition of SQL, or "".
 _TABLES = """
+WITH expressions(relation, class, object) AS (
+  SELECT indrelid, 'pg_class'::regclass, indexrelid FROM pg_index WHERE indexprs IS NOT NULL OR indpred IS NOT NULL
+  UNION ALL SELECT stxrelid, 'pg_statistic_ext'::regclass, oid FROM pg_statistic_ext
+), planned(relation) AS (
+  SELECT e.relation FROM expressions e
+  JOIN pg_depend d ON d.classid = e.class AND d.objid = e.object
+  LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
+  JOIN pg_proc f ON f.oid = CASE d.refclassid WHEN 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END
+  JOIN pg_roles r ON r.oid = f.proowner
+  WHERE NOT r.rolsuper AND r.rolname <> current_user
+)
 SELECT n.nspname, c.relname, 1 + (SELECT count(*) FROM pg_index i WHERE i.indrelid = c.oid),
        (SELECT e.extcondition[array_position(e.extconfig, c.oid)] FROM pg_extension e WHERE c.oid = ANY (e.extconfig)),
        EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'),
        has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'), row_security_active(c.oid),
-       c.relkind = 'f', c.relpersistence = 'u' AND pg_is_in_recovery()
+       c.relkind = 'f', c.relpersistence = 'u' AND pg_is_in_recovery(), c.oid IN (SELECT planned.relation FROM planned)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'f') AND c.relpersistence <> 't'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%'
@@ -95,11 +107,12 @@ SET LOCAL extra_float_digits = 1
 @dataclass(frozen=True)
 class Table:
     """A table or sequence: `name` is schema and name, `locks` how many reading it takes. `filter` is a condition that
-    its rows have to meet, None if there is none."""
+    its rows have to meet, None if there is none. To plan a query of a `foreign` one would run somebody else's code."""
 
     name: tuple[str, str]
     locks: int = 1
     filter: str | None = None
+    foreign: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,7 +134,7 @@ def tables(connection: psycopg.Connection[Any]) -> Tables:
     did."""
     found: dict[str, list[Table]] = {"carried": [], "configuration": [], "fixed": [], "hidden": []}
     excluded: dict[str, str] = {}
-    for schema, name, locks, condition, of_extension, readable, filtered, foreign, absent in connection.execute(
+    for schema, name, locks, condition, of_extension, readable, filtered, foreign, absent, runs in connection.execute(
         _TABLES.encode()
     ):
         table, whole = shown(schema, name), readable and not filtered
@@ -136,7 +149,7 @@ def tables(connection: psycopg.Connection[Any]) -> Tables:
             kind = "configuration" if condition is not None else "fixed" if whole else "hidden"
         if kind != "hidden" and not whole:
             raise Moved(f"the right to read the table {table} was taken away while it was to be backed up")
-        found[kind].append(Table((schema, name), locks, condition))
+        found[kind].append(Table((schema, name), locks, condition, runs))
     return Tables(
         tuple(found["carried"]), excluded, tuple(found["configuration"]), tuple(found["fixed"]), len(found["hidden"])
     )
@@ -201,9 +214,10 @@ def answers(connection: psycopg.Connection[Any], queries: Iterable[Query]) -> tu
 
 
 def search_path(connection: psycopg.Connection[Any]) -> tuple[str, ...]:
-    """Return the schemas, all of which exist, in which the session looks up names without a schema."""
+    """Return the schemas, all of which exist, in which the session looks up names without a schema, but for the
+    server's own, which comes first anyway."""
     (schemas,) = connection.execute("SELECT current_schemas(false)::text[]").fetchone() or ([],)
-    return tuple(schemas)
+    return tuple(schema for schema in schemas if schema != "pg_catalog")
 
 
 def answers_again(connection: psycopg.Connection[Any], evidence: PostgresqlEvidence) -> tuple[QueryAnswer, ...]:

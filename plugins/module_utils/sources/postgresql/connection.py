@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     import psycopg
 
 _GUARD = {"search_path": "pg_catalog"}
+# Of two that fit alike, the server's own counts: whatever order the database, which is its owner's, says. The first
+# statement of a session, with no name that it could mean otherwise.
+_OWN_FIRST = """
+SELECT pg_catalog.set_config('search_path', pg_catalog.btrim(
+  pg_catalog.concat('pg_catalog, ', pg_catalog.current_setting('search_path')), ', '), false)
+"""
 _MIGRATION = "none: the next run tries again, when the app's migration is over"
 # SQLSTATE, or the class of one, that a statement of ours may end with -> what it means for a run, and what to do.
 _MEANINGS: dict[str, tuple[type[BackupError], str]] = {
@@ -79,7 +85,7 @@ def _connected(source: PostgresqlSource, application_name: str, *, guarded: bool
         "tcp_user_timeout": 60_000,
     }
     try:
-        return settled(psycopg.connect(**login, autocommit=True))
+        return _opened(login, guarded=guarded)
     except psycopg.errors.ConnectionTimeout:
         where = f"{source.host}:{source.port}"
         raise NoAnswer(f"{where} does not answer within {_SILENCE} s", remedy=REACHABLE) from None
@@ -87,6 +93,19 @@ def _connected(source: PostgresqlSource, application_name: str, *, guarded: bool
         if error.sqlstate is not None:  # it was let in, and refused what every session of ours asks first
             raise _translated(error, "") from None
         raise refused(source, login, first_line(error)) from None
+
+
+def _opened(login: dict[str, Any], *, guarded: bool) -> psycopg.Connection[Any]:
+    import psycopg
+
+    connection = psycopg.connect(**login, autocommit=True)
+    try:
+        if not guarded:
+            connection.execute(_OWN_FIRST)
+        return settled(connection)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def reason(error: psycopg.Error) -> str:
@@ -131,7 +150,7 @@ def check_direct(first: psycopg.Connection[Any], source: PostgresqlSource, appli
         (pid, *identity) = first.execute(query).fetchone() or (None,)
         if pid != first.info.backend_pid:
             raise pooler(where)
-        with contextlib.closing(connect(source, application_name)) as second:
+        with contextlib.closing(connect(source, application_name, guarded=True)) as second:
             (_pid, *other) = second.execute(query).fetchone() or (None,)
     if identity != other:
         raise pooler(where)

@@ -55,7 +55,9 @@ class Counter:
         import psycopg
 
         counts: dict[tuple[str, str], int] = {}
-        for batch in batches(tables):
+        foreign = [table for table in tables if table.foreign]
+        counts |= {table.name: self._copied(table) for table in foreign}
+        for batch in batches([table for table in tables if not table.foreign]):
             try:
                 counts |= self._look(batch, "count(*)", "ONLY")
             except psycopg.Error as error:
@@ -67,7 +69,7 @@ class Counter:
 
     def _copied(self, table: Table) -> int:
         """Count a table's rows as pg_dump reads them, which needs no plan: one reads expressions of indexes, and runs
-        functions in them that may fail."""
+        functions in them that may fail, or do what their owner wants with the login's rights."""
         name = qualified(*table.name)
         statement = f"COPY {f'(SELECT FROM ONLY {name} {table.filter})' if table.filter else name} TO STDOUT"
         with (
@@ -84,6 +86,12 @@ class Counter:
             found = self._look(batch, "last_value::text || ', ' || is_called::text", "")
             values |= {shown(*name): value for name, value in found.items()}
         return values
+
+    def search_path(self) -> tuple[str, ...]:
+        """Return the schemas, all of which exist, in which a session looks up names without a schema, but for the
+        server's own."""
+        with self.transaction() as connection:
+            return catalog.search_path(connection)
 
     def answers(self, queries: Sequence[Query]) -> tuple[QueryAnswer, ...]:
         """Ask the app's queries. One that fails is recorded."""

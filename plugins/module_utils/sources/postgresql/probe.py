@@ -31,7 +31,7 @@ def probe(source: PostgresqlSource, thread: str) -> tuple[ProbeStep, ...]:
     All that it lacks is told at once. Raise the BackupError of what keeps every backup from beginning: no connection, a
     pooler, a server too old, names in no encoding."""
     name = f"fanout {thread}"[:63]
-    with contextlib.closing(connect(source, name)) as connection:
+    with contextlib.closing(connect(source, name, guarded=True)) as connection:
         check_direct(connection, source, name)
         with translated("reading the catalogue"):
             check_names(connection)
