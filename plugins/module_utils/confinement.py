@@ -81,6 +81,7 @@ class Sandbox:
                 )  # fmt: skip
             finally:
                 os.close(tells)
+            first = None
             try:
                 first = _first_process(information.read())
                 yield process

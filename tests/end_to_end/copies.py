@@ -68,6 +68,7 @@ class Place:
         self.destination = open_destination(thread)
         self.now = datetime.now(UTC).replace(microsecond=0)
         self.ahead = timedelta(0)
+        self.server = "1"  # the system identifier that artifacts name
 
     def move_to(self, now: datetime) -> None:
         """Let it be `now`."""
@@ -78,7 +79,7 @@ class Place:
         name = new_artifact(self.now + self.ahead)
         for file in _FILES:
             self.destination.put_bytes(name.key(file), _DUMP)
-        manifest = render_manifest(_manifest(self.thread, name, marks, rows))
+        manifest = render_manifest(_manifest(self.thread, name, marks, rows, self.server))
         self.destination.put_bytes(name.key(MARKED if marks else MANIFEST), manifest)
         return name
 
@@ -177,8 +178,8 @@ def bucket_place(folder: Path, account: Account, thread: Thread = SMALL) -> Buck
     return Bucket(onboarded(dataclasses.replace(thread, destination=destination, key_file=str(app.path))), account)
 
 
-def _manifest(thread: Thread, name: ArtifactName, marks: tuple[str, ...], rows: int) -> Manifest:
-    source = SourceRecord("database", "postgresql", *_FILES[:2], 1, rows, "16.1", "16.1", "1")
+def _manifest(thread: Thread, name: ArtifactName, marks: tuple[str, ...], rows: int, server: str) -> Manifest:
+    source = SourceRecord("database", "postgresql", *_FILES[:2], 1, rows, "16.1", "16.1", server)
     return Manifest(
         format=FORMAT,
         app=thread.app,

@@ -16,6 +16,11 @@ from tests.sandbox.postgresql import PostgresServer, throwaway
 from .databases import Database
 
 PASSWORD = "pw-of-the-owner-in-tests"
+# What a restore leaves to the owner: tests/end_to_end/test_restore_by_guest.py.
+WITHOUT_A_SUPERUSERS = """
+DROP EVENT TRIGGER watching;
+DROP FOREIGN DATA WRAPPER nothing CASCADE;
+"""
 _SCHEMAS = Path(__file__).parent / "schemas"
 _ROLES = '''
 CREATE ROLE owner LOGIN PASSWORD 'pw-of-the-owner-in-tests';
@@ -33,6 +38,12 @@ class Everything:
 
     server: PostgresServer
     folder: Path
+
+    @property
+    def system_identifier(self) -> str:
+        """Which server it is."""
+        with self.server.connect("everything") as connection:
+            return str(connection.execute("SELECT system_identifier FROM pg_control_system()").fetchone()[0])
 
     def thread(self, **changes: object) -> Thread:
         """Return a thread from the database, as its owner, to a folder that is made as a NAS would be onboarded."""

@@ -20,7 +20,7 @@ from runner.main import main
 from tests.onboarding import onboarded
 from tests.sandbox.b2.client import Control, running
 
-from .everything import Everything, everything
+from .everything import WITHOUT_A_SUPERUSERS, Everything, everything
 from .key_owner import BUCKET
 from .test_recovery import BUCKET as THE_WAY_OF_A_BUCKET
 from .test_recovery import script, typed
@@ -31,6 +31,8 @@ PREFIX = "everything/"
 @pytest.fixture(scope="module")
 def server() -> Iterator[Everything]:
     with everything(16) as made:
+        with made.server.connect("everything", autocommit=True) as connection:
+            connection.execute(WITHOUT_A_SUPERUSERS)
         yield made
 
 

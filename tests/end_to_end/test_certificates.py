@@ -18,7 +18,7 @@ from fanout.identities import new_identity, recipient_of
 from tests.sandbox.cluster.certificates import Authority
 from tests.unit.plugins.modules.calling import call
 
-from .everything import PASSWORD, Everything, everything
+from .everything import PASSWORD, WITHOUT_A_SUPERUSERS, Everything, everything
 from .tls import reload, with_tls
 
 RECOVERY = recipient_of(new_identity(), "recovery")
@@ -56,6 +56,8 @@ class Lab:
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     authority = Authority(tmp_path_factory.mktemp("authority"))
     with everything(15) as made, with_tls(made.server, authority.issue("server", names=("localhost",))):
+        with made.server.connect("everything", autocommit=True) as connection:
+            connection.execute(WITHOUT_A_SUPERUSERS)
         rules = made.server.data / "pg_hba.conf"
         before = rules.read_text()
         rules.write_text(f"hostnossl all owner all reject\n{before}")

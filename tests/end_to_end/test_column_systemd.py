@@ -175,7 +175,10 @@ def test_a_column_elsewhere_keeps_its_units_and_the_new_one_says_whose_they_are(
     owner: Owner, machine: Machine, tmp_path: Path
 ) -> None:
     owner.call("column")
-    owner.variables["app_host_directory"] = str(tmp_path / "elsewhere")
+    elsewhere = tmp_path / "elsewhere" / owner.folder.name
+    elsewhere.mkdir(parents=True, mode=0o700)
+    shutil.copy2(owner.folder / "drill-identity.txt", elsewhere)  # who has it owns what lies at the destinations
+    owner.variables["app_host_directory"] = str(elsewhere.parent)
 
     result = owner.call("column")
 

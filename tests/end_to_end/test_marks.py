@@ -44,6 +44,7 @@ def place(server: Everything, tmp_path: Path) -> Folder:
     """The place of a thread from a real database. What is published there was published yesterday."""
     place = folder_place(tmp_path, server.thread(app="forgejo", prefix="forgejo/"))
     place.now -= timedelta(days=1)
+    place.server = server.system_identifier
     return place
 
 

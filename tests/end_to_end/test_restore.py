@@ -28,7 +28,7 @@ from fanout.sources.postgresql import restore as restoring
 from fanout.sources.postgresql.target import Target
 from tests.sandbox.postgresql import PostgresServer, throwaway
 
-from .everything import PASSWORD, Everything, everything
+from .everything import PASSWORD, WITHOUT_A_SUPERUSERS, Everything, everything
 
 FANOUT = str(Path(sys.executable).with_name("fanout"))
 
@@ -57,19 +57,12 @@ SELECT (SELECT array_agg(r::text ORDER BY rolname) FROM pg_roles r),
 """
 
 
-# What a restore leaves to the owner: tests/end_to_end/test_restore_by_guest.py.
-ORDINARY = """
-DROP EVENT TRIGGER watching;
-DROP FOREIGN DATA WRAPPER nothing CASCADE;
-"""
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[Everything]:
     with everything(16) as made:
         with made.server.connect("everything", autocommit=True) as connection:
             connection.execute(SETTINGS)
-            connection.execute(ORDINARY)
+            connection.execute(WITHOUT_A_SUPERUSERS)
         yield made
 
 

@@ -51,7 +51,9 @@ def server() -> Iterator[Everything]:
 @pytest.fixture
 def real_place(server: Everything, place_of: PlaceOf) -> Place:
     """The place of a thread that backs up a real database and keeps little."""
-    return place_of(server.thread(app=SMALL.app, prefix=SMALL.prefix, keep=LITTLE))
+    place = place_of(server.thread(app=SMALL.app, prefix=SMALL.prefix, keep=LITTLE))
+    place.server = server.system_identifier
+    return place
 
 
 def promised(runs: Collection[datetime], keep: Keep, now: datetime) -> set[datetime]:

@@ -177,7 +177,7 @@ def field(
                 connection.execute(f'CREATE DATABASE "{name}" OWNER "{role}"'.encode())
         user, password = (server.superuser, server.superuser_password) if superuser else (owner, PASSWORD)
         made = Database(server, database, user, password, folder)
-        found = Field(made, dataclasses.replace(made.thread(), app="field", prefix="field/"))
+        found = Field(made, made.thread(app="field", prefix="field/"))
         if situation:
             found.add(situation, user)
         yield found

@@ -16,7 +16,7 @@ SANDBOX = state.Sandbox(
     postgresql={"shared": state.Server("127.0.0.1", 50001, 16, "/opt/bin", "postgres", "secret-1")},
     apps={"forgejo": state.App("shared", "forgejo", "forgejo", "secret-2")},
     b2=state.B2("http://a", "http://b", "us-west-004", "account", "key", "secret-3", "backups", "http://a/_control"),
-    nas=state.Nas("/state/nas", "0123"),
+    nas=state.Nas("/state/nas"),
     recovery=state.Recovery("age1x", "/state/recovery-identity.txt"),
 )
 
