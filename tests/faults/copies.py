@@ -68,7 +68,8 @@ def flip(file: str) -> Inflict:
 
 
 def forged(file: str, change: Callable[[bytes], bytes]) -> Inflict:
-    """Store another file, and a manifest that agrees with it: what the holder of a writer key can do."""
+    """Put another file into the place of one, and a manifest that agrees with it. Of a bucket the versions from before
+    are gone, which would be read else."""
 
     @contextlib.contextmanager
     def inflict(column: Column) -> Iterator[None]:
@@ -78,6 +79,8 @@ def forged(file: str, change: Callable[[bytes], bytes]) -> Inflict:
         manifest["files"][file] |= {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         column.destination.put_bytes(f"{name}/{file}", data)
         column.destination.put_bytes(f"{name}/{MANIFEST}", json.dumps(manifest).encode())
+        if column.kind == "b2":
+            column.lab.forget_older_versions(f"{column.app}/{name}/{file}", f"{column.app}/{name}/{MANIFEST}")
         yield
 
     return inflict

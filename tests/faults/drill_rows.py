@@ -166,14 +166,14 @@ PREVENTED = (
     ),
     Row(
         "the server takes the request and never answers",
-        fault("hang", "GetObject", skip=1),
+        fault("hang", "GetObject", skip=2),
         Exit.UNAVAILABLE,
         r"fetching \S+ from bucket .*does not answer \(no answer in time\)",
         AT_A_BUCKET,
     ),
     Row(
         "the server closes every connection in the middle of the download",
-        fault("cut", "GetObject", bytes=0, skip=1),
+        fault("cut", "GetObject", bytes=0, skip=2),
         Exit.UNAVAILABLE,
         r"fetching \S+ from bucket .*does not answer",
         AT_A_BUCKET,

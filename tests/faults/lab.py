@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import boto3
+
 from fanout.b2.buckets import find_bucket
 from fanout.b2.client import B2Client
 from fanout.b2.keys import Scope, create_key, delete_key
@@ -61,6 +63,17 @@ class Lab:
         """Yield a session of the superuser, who sees and ends every other one."""
         with contextlib.closing(self.server.connect(database, autocommit=True)) as connection:
             yield connection
+
+    def forget_older_versions(self, *keys: str) -> None:
+        """Delete all versions of these keys but the newest, as the account's owner may."""
+        client = boto3.client(
+            "s3", endpoint_url=self.b2["s3_endpoint"], region_name=self.b2["region"],
+            aws_access_key_id=self.b2["application_key_id"], aws_secret_access_key=self.b2["application_key"],
+        )  # fmt: skip
+        for key in keys:
+            for version in client.list_object_versions(Bucket=BUCKET, Prefix=key)["Versions"]:
+                if not version["IsLatest"]:
+                    client.delete_object(Bucket=BUCKET, Key=key, VersionId=version["VersionId"])
 
     def mint(self, app: str) -> StoredKey:
         """Return a writer key for the prefix of `app`."""

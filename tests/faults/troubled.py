@@ -109,7 +109,7 @@ class Troubled(Operations):
         lie = self._obey("read")
         data = os.pread(fh, size, offset)
         # What a thread reads to find out whether the right disk is mounted stays true, or nothing else would be read.
-        return bytes((data[0] ^ 1,)) + data[1:] if lie and data and ".fanout-" not in path else data
+        return bytes((data[0] ^ 1,)) + data[1:] if lie and data and not path.endswith("/owner.json") else data
 
     def write(self, _path: str, data: bytes, offset: int, fh: int) -> int:
         self._obey("write")
