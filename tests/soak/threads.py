@@ -201,8 +201,9 @@ class Restores(Command):
 
     def _sessions(self) -> bool:
         with self.column.lab.connect("postgres") as connection:
-            found = connection.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s", (self._NEW,))
-            return found.fetchone() is not None
+            # One that makes the database goes on with that, though its client is dead.
+            query = "SELECT 1 FROM pg_stat_activity WHERE datname = %s OR application_name LIKE 'fanout restore%%'"
+            return connection.execute(query, (self._NEW,)).fetchone() is not None
 
     def _drop(self) -> None:
         with self.column.lab.connect("postgres") as connection:
@@ -218,6 +219,9 @@ class Retirements(Command):
     def __init__(self, lab: Lab) -> None:
         super().__init__(lab, "directory")
         self.column.let_it_be(keep=Keep(hourly=0, daily=2, weekly=0, monthly=0))
+        with lab.connect("postgres") as connection:
+            (found,) = connection.execute("SELECT system_identifier::text FROM pg_control_system()").fetchone() or ("",)
+        self._server = str(found)
 
     def prepare(self) -> None:
         column = self.column
@@ -227,7 +231,7 @@ class Retirements(Command):
             name = new_artifact(datetime.now(UTC) - timedelta(days=days))
             for file in copies._FILES:
                 column.destination.put_bytes(name.key(file), copies._DUMP)
-            manifest = render_manifest(copies._manifest(column.thread, name, (), 1))
+            manifest = render_manifest(copies._manifest(column.thread, name, (), 1, self._server))
             column.destination.put_bytes(name.key(MANIFEST), manifest)
 
     def words(self) -> Sequence[object]:
