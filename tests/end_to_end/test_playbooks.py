@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -348,11 +349,16 @@ def test_an_app_gets_its_column_for_other_destinations_also_when_backblaze_refus
 ) -> None:
     elsewhere = folder_of(sandbox) / "elsewhere"
 
-    new = ("-e", f"app_host_directory={elsewhere}", "-e", "app_prefix=elsewhere/")
+    (elsewhere / "immich").mkdir(parents=True, mode=0o700)
+    # Who has it owns what lies at the destinations.
+    shutil.copy2(folder_of(sandbox) / "columns/immich/drill-identity.txt", elsewhere / "immich")
+    new = ("-e", f"app_host_directory={elsewhere}")
     run = play("site.yml", "--limit", "immich", "-e", "b2_account_key=not-the-key", *new)
 
     assert run.returncode == 2
-    (line,) = {line for line in said(run) if line.startswith("immich") and "Remedy: " in line}
+    lines = {line for line in said(run) if line.startswith("immich") and "Remedy: " in line}
+    assert len(lines) == 1, lines
+    (line,) = lines
     assert re.match("immich: preparing the bucket backups: .* refuses the key .* Remedy: ", line)
     assert (elsewhere / "immich/nas/thread.json").exists()
 
