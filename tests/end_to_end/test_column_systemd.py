@@ -177,7 +177,7 @@ def test_a_column_elsewhere_keeps_its_units_and_the_new_one_says_whose_they_are(
     owner.call("column")
     owner.variables["app_host_directory"] = str(tmp_path / "elsewhere")
 
-    result = owner.call("column")
+    result = owner.call("column", take_over=True)
 
     assert result["failed"] is True
     assert f"belongs to {owner.folder}" in result["msg"]
