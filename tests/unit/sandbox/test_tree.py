@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A look through a tree of folders that others change meanwhile."""
 
+import errno
 import os
 
 import pytest
@@ -32,3 +33,12 @@ def test_a_folder_that_goes_away_meanwhile_is_passed_over(tmp_path, monkeypatch:
     monkeypatch.setattr(os, "scandir", late)
     assert tree.below(tmp_path, "*.partial") == [tmp_path / "stays/dump.partial"]
     assert not (tmp_path / "gone").exists()
+
+
+def test_a_disk_that_fails_is_not_taken_for_an_empty_one(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    def failing(_folder):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "scandir", failing)
+    with pytest.raises(OSError, match="Input/output error"):
+        tree.below(tmp_path, "*.partial")
