@@ -14,21 +14,20 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.key_owner import BUCKET, Account
-from tests.sandbox.b2.client import running
 from tests.sandbox.cluster.access import Access
 
 from .columns import Owner
 
 
-@pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    with running(tmp_path_factory.mktemp("b2"), "--bucket", BUCKET) as state:
-        yield Account(state)
+@pytest.fixture
+def account(b2_for_pods: Account) -> Account:
+    """An account of which the pods that onboard a bucket reach the S3 API."""
+    b2_for_pods.start_anew()
+    return b2_for_pods
 
 
 @pytest.fixture
 def owner(access: Access, account: Account, tmp_path: Path) -> Iterator[Owner]:
-    account.start_anew()
     owner = Owner(access, None, tmp_path)
     owner.destinations["b2"] = {"kind": "b2", "bucket": BUCKET, "api_url": account.api_url}
     try:
@@ -79,20 +78,39 @@ def test_the_column_neither_owns_nor_prunes_the_key(owner: Owner, account: Accou
     assert f"{owner.app}-other" in name
 
 
-@pytest.mark.parametrize("damage", ["lost", "emptied", "no JSON", "another secret"])
-def test_a_secret_that_was_altered_or_lost_is_repaired(owner: Owner, account: Account, damage: str) -> None:
-    mint(owner, account)
-    if damage == "lost":
+def damage(owner: Owner, kind: str) -> None:
+    if kind == "lost":
         owner.access.core.delete_namespaced_secret(f"{owner.app}-b2-key", owner.namespace)
-    elif damage == "another secret":
+    elif kind == "another secret":
         text = json.dumps({**stored(owner), "current": {**stored(owner)["current"], "secret": "wrong"}})
         replace(owner, {"key.json": base64.b64encode(text.encode()).decode()})
     else:
-        replace(owner, {"key.json": base64.b64encode(b"{").decode()} if damage == "no JSON" else {})
+        replace(owner, {"key.json": base64.b64encode(b"{").decode()} if kind == "no JSON" else {})
 
-    repaired = mint(owner, account)
 
-    assert repaired["changed"], repaired
+@pytest.mark.parametrize("kind", ["lost", "emptied", "no JSON"])
+def test_the_key_of_a_secret_that_is_lost_is_deleted_only_when_it_is_taken_over(
+    owner: Owner, account: Account, kind: str
+) -> None:
+    mint(owner, account)
+    (key,) = account.names()
+    damage(owner, kind)
+
+    refused = mint(owner, account)
+    assert "-e app_take_over=true" in refused["msg"]
+    assert account.names() == [key]
+
+    assert mint(owner, account, take_over=True)["changed"]
+    assert not mint(owner, account)["changed"]
+    assert key not in account.names()
+
+
+def test_a_secret_in_which_somebody_altered_the_key_is_repaired(owner: Owner, account: Account) -> None:
+    mint(owner, account)
+    damage(owner, "another secret")
+
+    assert mint(owner, account)["changed"]
+
     assert not mint(owner, account)["changed"]
     retiring = [key["name"] for key in stored(owner)["retiring"]]
     assert len(account.names()) == 1 + len(retiring)

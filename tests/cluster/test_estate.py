@@ -236,13 +236,14 @@ def test_no_secret_shows_at_the_highest_verbosity_that_is_read_nor_in_a_diff(
         assert [secret for secret in secrets if secret in each.run.stdout + each.run.stderr] == []
 
 
-def test_an_absent_app_leaves_its_copies_its_namespace_and_the_identity_that_decrypts_them(
+def test_an_absent_app_leaves_its_copies_its_namespace_what_decrypts_them_and_whose_they_are(
     gone: Chapter, changed: tuple[Chapter, Chapter], home: Estate
 ) -> None:
     owner = home.owners["nextcloud"]
 
     assert last_word(gone.run, "ROLL-OUT") == "ROLL-OUT OK (apps: 1)"
-    assert gone.objects["nextcloud"] == {"Secret": ["drill-identity"]}
+    # Whose its prefixes are is known on: a column that comes back owns them still.
+    assert gone.objects["nextcloud"] == {"Secret": ["drill-identity"], "ConfigMap": ["onboarded"]}
     assert gone.copies == changed[1].copies
     assert {copy.split("/")[0] for copy in gone.copies["nextcloud"]} == {"nas", "b2"}
     assert home.access.core.read_namespace(owner.namespace).status.phase == "Active"
