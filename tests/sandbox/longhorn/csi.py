@@ -38,10 +38,11 @@ class Csi:
         bound = {_key(claim): claim["spec"].get("volumeName") for claim in claims}
         used: dict[str, Object] = {}
         for pod in pods:
-            names = [bound.get((pod["metadata"]["namespace"], name)) for name in _claims(pod)]
-            for name in filter(None, names):
-                used[name] = pod
-            self._run(pod, [name for name in names if name])
+            claimed = [bound.get((pod["metadata"]["namespace"], name)) for name in _claims(pod)]
+            volumes = [name for name in claimed if name]
+            used |= dict.fromkeys(volumes, pod)
+            if len(volumes) == len(claimed):  # a pod waits until each of its claims has a volume
+                self._run(pod, volumes)
         self._tickets(used)
 
     def _provision(self, claim: Object) -> None:
