@@ -14,14 +14,16 @@ import pytest
 
 from fanout.artifacts import Artifact, complete
 from fanout.b2.keys import list_keys
+from fanout.b2.lent import lent_key
 from fanout.contract.errors import Exit
 from fanout.contract.names import EVIDENCE, MANIFEST, ArtifactName, verdict_key
-from fanout.contract.thread import Keep, render
+from fanout.contract.thread import B2Destination, Keep, render
 from fanout.destinations.base import Stored
 from fanout.freshness import Freshness, freshness
 from fanout.unpack import pick
 from runner.main import main
 from tests.sandbox.b2.client import running
+from tests.unit.plugins.module_utils.platforms.host.columns import column
 from tests.unit.plugins.modules.calling import call
 
 from .copies import SMALL, Bucket, Folder, Place, bucket_place, folder_place
@@ -148,7 +150,9 @@ def test_what_was_written_again_is_read_as_it_was_first_and_comes_back(app: App,
     assert looked(bucket).problems == ()
 
 
-def test_a_later_version_stays_if_the_first_is_not_what_its_manifest_says(app: App, bucket: Bucket) -> None:
+def test_a_later_version_stays_if_the_first_is_not_what_its_manifest_says(
+    app: App, bucket: Bucket, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     victim = newest(bucket).name
     broken = ArtifactName(victim.time - timedelta(minutes=1), "00000000")
     for name in ("database.dump.age", "database.globals.sql.age", EVIDENCE):
@@ -157,9 +161,16 @@ def test_a_later_version_stays_if_the_first_is_not_what_its_manifest_says(app: A
     bucket.destination.put_bytes(broken.key(MANIFEST), text)
     bucket.destination.put_bytes(broken.key(EVIDENCE), b"something else")
     versions = {stored.version for stored in bucket.destination.versions(str(broken))}
-    done = recovered(app)
-    assert "failed" in done
-    assert f"{broken} stays hidden: the first {EVIDENCE} is not what the manifest says" in str(done["lines"])
+    where = bucket.thread.destination
+    assert isinstance(where, B2Destination)
+    lent = tmp_path / "lent.json"
+    with lent_key(
+        app.account.client, column(tmp_path, app.variables["app_destinations"]), where, hide=lambda _: None
+    ) as text:
+        lent.write_text(text)
+        file = Path(bucket.thread.key_file or "").parent / "thread.json"
+        assert main(["recover-history", "--thread", str(file), "--key", str(lent)]) == Exit.DATA_REFUSED
+    assert f"{broken} stays hidden: the first {EVIDENCE} is not what the manifest says" in capsys.readouterr().err
     assert {stored.version for stored in bucket.destination.versions(str(broken))} == versions
 
 
