@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kubernetes.onboarding import Onboarding
 from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.cluster.pods import serve_postgresql
 from tests.unit.plugins.modules.calling import RECIPIENT, call
@@ -31,6 +30,9 @@ def leave_out_elsewhere(access: Access) -> None:
 
 def without_onboarding(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let buckets that are not there be onboarded: the Job of it, and it alone, is replaced by its answer."""
+    # Only here: molecule's scenario prepares by this file, too, without the collection at hand.
+    from ansible_collections.fanout.backup.plugins.module_utils.platforms.kubernetes.onboarding import Onboarding
+
     monkeypatch.setattr(Onboarding, "_ask", lambda *_: None)
 
 
