@@ -18,12 +18,12 @@ from . import artifacts
 from .answers import Comparison, compared
 from .artifacts import Artifact
 from .contract import verdict as verdict_record
-from .contract.errors import BackupError, DataRefused, Exit, about
+from .contract.errors import BackupError, DataRefused, Exit, about, with_remedy
 from .contract.manifest import Manifest, moment, timestamp
-from .contract.names import verdict_key
+from .contract.names import begun_key, verdict_key
 from .contract.record import encode_json
 from .contract.thread import Thread
-from .contract.verdict import Finding, Result, Verdict, summary
+from .contract.verdict import Begun, Finding, Result, Verdict, summary
 from .contract.version import VERSION
 from .destinations.base import Destination
 from .destinations.kinds import open_destination
@@ -89,10 +89,10 @@ def _drill(thread: Thread, at: datetime | None, live: Mapping[str, str] | None, 
     try:
         _run(thread, destination, at, live, phases, state)
     except DataRefused as error:
-        result, reason, code = "fail", _because(error), Exit.DATA_REFUSED
+        result, reason, code = "fail", with_remedy(_because(error), ""), Exit.DATA_REFUSED
         state.findings.append(Finding(error.doing or "artifact", thread.id, error.problem))
     except BackupError as error:
-        result, reason, code = "inconclusive", f"{_because(error)}. Remedy: {error.remedy}", error.exit_code
+        result, reason, code = "inconclusive", with_remedy(_because(error), error.remedy), error.exit_code
     except Exception as error:
         # A mistake of ours: the last verdict of this thread must not go on as if nothing had been tried since.
         reason = f"unexpected {type(error).__name__}. Remedy: report it"
@@ -125,6 +125,7 @@ def _run(
         manifest = state.manifest = artifacts.manifest_of(destination, artifact, thread.app)
         if at is None:
             state.findings += _visible(artifact)
+            _begin(thread, destination, state)
         for mark in manifest.marks:
             state.notes.append(f"this backup is marked: {mark}")
         state.notes += manifest.notices
@@ -136,6 +137,18 @@ def _run(
             state.findings += [*restored.findings, *answers.findings]
             state.notes += [*restored.notes, *answers.notes]
             state.comparisons += answers.comparisons
+
+
+def _begin(thread: Thread, destination: Destination, state: _State) -> None:
+    """Store that the drill begins. What it restores may end this very process, which then leaves no verdict."""
+    artifact = str(state.artifact.name) if state.artifact else ""
+    begun = Begun(verdict_record.FORMAT, thread.id, artifact, timestamp(state.started))
+    try:
+        signature = sign(begun.signed, Path(thread.identity_file))
+        record = encode_json(dataclasses.replace(begun, signature=signature))
+        destination.put_bytes(begun_key(state.started), record.encode())
+    except BackupError as error:
+        state.notes.append(f"that it began could not be stored: {error.problem}")
 
 
 def _visible(artifact: Artifact) -> list[Finding]:

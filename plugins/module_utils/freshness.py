@@ -136,8 +136,9 @@ def _mark_problems(manifest: Manifest) -> list[str]:
 
 def _drill_problems(thread: Thread, found: Proofs) -> list[str]:
     if found.last is not None and found.last.result != "pass":
-        problem = "failed" if found.last.result == "fail" else "could not run"
-        return [f"the last drill {problem}, {spoken(found.last.age)} ago"]
+        what = "failed" if found.last.result == "fail" else "could not run" if found.last.ended else "never ended"
+        ago = spoken(found.last.age)
+        return [f"the last drill {what}, {ago} ago. Remedy: run playbooks/drill.yml, and read what it says"]
     if found.failed is not None:
         return [f"the drill of {found.failed.artifact or 'the newest backup'} failed, and none has passed since"]
     if found.passed is None:

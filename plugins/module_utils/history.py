@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from . import artifacts, retention
 from .artifacts import Artifact
-from .contract.names import MANIFEST, MARKED, artifact_of, verdict_name
+from .contract.names import MANIFEST, MARKED, artifact_of, drill_name
 from .contract.thread import Thread
 from .destinations.base import Stored
 from .proofs import RECOVER, SKEW
@@ -69,7 +69,7 @@ def _versions(objects: Iterable[Stored]) -> list[tuple[str, list[Stored]]]:
     """Return each key with its versions, the oldest first."""
     found: dict[str, list[Stored]] = {}
     for stored in objects:
-        if artifact_of(stored.key) is not None or verdict_name(stored.key) is not None:
+        if artifact_of(stored.key) is not None or drill_name(stored.key) is not None:
             found.setdefault(stored.key, []).append(stored)
     return [(key, sorted(found[key], key=lambda stored: stored.modified)) for key in sorted(found)]
 

@@ -10,25 +10,27 @@ from datetime import datetime, timedelta
 
 from .contract.errors import DataRefused
 from .contract.manifest import timestamp
-from .contract.names import ArtifactName, verdict_name
+from .contract.names import drill_name, is_begun
 from .contract.record import decode_json
 from .contract.thread import Thread
-from .contract.verdict import MAXIMUM_SIZE, Result, Verdict
+from .contract.verdict import MAXIMUM_SIZE, Begun, Result, Verdict
 from .destinations.base import Destination, Stored
 from .signatures import is_signed
 
 SKEW = timedelta(minutes=5)
 RECOVER = "bring them back with playbooks/recover_history.yml"
-_VERDICTS = 400  # newest verdicts that are read until one has passed: a year of daily drills that all failed
+_VERDICTS = 800  # newest records that are looked at until a drill has passed: a year of daily ones that all failed
 
 
 @dataclass(frozen=True)
 class Proof:
-    """One drill in short: its result, which artifact it drilled, and how old the result is, in seconds."""
+    """One drill in short: its result, which artifact it drilled, and how old the result is, in seconds. One that has
+    not `ended`, and cannot be under way any more, is inconclusive."""
 
     result: Result
     artifact: str
     age: int
+    ended: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,31 +70,37 @@ def proofs(
 def _signed(
     destination: Destination, objects: Iterable[Stored], thread: Thread, now: datetime, strange: list[str]
 ) -> Iterator[tuple[Proof, bool]]:
-    """Yield the verdicts of the thread's own drills, newest first, and whether somebody had chosen the artifact. Each
-    is read when it is asked for; what is no such verdict goes into `strange`, in words."""
-    named: list[tuple[ArtifactName, Stored]] = []
-    for stored in objects:
-        name = verdict_name(stored.key)
-        if name is not None:
-            named.append((name, stored))
-    for name, stored in sorted(named, key=lambda pair: pair[0], reverse=True)[:_VERDICTS]:
-        if max(name.time, stored.modified) > now + SKEW:
+    """Yield the verdicts of the thread's own drills, newest first, and whether somebody had chosen the artifact; in
+    the place of a verdict that is not there also that the drill began. Each is read when it is asked for; what was not
+    written by such a drill goes into `strange`, in words."""
+    named = [(name.time, not is_begun(each.key), each) for each in objects if (name := drill_name(each.key))]
+    ended: set[datetime] = set()
+    for time, is_verdict, stored in sorted(named, key=lambda one: one[:2], reverse=True)[:_VERDICTS]:
+        age = max(0, int((now - min(time, stored.modified + SKEW)).total_seconds()))
+        if max(time, stored.modified) > now + SKEW:
             _tell(strange, stored, "is of a time to come: it does not count")
             continue
+        if not is_verdict and (time in ended or age <= thread.limits.end):
+            continue  # it may be under way
         try:
-            verdict = decode_json(Verdict, destination.read(stored, MAXIMUM_SIZE), "a verdict", error=DataRefused)
+            record = decode_json(
+                Verdict if is_verdict else Begun, destination.read(stored, MAXIMUM_SIZE), "a verdict", error=DataRefused
+            )
         except DataRefused:
             _tell(strange, stored, "cannot be read: it does not count")
             continue
         # Its own time, too: else an old one could be stored again under a new name.
-        ours = verdict.thread == thread.id and verdict.started == timestamp(name.time)
-        if not ours or not is_signed(verdict.signed, verdict.signature, thread.verifier):
+        ours = record.thread == thread.id and record.started == timestamp(time)
+        if not ours or not is_signed(record.signed, record.signature, thread.verifier):
             _tell(strange, stored, "was not written by a drill of this thread: it does not count")
             continue
         if stored.hidden:
             strange.append(f"the verdict {stored.key} was hidden and counts all the same: {RECOVER}")
-        age = max(0, int((now - min(name.time, stored.modified + SKEW)).total_seconds()))
-        yield Proof(verdict.result, verdict.artifact, age), verdict.chosen
+        if isinstance(record, Verdict):
+            ended.add(time)
+            yield Proof(record.result, record.artifact, age), record.chosen
+        else:
+            yield Proof("inconclusive", record.artifact, age, ended=False), False
 
 
 def _tell(strange: list[str], stored: Stored, what: str) -> None:

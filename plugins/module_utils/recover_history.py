@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from . import artifacts
 from .artifacts import Artifact
 from .contract.errors import DataRefused, about
-from .contract.names import verdict_name
+from .contract.names import drill_name
 from .contract.thread import Thread
 from .destinations.base import Destination, Stored
 from .destinations.kinds import open_destination
@@ -59,7 +59,7 @@ def recover_history(thread: Thread, *, check: bool, report: Report = silent) -> 
                 except DataRefused as error:
                     left.append(f"{artifact.name} stays hidden: {error.problem}")
                 phases.advance(1)
-            verdicts = [each for each in written if verdict_name(each.key) and (each.hidden or each.key in again)]
+            verdicts = [each for each in written if drill_name(each.key) and (each.hidden or each.key in again)]
             for stored in () if check else verdicts:
                 destination.uncover(stored)
     return Recovered(tuple(done), tuple(stored.key for stored in verdicts), tuple(left))

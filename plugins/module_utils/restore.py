@@ -15,7 +15,7 @@ from pathlib import Path
 
 from . import artifacts
 from .answers import Comparison, compared
-from .contract.errors import Exit, about
+from .contract.errors import Exit, about, with_remedy
 from .contract.login import Login
 from .contract.manifest import Manifest
 from .contract.thread import Source, Thread
@@ -122,7 +122,7 @@ def _restore_source(
     result.steps += made.steps
     if made.unchecked is not None:
         result.result, result.exit_code = "inconclusive", made.unchecked.exit_code
-        result.reason = f"{made.unchecked.problem}. Remedy: {made.unchecked.remedy}"
+        result.reason = with_remedy(made.unchecked.problem, made.unchecked.remedy)
         return
     answers = compared(made.evidence.answers, made.restored.answers, None)
     result.comparisons += answers.comparisons

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fanout.contract.names import is_begun
 from tests.sandbox.cluster.access import Access
 from tests.sandbox.cluster.places import folder as cluster_folder
 
@@ -98,5 +99,6 @@ def test_cron_jobs_back_up_and_drill_without_ansible(owner: Owner) -> None:
         missed_a_run(owner, job)
         first_run(owner, job).succeeds()
 
-    (verdict,) = list((nas / owner.app / "drills").iterdir())[:1]
+    verdicts = [each for each in (nas / owner.app / "drills").iterdir() if not is_begun(f"drills/{each.name}")]
+    verdict = verdicts[0]
     assert json.loads(verdict.read_text())["result"] == "pass"

@@ -16,10 +16,10 @@ from typing import Any
 
 from fanout.artifacts import complete
 from fanout.contract.manifest import FORMAT, FileRecord, Manifest, SourceRecord, render_manifest, timestamp
-from fanout.contract.names import EVIDENCE, MANIFEST, MARKED, ArtifactName, new_artifact, verdict_key
+from fanout.contract.names import EVIDENCE, MANIFEST, MARKED, ArtifactName, begun_key, new_artifact, verdict_key
 from fanout.contract.record import encode_json
 from fanout.contract.thread import B2Destination, DirectoryDestination, Limits, Recipients, Thread
-from fanout.contract.verdict import Result, Verdict
+from fanout.contract.verdict import Begun, Result, Verdict
 from fanout.destinations.kinds import open_destination
 from fanout.identities import new_identity
 from fanout.retirement import Retired, retire_old
@@ -93,6 +93,14 @@ class Place:
         verdict = dataclasses.replace(verdict, **changes)
         signed = dataclasses.replace(verdict, signature=sign(verdict.signed, _identity_file()))
         key = verdict_key(self.now)
+        self.destination.put_bytes(key, encode_json(signed).encode())
+        return key
+
+    def begun(self, artifact: ArtifactName) -> str:
+        """Leave what a drill writes that begins now, signed, and return its key."""
+        begun = Begun(FORMAT, self.thread.id, str(artifact), timestamp(self.now))
+        signed = dataclasses.replace(begun, signature=sign(begun.signed, _identity_file()))
+        key = begun_key(self.now)
         self.destination.put_bytes(key, encode_json(signed).encode())
         return key
 

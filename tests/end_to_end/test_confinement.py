@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from fanout.backup import backup
 from fanout.contract.record import encode_json
 from fanout.contract.thread import Thread
 from fanout.drill import drill
+from fanout.freshness import freshness
 from tests.sandbox.postgresql import PostgresServer, throwaway
 
 from .databases import Database
@@ -121,7 +123,7 @@ def said_by_programs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-def test_neither_a_server_nor_its_programs_outlive_a_drill_that_is_killed(
+def test_neither_a_server_nor_its_programs_outlive_a_drill_that_is_killed_which_is_told(
     server: PostgresServer, thread: Thread, tmp_path: Path
 ) -> None:
     mark = f"{os.getpid()}{time.monotonic_ns() % 100_000}"
@@ -134,6 +136,9 @@ def test_neither_a_server_nor_its_programs_outlive_a_drill_that_is_killed(
         running.send_signal(signal.SIGKILL)
         running.wait()
     wait_for(lambda: mark not in commands())
+    later = datetime.now(UTC) + timedelta(seconds=thread.limits.end + 60)
+    told = freshness(thread, now=later).problems
+    assert any(problem.startswith("the last drill never ended") for problem in told), told
 
 
 def commands() -> str:

@@ -98,8 +98,8 @@ CONFINING = (
     Mutant(
         name="what a function raises is shown",
         file=f"{POSTGRESQL}/sqlstates.py",
-        original=" and not raised",
-        mutated="",
+        original="function in _RAISE or file in _LANGUAGES",
+        mutated="False",
         tests=(f"{END}/test_login.py::test_a_reason_names_objects_and_never_a_value_of_a_row",),
         harm="a row of a user's data stands in the log of a backup",
     ),

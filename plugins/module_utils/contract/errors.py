@@ -26,6 +26,9 @@ class Exit(IntEnum):
     CONFIGURATION = 78
 
 
+REMEDY = ". Remedy: "  # stands between a problem and what to do about it
+
+
 class BackupError(Exception):
     """A failure that a user reads. Subclasses fix the exit code.
 
@@ -49,7 +52,7 @@ class BackupError(Exception):
 
     def __str__(self) -> str:
         parts = [part for part in (self.subject, self.doing, self.problem) if part]
-        text = ": ".join(parts).rstrip(".")
+        text = with_remedy(": ".join(parts), "").rstrip(".")
         line = f"{text}{'' if text.endswith('?') else '.'} Remedy: {self.remedy}"
         return " ".join(line.split())
 
@@ -63,6 +66,13 @@ class BackupError(Exception):
             "code": self.code,
             "exit_code": int(self.exit_code),
         }
+
+
+def with_remedy(problem: str, remedy: str) -> str:
+    """Return a problem and its remedy, if it has one, as texts hold them. `problem` may quote what others have written:
+    nothing in it passes for a remedy of ours."""
+    said = problem.replace(REMEDY, "; remedy: ")
+    return f"{said}{REMEDY}{remedy}" if remedy else said
 
 
 class UsageError(BackupError):

@@ -3,7 +3,7 @@
 
 <YYYYMMDDTHHMMSSZ>-<random>/{<source>.dump.age, <source>.globals.sql.age, evidence.json.age, manifest.json or
     manifest.marked.json}
-drills/<YYYYMMDDTHHMMSSZ>-<random>.json    probe    owner.json
+drills/<YYYYMMDDTHHMMSSZ>-<random>.json    drills/<YYYYMMDDTHHMMSSZ>-<random>.begun.json    probe    owner.json
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ DRILLS = "drills/"
 PROBE = "probe"
 OWNER = "owner.json"  # the one object that may be written again: by whoever takes the prefix over
 
+_BEGUN = ".begun.json"
 _TIME = "%Y%m%dT%H%M%SZ"
 _NAME = re.compile(r"([0-9]{8}T[0-9]{6}Z)-([0-9a-f]{8})")
 _FILE = re.compile(r"[a-z0-9][-a-z0-9]{0,63}(\.[a-z]{1,16}){1,3}")
@@ -82,8 +83,20 @@ def verdict_key(now: datetime) -> str:
     return f"{DRILLS}{new_artifact(now)}.json"
 
 
-def verdict_name(key: str) -> ArtifactName | None:
-    """Return time and random part of a verdict's key, or None when `key` is no verdict."""
-    if not (key.startswith(DRILLS) and key.endswith(".json")):
+def begun_key(now: datetime) -> str:
+    """Return a fresh key for the word that a drill began at `now`. Its verdict has the same time and another random
+    part: nobody knows that key before it is written."""
+    return f"{DRILLS}{new_artifact(now)}{_BEGUN}"
+
+
+def is_begun(key: str) -> bool:
+    """Whether the key of a drill says that it began, and not how it ended."""
+    return key.endswith(_BEGUN)
+
+
+def drill_name(key: str) -> ArtifactName | None:
+    """Return time and random part of the key of what a drill writes, or None for other keys."""
+    ending = _BEGUN if is_begun(key) else ".json"
+    if not (key.startswith(DRILLS) and key.endswith(ending)):
         return None
-    return parse_artifact(key[len(DRILLS) : -len(".json")])
+    return parse_artifact(key[len(DRILLS) : -len(ending)])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .durations import spoken
+from .errors import with_remedy
 from .record import encode_json
 
 FORMAT = 1
@@ -31,8 +32,7 @@ class Finding:
     remedy: str = ""
 
     def __str__(self) -> str:
-        remedy = f". Remedy: {self.remedy}" if self.remedy else ""
-        return f"{self.check}: {self.subject}: {self.difference}{remedy}"
+        return with_remedy(f"{self.check}: {self.subject}: {self.difference}", self.remedy)
 
 
 def summary(findings: Sequence[Finding]) -> str:
@@ -42,7 +42,7 @@ def summary(findings: Sequence[Finding]) -> str:
     words, because the owner has to do something else."""
     if all(finding.check == SOURCE for finding in findings):
         more = f", and {len(findings) - 1} more objects" if len(findings) > 1 else ""
-        first = f"{findings[0].subject}: {findings[0].difference}{more}. Remedy: {findings[0].remedy}"
+        first = with_remedy(f"{findings[0].subject}: {findings[0].difference}{more}", findings[0].remedy)
         return f"the copy is whole, but the source's own schema cannot be restored as it is: {first}"
     return f"{len(findings)} differences, the first: {next(each for each in findings if each.check != SOURCE)}"
 
@@ -83,6 +83,23 @@ class Verdict:
     def restore_seconds(self) -> float:
         """From the first byte fetched to a restored database: what the owner would wait, without the checks."""
         return sum(took for phase, took in self.seconds.items() if phase != "verify")
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a drill writes before it gives the artifact to a server: one that is ended from outside leaves no verdict.
+    `started` is its verdict's as well."""
+
+    format: int
+    thread: str
+    artifact: str
+    started: str
+    signature: str = ""
+
+    @property
+    def signed(self) -> bytes:
+        """What its signature is of: everything else."""
+        return encode_json(dataclasses.replace(self, signature="")).encode()
 
 
 def drill_line(verdict: Verdict, not_covered: tuple[str, ...]) -> str:

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 # Of these also the answers to the app's questions; the steps of a probe would fill pages.
-_IN_FULL = ("ask", "clone", "drill", "recover_history", "recovery_check", "restore", "revert")
+_IN_FULL = ("ask", "drill", "recover_history", "recovery_check")
+# Of these also steps to type, which stand as they are: two of their lines may be the same.
+_AS_ONE = ("clone", "restore", "revert")
 _REACH = "set ansible_connection: local for the apps of this inventory, or let Ansible log in to that host"
 
 Result = Mapping[str, Any]
@@ -25,7 +27,8 @@ def noted(
 ) -> dict[str, list[str]]:
     """Return an app's `outcome` ({} before the first act) with what came of one more act in it.
 
-    It has `acts`, `threads`, `lines` for the table, `failures`, and `unclaimed` columns, each a list of texts. `result`
+    It has `acts`, `threads`, `lines` for the table, of which the same one is shown once, `failures`, and `unclaimed`
+    columns, each a list of texts. `result`
     is a module's as Ansible returns it, with the `others` that came before it in the act, of which only failures count;
     `act` is an entry point of the role app, or with `server` of the role longhorn.
     With `strict`, problems are failures.
@@ -56,6 +59,8 @@ def _lines(result: Result, act: str, app: str, server: str | None) -> Iterable[s
         return [f"{app}: {line}" for line in result["lines"]]
     if "lines" in result and act in _IN_FULL:
         return list(result["lines"])
+    if result.get("lines") and act in _AS_ONE:
+        return ["\n".join(result["lines"])]
     return [thread["line"] for thread in result.get("threads") or () if thread["line"] and not _is_error(thread)]
 
 

@@ -15,7 +15,7 @@ from ...contract.thread import PostgresqlSource
 from .client import AUTHENTICATION, TIMEOUTS, options, password_of, settled
 from .reasons import STANDBY
 from .refusals import MINIMUM_MAJOR, REACHABLE, NoAnswer, pooler, refused
-from .sqlstates import named, only_names
+from .sqlstates import is_raised, named, only_names
 
 if TYPE_CHECKING:
     import psycopg
@@ -112,16 +112,16 @@ def reason(error: psycopg.Error) -> str:
     """Return what a server says about a failure in one line without a value of any row: its own message where that can
     only name objects, else "22P02 invalid_text_representation", with the objects that it names apart.
 
-    Details, hints, contexts and statements are left out: they may quote rows. What COPY itself says of a value quotes
-    it, too: the object that is missing is the one that the row names."""
+    Details, hints, contexts and statements are left out: they may quote rows."""
     import psycopg
 
     if error.sqlstate is None:
         ours = isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
         return first_line(error) if ours else f"{type(error).__name__} of the client's library"
     diag = error.diag
-    of_a_value = (diag.context or "").startswith("COPY ")
-    if only_names(error.sqlstate, diag.source_function, diag.source_file) and not of_a_value:
+    if is_raised(diag.source_function, diag.source_file):
+        return named(error.sqlstate)  # the objects are what the function says they are
+    if only_names(error.sqlstate, diag.context):
         return " ".join((diag.message_primary or named(error.sqlstate)).split())
     table = ".".join(filter(None, (diag.schema_name, diag.table_name, diag.column_name)))
     objects = ", ".join(filter(None, (table, diag.constraint_name, diag.datatype_name)))

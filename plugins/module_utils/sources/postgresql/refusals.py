@@ -18,7 +18,7 @@ from ...contract.errors import BackupError, ConfigurationError, NoPermission, Tr
 from ...contract.thread import PostgresqlSource
 from .client import AUTHENTICATION
 from .names import quoted
-from .sqlstates import named, only_names
+from .sqlstates import is_raised, named, only_names
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGconn
@@ -72,7 +72,7 @@ def refused(source: PostgresqlSource, login: Mapping[str, Any], words: str) -> B
         )
     if refusal.code == "08P01":  # a server takes what libpq says for what it is: only what stands before one does not
         return pooler(where)
-    if refusal.code and not only_names(refusal.code, refusal.function, refusal.file):
+    if refusal.code and (is_raised(refusal.function, refusal.file) or not only_names(refusal.code, None)):
         return Unavailable(
             f"{where} refused the connection ({named(refusal.code)})",
             remedy="look into the database server's log: a trigger on logins may have its own opinion",

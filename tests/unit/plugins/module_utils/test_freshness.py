@@ -142,6 +142,56 @@ def test_a_verdict_that_no_drill_has_signed_does_not_count_and_is_told(place: Fo
     assert f"the verdict {key} was not written by a drill of this thread: it does not count" in problems
 
 
+def test_a_drill_that_was_ended_from_outside_is_told_once_it_cannot_be_under_way_any_more(place: Folder) -> None:
+    artifact = place.publish()
+    place.now -= 3 * timedelta(seconds=place.thread.limits.end)
+    place.drilled("pass", artifact)
+    place.now = place.now + timedelta(seconds=place.thread.limits.end)
+    place.begun(artifact)
+
+    found = freshness(place.thread)
+
+    assert found.last_drill is not None
+    assert (found.last_drill.result, found.last_drill.ended) == ("inconclusive", False)
+    assert any(problem.startswith("the last drill never ended") for problem in found.problems)
+    place.now = place.now + timedelta(seconds=place.thread.limits.end)
+    place.drilled("pass", artifact)
+    last = freshness(place.thread).last_drill
+    assert last is not None
+    assert last.result == "pass"
+
+
+def test_a_drill_that_may_be_under_way_or_that_ended_is_no_problem(place: Folder) -> None:
+    artifact = place.publish()
+    place.now -= 2 * timedelta(seconds=place.thread.limits.end)
+    place.begun(artifact)
+    key = place.drilled("pass", artifact)
+    place.now = place.now + 2 * timedelta(seconds=place.thread.limits.end)
+    place.begun(artifact)
+
+    assert not any("never ended" in problem for problem in freshness(place.thread).problems)
+
+    (place.folder / key).unlink()
+    assert any("never ended" in problem for problem in freshness(place.thread).problems)
+
+
+def test_that_a_drill_began_is_believed_of_drills_alone(place: Folder) -> None:
+    artifact = place.publish()
+    place.drilled("pass", artifact)
+    place.now -= 2 * timedelta(seconds=place.thread.limits.end)
+    key = place.begun(artifact)
+    forged = json.loads((place.folder / key).read_text()) | {"artifact": "another"}
+    (place.folder / key).write_text(json.dumps(forged))
+
+    assert freshness(place.thread).problems == (), "a pass that is newer says enough"
+    for drilled in place.folder.glob("drills/*-????????.json"):
+        drilled.unlink()
+    assert (
+        f"the verdict {key} was not written by a drill of this thread: it does not count"
+        in freshness(place.thread).problems
+    )
+
+
 def test_an_old_verdict_under_a_new_name_does_not_count(place: Folder) -> None:
     artifact = place.publish()
     place.now -= HOUR

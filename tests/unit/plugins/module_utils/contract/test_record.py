@@ -8,7 +8,7 @@ import pytest
 from fanout.contract import manifest as manifest_record
 from fanout.contract.errors import BackupError, DataRefused, Unavailable, about
 from fanout.contract.manifest import FileRecord, Manifest, SourceRecord, read_manifest, render_manifest
-from fanout.contract.names import artifact_of, new_artifact, parse_artifact, verdict_key, verdict_name
+from fanout.contract.names import artifact_of, drill_name, new_artifact, parse_artifact, verdict_key
 from fanout.contract.record import decode_json
 
 NOW = datetime(2026, 11, 25, 9, 30, 15, tzinfo=UTC)
@@ -89,7 +89,7 @@ def test_names_of_artifacts_sort_by_time_and_are_read_back() -> None:
     odd = [f"{NAME}/{file}" for file in ("../x.age", "a/b.age", ".x.age", "", "x", "x.age/", "x\n.age", "X.age")]
     for foreign in ("drills/x.json", "probe", f"{NAME}", "20261399T000000Z-00000000/x.age", "../x", *odd):
         assert artifact_of(foreign) is None
-    name = verdict_name(verdict_key(NOW))
+    name = drill_name(verdict_key(NOW))
     assert name is not None
     assert name.time == NOW
 

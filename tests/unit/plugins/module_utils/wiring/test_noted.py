@@ -87,12 +87,19 @@ def test_what_check_mode_leaves_out_says_so() -> None:
     assert noted({}, skipped, "drill", "forgejo")["lines"] == ["forgejo: drill: check mode does nothing"]
 
 
-@pytest.mark.parametrize("act", ["ask", "clone", "drill", "recovery_check", "restore", "revert"])
+@pytest.mark.parametrize("act", ["ask", "drill", "recovery_check"])
 def test_some_acts_show_all_of_their_lines(act: str) -> None:
     after = noted({}, {"lines": ["people: 3", "forgejo/nas: PASS"], "threads": THREADS}, act, "forgejo")
 
     assert after["lines"] == ["people: 3", "forgejo/nas: PASS"]
     assert after["threads"] == ["forgejo/nas", "forgejo/b2", "forgejo/gone"]
+
+
+@pytest.mark.parametrize("act", ["clone", "restore", "revert"])
+def test_steps_to_type_stay_together_because_two_of_their_lines_may_be_the_same(act: str) -> None:
+    steps = ["CREATE EVENT TRIGGER one", "EXECUTE FUNCTION f();", "CREATE EVENT TRIGGER two", "EXECUTE FUNCTION f();"]
+
+    assert noted({}, {"lines": steps, "threads": THREADS}, act, "forgejo")["lines"] == ["\n".join(steps)]
 
 
 def test_a_probe_shows_a_line_for_each_thread_and_not_its_steps() -> None:
