@@ -83,8 +83,11 @@ def _signed(
         if not is_verdict and (time in ended or age <= thread.limits.end):
             continue  # it may be under way
         try:
-            record = decode_json(
-                Verdict if is_verdict else Begun, destination.read(stored, MAXIMUM_SIZE), "a verdict", error=DataRefused
+            text = destination.read(stored, MAXIMUM_SIZE)
+            record: Verdict | Begun = (
+                decode_json(Verdict, text, "a verdict", error=DataRefused)
+                if is_verdict
+                else decode_json(Begun, text, "what a drill began", error=DataRefused)
             )
         except DataRefused:
             _tell(strange, stored, "cannot be read: it does not count")
