@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         bug = BackupError(
             f"unexpected {type(error).__name__}",
-            remedy="run it again with FANOUT_DEBUG=1 and report what it prints",
+            remedy=f"run fanout {command} at a terminal with FANOUT_DEBUG=1 and report what it prints",
             subject=subject,
         )
         return _failed(command, bug)

@@ -275,7 +275,10 @@ def test_a_reason_names_objects_and_never_a_value_of_a_row(lab: Lab) -> None:
         )
         syntax = failure(lab, f"DO $$ BEGIN EXECUTE 'SELECT 1 ' || quote_literal('{SECRET}') || ' FRM'; END $$")
         missing = failure(lab, "SELECT * FROM nothing_here")
-        told = {error: reason(error) for error in (unique, cast, raised, syntax, missing)}
+        asked = failure(lab, "DO $$ BEGIN PERFORM name::regclass FROM people; END $$")
+        file = failure(lab, "DO $$ BEGIN PERFORM pg_read_file(name) FROM people; END $$")
+        called = failure(lab, f"DO $$ BEGIN RAISE 'no' USING ERRCODE = '23514', TABLE = '{SECRET}'; END $$")
+        told = {error: reason(error) for error in (unique, cast, raised, syntax, missing, asked, file, called)}
         with pytest.raises(BackupError) as caught, translated("reading"):
             raise raised
     finally:
@@ -286,6 +289,9 @@ def test_a_reason_names_objects_and_never_a_value_of_a_row(lab: Lab) -> None:
     assert told[cast] == "22P02 invalid_text_representation"
     assert told[raised] == "42501 insufficient_privilege"
     assert told[syntax] == "42601 syntax_error"
+    assert told[asked] == "42P01 undefined_table"
+    assert told[file] == "58P01 undefined_file"
+    assert told[called] == "23514 check_violation"
     assert "nothing_here" in told[missing], "what an object is called is no secret"
 
 

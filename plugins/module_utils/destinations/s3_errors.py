@@ -200,7 +200,8 @@ def _forbidden(answer: Answer, server: Server) -> BackupError:
     if "Malformed Access Key Id" in answer.message:
         remedy = "use an application key: the account's master key does not work with S3"
     elif answer.code == "InvalidAccessKeyId":
-        remedy = f"the key is unknown, deleted, expired or of another region: {remedy}"
+        why = "the key is unknown, deleted, expired or of another region"
+        remedy = f"{why}: {remedy}, unless another control node took over"
     elif "ignature" in f"{answer.code} {answer.message}":
         remedy = f"the secret does not belong to this key: {remedy}"
     else:

@@ -33,9 +33,11 @@ def on_node(results: Mapping[str, Mapping[str, Any]], node: str) -> dict[str, An
     lines += [f"{', '.join(sorted(apps))}: {doubt}, so asked for too" for doubt, apps in sorted(doubts.items())]
     refusal = ""
     if node not in nodes and all("app" in result for result in results.values()):
-        known = ", ".join(sorted(nodes)) or "none"
+        known = ", ".join(sorted(nodes))
         refusal = (
             f"there is no node {node!r}{nearest(node, nodes)} in the clusters of these apps (nodes: {known})."
             " Remedy: correct gate_node"
+            if nodes
+            else "none of these apps is in a cluster. Remedy: leave gate_node out, and ask for all of them"
         )
     return {"asked": asked, "lines": lines, "refusal": refusal}

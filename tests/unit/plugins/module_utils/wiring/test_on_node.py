@@ -47,7 +47,7 @@ def test_a_node_that_no_cluster_has_is_refused_with_the_names_that_there_are() -
         "there is no node 'node11' (did you mean 'node1'?) in the clusters of these apps (nodes: node1, node2)."
         " Remedy: correct gate_node"
     )
-    assert "(nodes: none)" in on_node({"notes": said("notes", nodes=[])}, "node1")["refusal"]
+    assert "none of these apps is in a cluster" in on_node({"notes": said("notes", nodes=[])}, "node1")["refusal"]
 
 
 def test_while_a_cluster_could_not_be_asked_no_node_is_refused() -> None:
