@@ -123,6 +123,9 @@ OF_PLAYBOOKS = (
         "int",
         "Days for which nothing can delete a new backup. Default: Object Lock stays as it is.",
     ),
+    Given("b2_shorten", "bool", "Take values of the two above that would shorten what a bucket promises."),
+    Given("b2_rotate", "bool", "Mint new keys for all threads; the old ones end when no run can need them."),
+    Given("b2_revoke", "bool", "End at once what was replaced: after a theft, together with C(b2_rotate)."),
     Given("gate_fresh", "str", "C(now) makes playbooks/gate.yml back up and drill before it judges."),
     Given(
         "gate_node", "str", "Name of a node of the cluster: playbooks/gate.yml judges the apps whose databases it has."
