@@ -263,10 +263,20 @@ def test_a_damaged_file_is_named_before_anything_is_decrypted(nas: dict[str, str
     assert not list((tmp_path / "work").glob("*/*.sql"))
 
 
+_ROLE = b"WITH NOSUPERUSER INHERIT NOCREATEROLE NOCREATEDB LOGIN NOREPLICATION NOBYPASSRLS"
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        b'CREATE ROLE "someone" ' + _ROLE + b";\n\\! touch intruded\n",
+        b"--\r\\! touch intruded\n",  # psql takes a carriage return for the end of a comment
+        b'CREATE ROLE "someone" ' + _ROLE + b" IN ROLE POSTGRES ROLE OWNER;\n-- \\! touch intruded\n",
+    ],
+)
 def test_a_foreign_statement_among_the_roles_is_shown_and_nothing_is_run(
-    nas: dict[str, str], identity: tuple[Path, str], tmp_path: Path
+    nas: dict[str, str], identity: tuple[Path, str], tmp_path: Path, forged: bytes
 ) -> None:
-    forged = b'CREATE ROLE "someone" WITH LOGIN;\n\\! touch intruded\n'
     (tmp_path / "database.globals.sql.age").write_bytes(encrypt_bytes(forged, [identity[1]]))
     first_of_restore = sections()["6"][0]
 
@@ -278,4 +288,20 @@ def test_a_foreign_statement_among_the_roles_is_shown_and_nothing_is_run(
 
     assert "\\! touch intruded" in run.stdout
     assert not (tmp_path / "ran").exists()
+    assert not (tmp_path / "intruded").exists()
+
+
+def test_a_line_among_the_roles_ends_for_psql_where_it_ends_for_whoever_checks_it(
+    lab: Everything, tmp_path: Path
+) -> None:
+    """psql reads a line to its first NUL, so that the rest of the name would be a command of the next line's."""
+    (tmp_path / "database.globals.sql").write_bytes(
+        b'CREATE ROLE "some\0one" ' + _ROLE + b';\nGRANT "\\! touch intruded #" TO "someone";\n'
+    )
+    server = lab.server
+    settings = f"export PGHOST={server.host} PGPORT={server.port} PGUSER={server.superuser} PGDATABASE=template1\n"
+
+    run = typed(settings + sections()["6"][0], tmp_path, server.superuser_password)
+
+    assert 'role "\\! touch intruded #" does not exist' in run.stdout
     assert not (tmp_path / "intruded").exists()

@@ -33,16 +33,23 @@ _LISTS = (
 _LISTED = re.compile(r'"(?:[^"]|"")*"|[^\s,]+')
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+HEADER = "-- Roles that this database refers to, without passwords: set them with ALTER ROLE ... PASSWORD."
 _NAME = r'"(?:[^"]|"")+"'
 # As `literal` writes it. A backslash in front of a quote would make a reader of regular expressions and one of SQL see
 # two different statements.
 _TEXT = r"(?:'(?:[^'\\]|'')*'|E'(?:[^'\\]|''|\\[\\nr])*')"
-_STATEMENT = re.compile(
-    rf"CREATE ROLE (?P<made>{_NAME}) WITH (?P<attributes>[A-Z0-9 ]+)(?: VALID UNTIL {_TEXT})?;"
-    rf"|ALTER ROLE (?P<set>{_NAME}) SET (?P<setting>{_NAME}) TO {_TEXT}(?:, {_TEXT})*;"
-    rf"|GRANT (?P<group>{_NAME}) TO (?P<member>{_NAME})(?: WITH [A-Z, ]+)?;"
-    rf"|GRANT (?:SET|ALTER SYSTEM) ON PARAMETER {_NAME} TO (?P<granted>{_NAME})(?: WITH GRANT OPTION)?;"
+_WORDS = " ".join(f"(?:NO)?{word}" for _column, word in _ATTRIBUTES)
+_MORE = f"(?: CONNECTION LIMIT [0-9]+)?(?: VALID UNTIL {_TEXT})?"
+_OPTIONS = "ADMIN OPTION|(?:ADMIN TRUE, )?INHERIT (?:TRUE|FALSE), SET (?:TRUE|FALSE)"
+# Each kind of statement that `statements_for` writes, word for word: one word more (IN ROLE, GRANTED BY) would give a
+# role what nobody looks for. docs/recovery.md has the same (see steps.py).
+STATEMENTS = (
+    rf"CREATE ROLE (?P<made>{_NAME}) WITH (?P<attributes>{_WORDS}){_MORE};",
+    rf"ALTER ROLE (?P<set>{_NAME}) SET (?P<setting>{_NAME}) TO {_TEXT}(?:, {_TEXT})*;",
+    rf"GRANT (?P<group>{_NAME}) TO (?P<member>{_NAME})(?: WITH (?:{_OPTIONS}))?;",
+    rf"GRANT (?:SET|ALTER SYSTEM) ON PARAMETER {_NAME} TO (?P<granted>{_NAME})(?: WITH GRANT OPTION)?;",
 )
+_STATEMENT = re.compile("|".join(STATEMENTS))
 
 
 _POWERS = ("SUPERUSER", "CREATEROLE", "REPLICATION", "BYPASSRLS")
@@ -61,7 +68,7 @@ def read_globals(text: str) -> tuple[RoleStatement, ...]:
     """Return the statements that `globals_sql` wrote. Raise DataRefused for any other: it was not written by us."""
     statements = []
     for line in text.split("\n"):
-        if not line or line.startswith("--"):
+        if line in ("", HEADER):
             continue
         match = _STATEMENT.fullmatch(line)
         if match is None:
@@ -111,8 +118,7 @@ def globals_sql(connection: psycopg.Connection[Any]) -> str:
     Passwords are not in it: a login could not read them, and a backup should not carry them. Raise ConfigurationError
     for a role whose name cannot be part of a line.
     """
-    lines = ["-- Roles that this database refers to, without passwords: set them with ALTER ROLE ... PASSWORD."]
-    return "\n".join([*lines, *statements_for(connection, roles(connection))]) + "\n"
+    return "\n".join([HEADER, *statements_for(connection, roles(connection))]) + "\n"
 
 
 def statements_for(connection: psycopg.Connection[Any], found: list[dict[str, Any]]) -> list[str]:

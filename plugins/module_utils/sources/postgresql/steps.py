@@ -7,12 +7,14 @@ SQL names the evidence as psql does, :'evidence'; `with_evidence` puts it in for
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from ...contract import evidence as evidence_record
 from ...contract.evidence import Evidence, PostgresqlEvidence
 from ...contract.record import encode_json
 from .archive_toc import TocEntry
+from .globals import HEADER, STATEMENTS
 from .names import literal
 
 # What a database, its owner or its server may have set so that rows would be refused, or read as something else. The
@@ -36,17 +38,10 @@ LINES = {
 }
 _ABOUT = {"ACL", "COMMENT", "SECURITY LABEL"}
 
-# The lines of the roles' file, whole, as extended regular expressions: what else stands in one was not written by a
-# backup. A backslash in front of a quote would make a reader of these and one of SQL see two different statements.
-_NAME = '"([^"]|"")+"'
-_TEXT = r"('([^'\\]|'')*'|E'([^'\\]|''|\\[\\nr])*')"
-ROLES = (
-    "^(--.*)?$",
-    f"^CREATE ROLE {_NAME} WITH [A-Z0-9 ]+( VALID UNTIL {_TEXT})?;$",
-    f"^ALTER ROLE {_NAME} SET {_NAME} TO {_TEXT}(, {_TEXT})*;$",
-    f"^GRANT {_NAME} TO {_NAME}( WITH [A-Z, ]+)?;$",
-    f"^GRANT (SET|ALTER SYSTEM) ON PARAMETER {_NAME} TO {_NAME}( WITH GRANT OPTION)?;$",
-)
+# The lines of the roles' file, whole, as extended regular expressions, where groups have no names: what else stands in
+# one was not written by a backup.
+_GROUP = re.compile(r"\(\?(?::|P<\w+>)")
+ROLES = (f"^({HEADER.replace('.', '[.]')})?$", *(f"^{_GROUP.sub('(', statement)}$" for statement in STATEMENTS))
 
 # What the server has to have. Of libraries a drill decides itself which the data need.
 NEEDS = """\
