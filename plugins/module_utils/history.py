@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from . import artifacts, retention
 from .artifacts import Artifact
@@ -50,8 +51,8 @@ def _told(kinds: Iterable[tuple[str, Sequence[str], str]]) -> Iterator[str]:
 
 
 def as_written(objects: Iterable[Stored], thread: Thread) -> list[Stored]:
-    """Return of each key of a run or a drill the version that it left there, sorted by key: the newest of those that
-    are no more than one more try. `objects` are all versions."""
+    """Return of each key of a run or a drill the version that it left there, sorted by key: the first, or the last of
+    the tries that follow it. `objects` are all versions."""
     return [_tries(versions, thread)[-1] for _key, versions in _versions(objects)]
 
 
@@ -71,17 +72,20 @@ def _versions(objects: Iterable[Stored]) -> list[tuple[str, list[Stored]]]:
     for stored in objects:
         if artifact_of(stored.key) is not None or drill_name(stored.key) is not None:
             found.setdefault(stored.key, []).append(stored)
-    return [(key, sorted(found[key], key=lambda stored: stored.modified)) for key in sorted(found)]
+    # Listed newest first: of two versions of one moment, the later in the listing is the older.
+    return [(key, sorted(reversed(found[key]), key=lambda stored: stored.modified)) for key in sorted(found)]
 
 
 def _tries(versions: Sequence[Stored], thread: Thread) -> list[Stored]:
-    """Return the versions of a key, oldest first, that one run may have stored: it tries the same bytes again."""
+    """Return the first of a key's versions, which are sorted by age, and those that follow it and are one more try: a
+    run stores the same bytes again when an answer was lost, and nobody has stored others in between."""
     first = versions[0]
-    return [
-        stored
-        for stored in versions
-        if stored.size == first.size and stored.modified - first.modified <= _longest(thread)
-    ]
+
+    def is_try(stored: Stored) -> bool:
+        same = first.digest is not None and stored.digest == first.digest
+        return stored is first or (same and stored.modified - first.modified <= _longest(thread))
+
+    return list(takewhile(is_try, versions))
 
 
 def _longest(thread: Thread) -> timedelta:

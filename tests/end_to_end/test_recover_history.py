@@ -150,6 +150,25 @@ def test_what_was_written_again_is_read_as_it_was_first_and_comes_back(app: App,
     assert looked(bucket).problems == ()
 
 
+def test_copies_that_were_written_over_with_other_bytes_of_their_size_soon_after_their_run_are_told_and_come_back(
+    app: App, bucket: Bucket
+) -> None:
+    first = {}
+    for _run in range(3):
+        bucket.move_to(bucket.now + HOUR)
+        name = bucket.publish()
+        first[name] = content(bucket, name)
+        bucket.move_to(bucket.now + HOUR / 2)
+        for key, real in first[name].items():
+            if not key.endswith(MANIFEST):
+                bucket.destination.put_bytes(key, bytes(len(real)))
+        assert "were written again after their run" in " ".join(looked(bucket).problems)
+
+    recovered(app)
+    assert {name: content(bucket, name) for name in first} == first
+    assert "were written again" not in " ".join(looked(bucket).problems)
+
+
 def test_a_later_version_stays_if_the_first_is_not_what_its_manifest_says(
     app: App, bucket: Bucket, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

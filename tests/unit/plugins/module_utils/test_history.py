@@ -12,7 +12,7 @@ from fanout import artifacts, retention
 from fanout.contract.names import ArtifactName
 from fanout.contract.thread import Keep
 from fanout.destinations.base import Stored
-from fanout.history import hidden_against_policy, is_good, tampered
+from fanout.history import as_written, hidden_against_policy, is_good, tampered, written_again
 from tests.end_to_end.copies import SMALL
 
 START = datetime(2026, 11, 2, 0, 17, tzinfo=UTC)
@@ -89,15 +89,27 @@ def test_a_copy_that_was_hidden_soon_after_its_run_is_told_if_a_later_run_had_be
 
 
 def test_a_second_version_is_told_unless_a_run_tried_again() -> None:
-    objects = runs(5)
-    again = dataclasses.replace(objects[0], modified=objects[0].modified + timedelta(minutes=10))
-    assert tampered([again, *objects], THREAD, clocked=True) == ()
-    later = dataclasses.replace(objects[0], modified=objects[0].modified + timedelta(days=3))
-    (told,) = tampered([later, *objects], THREAD, clocked=True)
-    assert f"{objects[0].key} were written again after their run" in told
-    other = dataclasses.replace(objects[0], modified=objects[0].modified + timedelta(minutes=10), size=6)
-    (told,) = tampered([other, *objects], THREAD, clocked=True)
-    assert f"{objects[0].key} were written again after their run" in told
+    first, *others = runs(5)
+    first = dataclasses.replace(first, digest="of these bytes")
+    again = dataclasses.replace(first, modified=first.modified + timedelta(minutes=10))
+    assert tampered([again, first, *others], THREAD, clocked=True) == ()
+    assert as_written([again, first, *others], THREAD)[0] is again
+    later = dataclasses.replace(first, modified=first.modified + timedelta(days=3))
+    (told,) = tampered([later, first, *others], THREAD, clocked=True)
+    assert f"{first.key} were written again after their run" in told
+
+
+@pytest.mark.parametrize("digest", ["of other bytes", None])
+def test_other_bytes_of_the_same_size_are_no_second_try_however_soon_they_come(digest: str | None) -> None:
+    first, *others = runs(5)
+    first = dataclasses.replace(first, digest=digest and "of these bytes")
+    other = dataclasses.replace(first, digest=digest)  # of the same moment even, as a clock of seconds tells it
+    again = dataclasses.replace(first, modified=first.modified + timedelta(minutes=10))
+    for versions in ([other, first], [again, other, first]):
+        (told,) = tampered([*versions, *others], THREAD, clocked=True)
+        assert f"{first.key} were written again after their run" in told
+        assert as_written([*versions, *others], THREAD)[0] is first
+        assert written_again([*versions, *others], THREAD) == [first]
 
 
 def test_a_name_of_another_time_than_the_upload_s_is_told_where_the_destination_has_a_clock() -> None:
