@@ -71,9 +71,9 @@ def _versions(objects: Iterable[Stored]) -> list[tuple[str, list[Stored]]]:
     found: dict[str, list[Stored]] = {}
     for stored in objects:
         if artifact_of(stored.key) is not None or drill_name(stored.key) is not None:
-            found.setdefault(stored.key, []).append(stored)
-    # Listed newest first: of two versions of one moment, the later in the listing is the older.
-    return [(key, sorted(reversed(found[key]), key=lambda stored: stored.modified)) for key in sorted(found)]
+            # Listed newest first: of two versions of one moment, the later in the listing is the older.
+            found.setdefault(stored.key, []).insert(0, stored)
+    return [(key, sorted(found[key], key=lambda stored: stored.modified)) for key in sorted(found)]
 
 
 def _tries(versions: Sequence[Stored], thread: Thread) -> list[Stored]:
