@@ -97,10 +97,9 @@ def _signed(
             continue
         if not is_verdict and (time in ended or age <= thread.limits.end):
             continue  # it may be under way
+        kind: type[Verdict | Begun] = Verdict if is_verdict else Begun
         try:
-            record = decode_json(
-                Verdict if is_verdict else Begun, destination.read(stored, MAXIMUM_SIZE), "a verdict", error=DataRefused
-            )
+            record = decode_json(kind, destination.read(stored, MAXIMUM_SIZE), "a verdict", error=DataRefused)
         except DataRefused:
             _tell(strange, stored, "cannot be read: it does not count")
             continue
