@@ -102,6 +102,22 @@ def test_all_copies_but_the_newest_are_hidden_and_come_back(app: App, bucket: Bu
     assert recovered(app)["changed"] is False
 
 
+def test_copies_that_were_each_hidden_soon_after_their_run_are_told_and_come_back(app: App, bucket: Bucket) -> None:
+    victims = set()
+    for _run in range(2):
+        bucket.move_to(bucket.now + HOUR)
+        name = bucket.publish()
+        bucket.move_to(bucket.now + timedelta(minutes=2))
+        bucket.destination.retire(newest(bucket).keys)
+        victims.add(name.time)
+        assert str(name) in " ".join(looked(bucket).problems)
+
+    assert "were hidden within the time of their own run" in " ".join(looked(bucket).problems)
+    recovered(app)
+    assert victims <= bucket.kept()
+    assert "hidden" not in " ".join(looked(bucket).problems)
+
+
 def test_what_retention_hid_stays_hidden(app: App, bucket: Bucket) -> None:
     before = bucket.hidden()
     assert before

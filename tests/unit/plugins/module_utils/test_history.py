@@ -75,8 +75,20 @@ def test_a_copy_that_the_policy_keeps_and_somebody_hid_is_told_by_name() -> None
     assert "recover_history.yml" in told
 
 
-def test_what_a_run_that_could_not_publish_has_hidden_again_is_explained() -> None:
+def test_a_whole_copy_that_was_hidden_within_the_time_of_its_own_run_is_told_in_words_of_its_own() -> None:
     failed = run(10)
+    objects = [*runs(10), *hidden(failed, failed[0].modified + timedelta(minutes=1))]
+
+    (told,) = tampered(objects, THREAD, clocked=True)
+
+    name = artifacts.complete(failed)[0].name
+    assert told.startswith(f"{name} were hidden within the time of their own run: it could not publish them")
+    assert "recover_history.yml" in told
+    assert [each.name for each in hidden_against_policy(objects, THREAD, clocked=True)] == [name]
+
+
+def test_what_a_run_that_could_not_publish_has_hidden_again_is_explained() -> None:
+    *failed, _manifest = run(10)
     assert tampered([*runs(10), *hidden(failed, failed[0].modified + timedelta(minutes=1))], THREAD, clocked=True) == ()
 
 
@@ -86,6 +98,8 @@ def test_a_copy_that_was_hidden_soon_after_its_run_is_told_if_a_later_run_had_be
     since = START + 4 * HOUR + timedelta(minutes=20)  # of a deadline of hours
     again = [hidden([stored], since)[0] if stored.key.startswith(str(victim)) else stored for stored in objects]
     assert [each.name for each in hidden_against_policy(again, LONG, clocked=True)] == [victim]
+    (told,) = tampered(again, LONG, clocked=True)
+    assert "are hidden although app_keep promises them" in told
 
 
 def test_a_second_version_is_told_unless_a_run_tried_again() -> None:
