@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from . import artifacts, retention
 from .artifacts import Artifact
@@ -28,30 +29,44 @@ def tampered(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tup
     visible = artifacts.complete(stored for stored in objects if not stored.hidden)
     forged = [each for each in visible if is_forged(each, thread, clocked=clocked)]
     again = [stored.key for stored in written_again(objects, thread)]
-    hidden = hidden_against_policy(as_written(objects, thread), thread, clocked=clocked)
-    names = [str(each.name) for each in hidden if each.manifest.key not in again]
-    return tuple(
-        _told([
-            ("were written again after their run", again, RECOVER),
-            ("are hidden although app_keep promises them (unless it was raised since)", names, RECOVER),
-            ("were stored at another time than their names say", [str(each.name) for each in forged], "hide them"),
-            ("have a manifest and not all of their files", [str(a.name) for a in visible if not a.has_files], RECOVER),
-            ("have two manifests", [str(a.name) for a in visible if {MANIFEST, MARKED} <= set(a.files)], "hide one"),
-        ])
-    )  # fmt: skip
+    written = as_written(objects, thread)
+    hidden = [
+        each for each in hidden_against_policy(written, thread, clocked=clocked) if each.manifest.key not in again
+    ]
+    soon = [each for each in hidden if _may_be_its_run_s(each, written, thread)]
+    names = [str(each.name) for each in hidden if each not in soon]
+    told = _told([
+        ("were written again after their run", again, RECOVER),
+        ("are hidden although app_keep promises them (unless it was raised since)", names, RECOVER),
+        ("were stored at another time than their names say", [str(each.name) for each in forged], "hide them"),
+        ("have a manifest and not all of their files", [str(a.name) for a in visible if not a.has_files], RECOVER),
+        ("have two manifests", [str(a.name) for a in visible if {MANIFEST, MARKED} <= set(a.files)], "hide one"),
+    ])  # fmt: skip
+    return (*told, *_told_of_hidden_soon([str(each.name) for each in soon]))
 
 
 def _told(kinds: Iterable[tuple[str, Sequence[str], str]]) -> Iterator[str]:
     for what, names, remedy in kinds:
         if names:
-            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            named = f"{', '.join(names[:_NAMED])}{more}"
-            yield f"somebody else wrote here: {named} {what}; find out who holds the key, then {remedy}"
+            yield f"somebody else wrote here: {_few(names)} {what}; find out who holds the key, then {remedy}"
+
+
+def _told_of_hidden_soon(names: Sequence[str]) -> Iterator[str]:
+    if names:
+        yield (
+            f"{_few(names)} were hidden within the time of their own run: it could not publish them, as its log then"
+            f" says, or somebody else hid them; find out which, then {RECOVER}"
+        )
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def as_written(objects: Iterable[Stored], thread: Thread) -> list[Stored]:
-    """Return of each key of a run or a drill the version that it left there, sorted by key: the newest of those that
-    are no more than one more try. `objects` are all versions."""
+    """Return of each key of a run or a drill the version that it left there, sorted by key: the first, or the last of
+    the tries that follow it. `objects` are all versions."""
     return [_tries(versions, thread)[-1] for _key, versions in _versions(objects)]
 
 
@@ -70,18 +85,21 @@ def _versions(objects: Iterable[Stored]) -> list[tuple[str, list[Stored]]]:
     found: dict[str, list[Stored]] = {}
     for stored in objects:
         if artifact_of(stored.key) is not None or drill_name(stored.key) is not None:
-            found.setdefault(stored.key, []).append(stored)
+            # Listed newest first: of two versions of one moment, the later in the listing is the older.
+            found.setdefault(stored.key, []).insert(0, stored)
     return [(key, sorted(found[key], key=lambda stored: stored.modified)) for key in sorted(found)]
 
 
 def _tries(versions: Sequence[Stored], thread: Thread) -> list[Stored]:
-    """Return the versions of a key, oldest first, that one run may have stored: it tries the same bytes again."""
+    """Return the first of a key's versions, which are sorted by age, and those that follow it and are one more try: a
+    run stores the same bytes again when an answer was lost, and nobody has stored others in between."""
     first = versions[0]
-    return [
-        stored
-        for stored in versions
-        if stored.size == first.size and stored.modified - first.modified <= _longest(thread)
-    ]
+
+    def is_try(stored: Stored) -> bool:
+        same = first.digest is not None and stored.digest == first.digest
+        return stored is first or (same and stored.modified - first.modified <= _longest(thread))
+
+    return list(takewhile(is_try, versions))
 
 
 def _longest(thread: Thread) -> timedelta:
@@ -103,20 +121,16 @@ def is_good(artifact: Artifact, thread: Thread, *, clocked: bool) -> bool:
 def hidden_against_policy(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> list[Artifact]:
     """Return the hidden artifacts that no retirement explains, newest first. `objects` are those of `as_written`.
 
-    A run that could not publish hides its own files again, before the next one begins; and an artifact that the policy
-    did not keep when it was hidden was retired by us.
+    What the policy did not keep when it was hidden was retired by us. A run of ours that does not learn that its
+    manifest was stored hides a whole artifact, too; so might anybody, and it is a good one.
     """
     everything = artifacts.complete(objects)
-    ended = timedelta(seconds=thread.limits.end)
     found = []
     for artifact in everything:
         since = artifact.manifest.hidden_since
         if is_forged(artifact, thread, clocked=clocked) or not artifact.manifest.hidden:
             continue
         if since is None:
-            continue
-        later = any(artifact.name < each.name and each.name.time < since - SKEW for each in everything)
-        if not later and since - artifact.manifest.modified <= ended:
             continue
         then = [each for each in everything if each.manifest.modified <= since and not _hidden_before(each, since)]
         last_run = min(since, max(each.name.time for each in then))
@@ -129,6 +143,14 @@ def hidden_against_policy(objects: Sequence[Stored], thread: Thread, *, clocked:
         if artifact.name not in retired:
             found.append(artifact)
     return found
+
+
+def _may_be_its_run_s(artifact: Artifact, objects: Sequence[Stored], thread: Thread) -> bool:
+    """Whether the run that made a hidden artifact may itself have hidden it: no later one had begun."""
+    since = artifact.manifest.hidden_since
+    if since is None or since - artifact.manifest.modified > timedelta(seconds=thread.limits.end):
+        return False
+    return not any(artifact.name < each.name and each.name.time < since - SKEW for each in artifacts.complete(objects))
 
 
 def _hidden_before(artifact: Artifact, moment: datetime) -> bool:

@@ -4,13 +4,13 @@ drill has signed count, for copies that are still there, and as new as the desti
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .contract.errors import DataRefused
 from .contract.manifest import timestamp
-from .contract.names import drill_name, is_begun
+from .contract.names import drill_name, is_begun, parse_artifact
 from .contract.record import decode_json
 from .contract.thread import Thread
 from .contract.verdict import MAXIMUM_SIZE, Begun, Result, Verdict
@@ -37,8 +37,8 @@ class Proof:
 class Proofs:
     """The `last` drill of a thread, its last `passed` one that counts, and what is wrong with other verdicts there.
 
-    `failed` is the last one that failed since. A drill takes the newest copy there is, unless somebody has chosen one:
-    so only a pass of a copy that is not older ends what a failure says."""
+    `failed` is the last one whose failure stands: only a pass of a copy that is not older, and that nobody had chosen,
+    ends what it says."""
 
     last: Proof | None = None
     passed: Proof | None = None
@@ -49,46 +49,57 @@ class Proofs:
 def proofs(
     destination: Destination, objects: Iterable[Stored], whole: Collection[str], thread: Thread, now: datetime
 ) -> Proofs:
-    """Read verdicts, the newest first, until one has passed.
+    """Read verdicts, the newest first, until one has passed and none can have failed with a newer artifact.
 
     `objects` are what lies at the destination, as it was written: a verdict that somebody hid counts all the same.
     `whole` are the names of the artifacts that are whole."""
     last: Proof | None = None
+    passed: Proof | None = None
     failed: Proof | None = None
+    newest = ""  # of the artifacts that passed so far: their names sort by time
     strange: list[str] = []
-    for proof, chosen in _signed(destination, objects, thread, now, strange):
+
+    def is_enough(time: datetime) -> bool:
+        artifact = parse_artifact(newest)
+        return artifact is not None and time < artifact.time
+
+    for proof, chosen in _signed(destination, objects, thread, now, strange, is_enough):
         if chosen and proof.result != "fail":
             continue
         last = last or proof
-        if proof.result == "fail":
+        if proof.result == "fail" and (passed is None or proof.artifact > newest):
             failed = failed or proof
         if proof.result == "pass" and proof.artifact in whole:
-            return Proofs(last, proof, failed, tuple(strange))
-    return Proofs(last, None, failed, tuple(strange))
+            passed = passed or proof
+            newest = max(newest, proof.artifact)
+    return Proofs(last, passed, failed, tuple(strange))
 
 
 def _signed(
-    destination: Destination, objects: Iterable[Stored], thread: Thread, now: datetime, strange: list[str]
+    destination: Destination,
+    objects: Iterable[Stored],
+    thread: Thread,
+    now: datetime,
+    strange: list[str],
+    is_enough: Callable[[datetime], bool],
 ) -> Iterator[tuple[Proof, bool]]:
     """Yield the verdicts of the thread's own drills, newest first, and whether somebody had chosen the artifact; in
-    the place of a verdict that is not there also that the drill began. Each is read when it is asked for; what was not
-    written by such a drill goes into `strange`, in words."""
+    the place of a verdict that is not there also that the drill began. Each is read when it is asked for, until those
+    of a time are not wanted any more; what was not written by such a drill goes into `strange`, in words."""
     named = [(name.time, not is_begun(each.key), each) for each in objects if (name := drill_name(each.key))]
     ended: set[datetime] = set()
     for time, is_verdict, stored in sorted(named, key=lambda one: one[:2], reverse=True)[:_VERDICTS]:
+        if is_enough(time):
+            return
         age = max(0, int((now - min(time, stored.modified + SKEW)).total_seconds()))
         if max(time, stored.modified) > now + SKEW:
             _tell(strange, stored, "is of a time to come: it does not count")
             continue
         if not is_verdict and (time in ended or age <= thread.limits.end):
             continue  # it may be under way
+        kind: type[Verdict | Begun] = Verdict if is_verdict else Begun
         try:
-            text = destination.read(stored, MAXIMUM_SIZE)
-            record: Verdict | Begun = (
-                decode_json(Verdict, text, "a verdict", error=DataRefused)
-                if is_verdict
-                else decode_json(Begun, text, "what a drill began", error=DataRefused)
-            )
+            record = decode_json(kind, destination.read(stored, MAXIMUM_SIZE), "a verdict", error=DataRefused)
         except DataRefused:
             _tell(strange, stored, "cannot be read: it does not count")
             continue

@@ -102,6 +102,22 @@ def test_all_copies_but_the_newest_are_hidden_and_come_back(app: App, bucket: Bu
     assert recovered(app)["changed"] is False
 
 
+def test_copies_that_were_each_hidden_soon_after_their_run_are_told_and_come_back(app: App, bucket: Bucket) -> None:
+    victims = set()
+    for _run in range(2):
+        bucket.move_to(bucket.now + HOUR)
+        name = bucket.publish()
+        bucket.move_to(bucket.now + timedelta(minutes=2))
+        bucket.destination.retire(newest(bucket).keys)
+        victims.add(name.time)
+        assert str(name) in " ".join(looked(bucket).problems)
+
+    assert "were hidden within the time of their own run" in " ".join(looked(bucket).problems)
+    recovered(app)
+    assert victims <= bucket.kept()
+    assert "hidden" not in " ".join(looked(bucket).problems)
+
+
 def test_what_retention_hid_stays_hidden(app: App, bucket: Bucket) -> None:
     before = bucket.hidden()
     assert before
@@ -148,6 +164,25 @@ def test_what_was_written_again_is_read_as_it_was_first_and_comes_back(app: App,
     recovered(app)
     assert {stored.key: bucket.destination.read(stored, 1 << 16) for stored in of(bucket, victim)} == first
     assert looked(bucket).problems == ()
+
+
+def test_copies_that_were_written_over_with_other_bytes_of_their_size_soon_after_their_run_are_told_and_come_back(
+    app: App, bucket: Bucket
+) -> None:
+    first = {}
+    for _run in range(3):
+        bucket.move_to(bucket.now + HOUR)
+        name = bucket.publish()
+        first[name] = content(bucket, name)
+        bucket.move_to(bucket.now + HOUR / 2)
+        for key, real in first[name].items():
+            if not key.endswith(MANIFEST):
+                bucket.destination.put_bytes(key, bytes(len(real)))
+        assert "were written again after their run" in " ".join(looked(bucket).problems)
+
+    recovered(app)
+    assert {name: content(bucket, name) for name in first} == first
+    assert "were written again" not in " ".join(looked(bucket).problems)
 
 
 def test_a_later_version_stays_if_the_first_is_not_what_its_manifest_says(

@@ -9,7 +9,7 @@ WALLS = (
     Mutant(
         name="a verdict needs no signature",
         file=f"{LIBRARY}/proofs.py",
-        original="if not ours or not is_signed(verdict.signed, verdict.signature, thread.verifier):",
+        original="if not ours or not is_signed(record.signed, record.signature, thread.verifier):",
         mutated="if not ours:",
         tests=(f"{UNIT}/test_freshness.py::test_a_verdict_that_no_drill_has_signed_does_not_count_and_is_told",),
         harm="a thief of the key opens the gate with one small file",

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -26,7 +26,8 @@ class Stored:
 
     `key` is relative to the thread's prefix. `modified` is the destination's own time in UTC: at a bucket the holder of
     a stolen writer key cannot forge it. `hidden` means that `list` does not show it: retired, or covered by a later
-    upload; `hidden_since` is when, if the destination tells.
+    upload; `hidden_since` is when, if the destination tells. `digest` is the same for the same bytes stored by the same
+    uploader, and for no others; None where a listing tells none.
     """
 
     key: str
@@ -35,6 +36,7 @@ class Stored:
     version: str | None = None
     hidden: bool = False
     hidden_since: datetime | None = None
+    digest: str | None = field(default=None, compare=False)
 
 
 Listing = list[Stored]  # a class with a method `list` cannot name the type

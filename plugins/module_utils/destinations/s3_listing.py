@@ -64,6 +64,8 @@ def versions(connection: Connection, prefix: str, own: str) -> Iterator[Stored]:
                 version=version["VersionId"],
                 hidden=hidden,
                 hidden_since=latest.get(version["Key"]) if hidden else None,
+                # What every upload of ours is proven with: MD5, and of an upload in parts that of the parts' digests.
+                digest=version.get("ETag"),
             )
 
 

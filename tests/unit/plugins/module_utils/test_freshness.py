@@ -225,6 +225,24 @@ def test_a_pass_of_an_artifact_that_somebody_chose_ends_no_failure(place: Folder
     assert any(problem.startswith("the last drill failed") for problem in freshness(place.thread).problems)
 
 
+def test_a_pass_of_an_older_copy_ends_no_failure_of_a_newer_one(place: Folder) -> None:
+    place.now -= timedelta(minutes=3)
+    older = place.publish()
+    place.now += timedelta(minutes=1)
+    newer = place.publish()
+    place.now += timedelta(seconds=1)
+    place.drilled("fail", newer)
+    for _drill in range(2):
+        place.now += timedelta(seconds=1)
+        place.drilled("pass", older)
+    told = f"the drill of {newer} failed, and none has passed since"
+    assert told in freshness(place.thread).problems
+
+    place.now += timedelta(seconds=1)
+    place.drilled("pass", newer)
+    assert freshness(place.thread).problems == ()
+
+
 def test_a_pass_of_a_copy_that_is_not_there_any_more_proves_nothing(place: Folder) -> None:
     gone = place.publish()
     place.now += timedelta(seconds=1)

@@ -12,7 +12,7 @@ from fanout import artifacts, retention
 from fanout.contract.names import ArtifactName
 from fanout.contract.thread import Keep
 from fanout.destinations.base import Stored
-from fanout.history import hidden_against_policy, is_good, tampered
+from fanout.history import as_written, hidden_against_policy, is_good, tampered, written_again
 from tests.end_to_end.copies import SMALL
 
 START = datetime(2026, 11, 2, 0, 17, tzinfo=UTC)
@@ -75,8 +75,20 @@ def test_a_copy_that_the_policy_keeps_and_somebody_hid_is_told_by_name() -> None
     assert "recover_history.yml" in told
 
 
-def test_what_a_run_that_could_not_publish_has_hidden_again_is_explained() -> None:
+def test_a_whole_copy_that_was_hidden_within_the_time_of_its_own_run_is_told_in_words_of_its_own() -> None:
     failed = run(10)
+    objects = [*runs(10), *hidden(failed, failed[0].modified + timedelta(minutes=1))]
+
+    (told,) = tampered(objects, THREAD, clocked=True)
+
+    name = artifacts.complete(failed)[0].name
+    assert told.startswith(f"{name} were hidden within the time of their own run: it could not publish them")
+    assert "recover_history.yml" in told
+    assert [each.name for each in hidden_against_policy(objects, THREAD, clocked=True)] == [name]
+
+
+def test_what_a_run_that_could_not_publish_has_hidden_again_is_explained() -> None:
+    *failed, _manifest = run(10)
     assert tampered([*runs(10), *hidden(failed, failed[0].modified + timedelta(minutes=1))], THREAD, clocked=True) == ()
 
 
@@ -86,18 +98,32 @@ def test_a_copy_that_was_hidden_soon_after_its_run_is_told_if_a_later_run_had_be
     since = START + 4 * HOUR + timedelta(minutes=20)  # of a deadline of hours
     again = [hidden([stored], since)[0] if stored.key.startswith(str(victim)) else stored for stored in objects]
     assert [each.name for each in hidden_against_policy(again, LONG, clocked=True)] == [victim]
+    (told,) = tampered(again, LONG, clocked=True)
+    assert "are hidden although app_keep promises them" in told
 
 
 def test_a_second_version_is_told_unless_a_run_tried_again() -> None:
-    objects = runs(5)
-    again = dataclasses.replace(objects[0], modified=objects[0].modified + timedelta(minutes=10))
-    assert tampered([again, *objects], THREAD, clocked=True) == ()
-    later = dataclasses.replace(objects[0], modified=objects[0].modified + timedelta(days=3))
-    (told,) = tampered([later, *objects], THREAD, clocked=True)
-    assert f"{objects[0].key} were written again after their run" in told
-    other = dataclasses.replace(objects[0], modified=objects[0].modified + timedelta(minutes=10), size=6)
-    (told,) = tampered([other, *objects], THREAD, clocked=True)
-    assert f"{objects[0].key} were written again after their run" in told
+    first, *others = runs(5)
+    first = dataclasses.replace(first, digest="of these bytes")
+    again = dataclasses.replace(first, modified=first.modified + timedelta(minutes=10))
+    assert tampered([again, first, *others], THREAD, clocked=True) == ()
+    assert as_written([again, first, *others], THREAD)[0] is again
+    later = dataclasses.replace(first, modified=first.modified + timedelta(days=3))
+    (told,) = tampered([later, first, *others], THREAD, clocked=True)
+    assert f"{first.key} were written again after their run" in told
+
+
+@pytest.mark.parametrize("digest", ["of other bytes", None])
+def test_other_bytes_of_the_same_size_are_no_second_try_however_soon_they_come(digest: str | None) -> None:
+    first, *others = runs(5)
+    first = dataclasses.replace(first, digest=digest and "of these bytes")
+    other = dataclasses.replace(first, digest=digest)  # of the same moment even, as a clock of seconds tells it
+    again = dataclasses.replace(first, modified=first.modified + timedelta(minutes=10))
+    for versions in ([other, first], [again, other, first]):
+        (told,) = tampered([*versions, *others], THREAD, clocked=True)
+        assert f"{first.key} were written again after their run" in told
+        assert as_written([*versions, *others], THREAD)[0] is first
+        assert written_again([*versions, *others], THREAD) == [first]
 
 
 def test_a_name_of_another_time_than_the_upload_s_is_told_where_the_destination_has_a_clock() -> None:

@@ -62,6 +62,22 @@ def test_the_rule_of_the_bucket_purges_what_was_retired(lab: Lab, bucket: B2Buck
     assert bucket.versions() == []
 
 
+def test_a_listing_tells_the_same_bytes_from_others_of_their_size(bucket: B2Bucket, make_file) -> None:
+    file, sha256 = make_file(9 * MIB)  # goes in parts
+    for _try in range(2):
+        bucket.put(DUMP, file, sha256=sha256)
+    changed = file.read_bytes()[:-1] + bytes([file.read_bytes()[-1] ^ 1])
+    file.write_bytes(changed)
+    bucket.put(DUMP, file, sha256=hashlib.sha256(changed).hexdigest())
+    for content in (b"these", b"these", b"other"):
+        bucket.put_bytes(MANIFEST, content)
+
+    for key in (DUMP, MANIFEST):
+        other, again, first = (stored.digest for stored in bucket.versions(key))
+        assert again == first
+        assert other != first
+
+
 def test_a_version_that_another_upload_covers_is_hidden_and_can_be_read(bucket: B2Bucket) -> None:
     bucket.put_bytes(MANIFEST, b"first")
     bucket.put_bytes(MANIFEST, b"second!")
