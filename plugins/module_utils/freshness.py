@@ -102,7 +102,7 @@ def _whole(
     for. What was passed over goes into `problems`, the newest by name."""
     for number, artifact in enumerate(complete):
         try:
-            manifest = artifacts.manifest_of(destination, artifact, thread.app)
+            manifest = artifacts.manifest_of(destination, artifact, thread)
         except DataRefused:
             problem = f"the manifest of {artifact.name} cannot be read"
         else:

@@ -83,7 +83,7 @@ def _wanted(written: Sequence[Stored], again: set[str], thread: Thread, *, clock
 
 def _check(destination: Destination, artifact: Artifact, again: set[str], thread: Thread) -> None:
     """Raise DataRefused unless the artifact is whole and what lies under later versions is what its manifest says."""
-    manifest = artifacts.manifest_of(destination, artifact, thread.app)
+    manifest = artifacts.manifest_of(destination, artifact, thread)
     if lacks := artifact.lacks(manifest):
         raise DataRefused(lacks, remedy="use another artifact or destination")
     covered = [name for name in manifest.files if artifact.files[name].key in again]

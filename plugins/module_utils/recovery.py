@@ -16,7 +16,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from .contract.app import Column
@@ -94,6 +94,10 @@ def _read(folder: Path, new: Record) -> Record:
     record = decode_json(Record, text, str(path))
     if (record.format, record.recipient) != (FORMAT, new.recipient):
         raise ConfigurationError(f"{path} is of another format or recipient", remedy=f"remove it, then {_RUN}")
+    try:
+        record.age(datetime.now(UTC))
+    except DataRefused as error:
+        raise ConfigurationError(f"{path}: {error.problem}", remedy=f"remove it, then {_RUN}") from None
     return record
 
 

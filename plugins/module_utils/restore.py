@@ -83,7 +83,7 @@ def _restore(thread: Thread, order: RestoreOrder, phases: Phases) -> RestoreResu
         with phases.phase("find"):
             destination.check()
             artifact = pick(destination, order.at, thread)
-            manifest = artifacts.manifest_of(destination, artifact, thread.app)
+            manifest = artifacts.manifest_of(destination, artifact, thread)
         result = RestoreResult(thread.id, order.to, str(artifact.name), seconds=phases.seconds)
         result.notes += _notes(manifest, hidden=artifact.manifest.hidden)
         copies = unpack(thread, destination, artifact, folder, phases, manifest=manifest)

@@ -67,4 +67,4 @@ def _is_good(thread: Thread, destination: Destination, written: Artifact | None)
     """Whether the destination gives back what was just written: what it keeps is worth something, then."""
     if written is None or written.marked or not written.has_files:
         return False
-    return next(artifacts.readable(destination, [written], thread.app), None) is not None
+    return next(artifacts.readable(destination, [written], thread), None) is not None

@@ -51,7 +51,7 @@ def _bare(thread: Thread) -> tuple[float, float]:
     the archive does not count."""
     destination = open_destination(thread)
     artifact = pick(destination, None, thread)
-    manifest = manifest_of(destination, artifact, thread.app)
+    manifest = manifest_of(destination, artifact, thread)
     with scratch_folder(thread.scratch_directory, "bare") as folder:
         (copy,) = unpack(thread, destination, artifact, folder, Phases(silent), manifest=manifest)
         cpu, wall = tree(os.getpid()), time.monotonic()

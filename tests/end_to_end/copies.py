@@ -18,7 +18,7 @@ from fanout.artifacts import complete
 from fanout.contract.manifest import FORMAT, FileRecord, Manifest, SourceRecord, render_manifest, timestamp
 from fanout.contract.names import EVIDENCE, MANIFEST, MARKED, ArtifactName, begun_key, new_artifact, verdict_key
 from fanout.contract.record import encode_json
-from fanout.contract.thread import B2Destination, DirectoryDestination, Limits, Recipients, Thread
+from fanout.contract.thread import B2Destination, DirectoryDestination, Limits, PostgresqlSource, Recipients, Thread
 from fanout.contract.verdict import Begun, Result, Verdict
 from fanout.destinations.kinds import open_destination
 from fanout.identities import new_identity
@@ -52,7 +52,7 @@ SMALL = Thread(
     name="place",
     prefix="forgejo/",
     destination=DirectoryDestination("directory", "/nonexistent"),
-    sources=(),
+    sources=(PostgresqlSource("postgresql", "database", "forgejo", "localhost", 5432, "forgejo"),),
     recipients=Recipients(RECIPIENT, (RECIPIENT,)),
     limits=Limits(fresh_within=3600, drilled_within=3600, deadline=600, objective=60),
     scratch_directory="/nonexistent",

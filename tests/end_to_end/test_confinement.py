@@ -51,6 +51,17 @@ ls {scratch} && echo "scratch seen"
 touch /usr/touched && echo "programs changed"
 """
 
+# Each place in memory, and those that programs use for what they need for a moment.
+HOARDER = r"""
+exec > {inside}/seen 2>&1
+while read -r _ place kind _; do
+  case "$kind" in tmpfs|ramfs) find "$place" -xdev -type d | while read -r folder; do
+    touch "$folder/x" && [ "$(stat -f -c %T "$folder")" = tmpfs ] && echo "memory written: $folder"; done;; esac
+done < /proc/mounts
+touch /tmp/x && echo "/tmp written"
+echo "first to go $(cat /proc/self/oom_score_adj)"
+""".replace("{inside}", confinement.INSIDE)
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
@@ -99,6 +110,20 @@ def test_a_program_that_a_copy_starts_sees_neither_files_nor_network_nor_process
         assert won not in said
     assert " postgres" in said
     assert "python" not in said
+
+
+def test_nothing_that_a_program_of_a_copy_writes_lies_in_memory_and_it_is_the_first_to_go_where_that_gets_short(
+    server: PostgresServer, thread: Thread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attacked(server, f"bash -c '{HOARDER}'")
+    backup(thread)
+    seen = said_by_programs(monkeypatch)
+    assert drill(thread).verdict.result == "pass"
+
+    (said,) = seen
+    assert "memory written" not in said
+    assert "/tmp written" in said
+    assert "first to go 1000" in said
 
 
 def said_by_programs(monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from fanout.contract.thread import Thread
 from fanout.destinations.kinds import open_destination
 from fanout.drill import drill
 from fanout.encryption import encrypt_text
+from fanout.freshness import freshness
 from fanout.sources.postgresql import restore
 
 from .everything import Everything, everything, with_program
@@ -52,7 +54,7 @@ def published_again(thread: Thread, manifest: Manifest) -> None:
 
 def newest(thread: Thread) -> Manifest:
     destination = open_destination(thread)
-    return manifest_of(destination, complete(destination.list())[0], thread.app)
+    return manifest_of(destination, complete(destination.list())[0], thread)
 
 
 def test_a_restore_that_complains_fails_the_drill_although_it_ended_well(thread: Thread) -> None:
@@ -113,6 +115,37 @@ def test_an_archive_of_another_plain_text_is_refused(thread: Thread) -> None:
 
     assert done.verdict.result == "fail"
     assert f"{name} decrypts to something else than was encrypted" in done.verdict.reason
+
+
+def with_numbers_beyond_bounds(said: dict[str, Any]) -> None:
+    said["files"]["database.dump.age"]["plain_size"] = said["sources"][0]["rows"] = int("9" * 4300)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda said: said.update(started="soon"),
+        lambda said: said.update(notices=["\ud800"]),
+        lambda said: said["sources"].append(said["sources"][0]),
+        with_numbers_beyond_bounds,
+    ],
+    ids=["a time", "a letter", "sources", "numbers"],
+)
+def test_nothing_that_a_manifest_says_keeps_a_drill_from_failing_it_or_a_run_from_its_end(
+    thread: Thread, change: Callable[[dict[str, Any]], None]
+) -> None:
+    assert drill(thread).verdict.result == "pass"
+    manifest = newest(thread)
+    said = json.loads(render_manifest(manifest))
+    change(said)
+    open_destination(thread).put_bytes(manifest.name.key(MANIFEST), json.dumps(said).encode())
+
+    assert drill(thread).verdict.result == "fail"
+    problems = freshness(thread).problems
+    assert any(problem.startswith("the last drill failed") for problem in problems), problems
+    assert f"the manifest of {manifest.artifact} cannot be read" in problems
+    backup(thread, accept_shrink=True)
+    assert drill(thread).verdict.result == "pass"
 
 
 def test_what_is_stored_of_a_failed_drill_names_nothing_in_clear(thread: Thread) -> None:

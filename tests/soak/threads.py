@@ -86,7 +86,7 @@ class Command(Act):
             assert visible, "the history is gone"
             assert visible[0].name >= self._before[0].name, "the newest backup is gone"
         for artifact in visible:
-            manifest = artifacts.manifest_of(self.column.destination, artifact, self.column.app)
+            manifest = artifacts.manifest_of(self.column.destination, artifact, self.column.thread)
             assert artifact.lacks(manifest) == "", "it is in sight and not whole"
         if self.column.kind == "directory":
             assert _open_to_others(self.column.nas / self.column.app) == [], "others may read it"

@@ -111,6 +111,8 @@ def read_manifest(text: bytes, *, app: str, artifact: ArtifactName) -> Manifest:
         raise DataRefused(f"{where} lists other files than a backup does: {', '.join(map(ascii, odd))}", remedy=_OTHERS)
     if any(size < 0 for record in manifest.files.values() for size in (record.size, record.plain_size)):
         raise DataRefused(f"{where} gives a file a size below zero", remedy=_OTHERS)
+    for time in (manifest.started, manifest.finished):
+        moment(time)
     return manifest
 
 

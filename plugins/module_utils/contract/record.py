@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,7 @@ from .errors import BackupError, ConfigurationError
 
 T = TypeVar("T")
 
+_MOST = 2**63  # what no count, size or number of a server goes beyond; Python itself prints no endless ones
 _NAMES: dict[type, str] = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -31,8 +33,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def decode(cls: type[T], value: object, where: str, *, error: type[BackupError] = ConfigurationError) -> T:
     """Given a mapping, return it as the dataclass `cls`.
 
-    Raise `error`, naming the place as `where.field`, for an unknown or missing field or a value of another type. Types
-    are taken as they are: "5" is no number, and true is none either.
+    Raise `error`, naming the place as `where.field`, for an unknown or missing field, a value of another type or a
+    number beyond all bounds. Types are taken as they are: "5" is no number, and true is none either.
     """
     return typing.cast(T, _value(cls, value, where, error))
 
@@ -41,6 +43,7 @@ def decode_json(cls: type[T], text: str | bytes, where: str, *, error: type[Back
     """Given JSON text, return it as the dataclass `cls`; raise `error` as `decode` does, or when it is no JSON."""
     try:
         value = json.loads(text, parse_constant=_no_number)
+        json.dumps(value, ensure_ascii=False).encode()  # half a character cannot be written again
     except ValueError as broken:
         raise error(f"{where} is not JSON ({broken})", remedy=f"restore or re-create {where}") from None
     except RecursionError:
@@ -123,7 +126,7 @@ def _one_of(choices: list[Any], value: object, where: str, error: type[BackupErr
     for choice in choices:
         # Exactly the type: for isinstance a bool would be an int.
         if type(value) is choice:  # pylint: disable=unidiomatic-typecheck
-            return value
+            return _bounded(value, where, error)
     raise _refuse(error, where, " or ".join(_NAMES.get(choice, str(choice)) for choice in choices), value)
 
 
@@ -148,8 +151,16 @@ def _plain(wanted: Any, value: object, where: str, error: type[BackupError]) -> 
     if wanted is Any or wanted is object:
         return value
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return float(typing.cast(int, _bounded(value, where, error)))
     # Ansible hands strings over as tagged subclasses of str; a bool is an int in Python, but not in an inventory.
     if isinstance(value, wanted) and not (isinstance(value, bool) and wanted is not bool):
-        return wanted(value)
+        return wanted(_bounded(value, where, error))
     raise _refuse(error, where, _NAMES.get(wanted, str(wanted)), value)
+
+
+def _bounded(value: object, where: str, error: type[BackupError]) -> object:
+    """Return a value that is no number, or one that can be reckoned with and printed."""
+    endless = not math.isfinite(value) if isinstance(value, float) else isinstance(value, int) and abs(value) > _MOST
+    if endless:
+        raise error(f"{where} is a number beyond all bounds", remedy=f"correct {where}")
+    return value

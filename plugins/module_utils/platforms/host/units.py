@@ -70,6 +70,10 @@ TimeoutStartSec={timeout}
 # scratch folder does. Killed with it, that would leave a plain dump on the disk.
 KillMode=process
 UMask=0077
+# A hundred times what a run starts: what a dump brings fills no table of processes. And a server that is ended for lack
+# of memory does not end the drill, which says so.
+TasksMax=2048
+OOMPolicy=continue
 Nice=10
 IOSchedulingClass=best-effort
 IOSchedulingPriority=7

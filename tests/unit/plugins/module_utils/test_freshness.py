@@ -56,6 +56,20 @@ def test_a_manifest_that_cannot_be_read_does_not_count_and_is_told(place: Folder
     assert f"the manifest of {bad} cannot be read" in found.problems
 
 
+def test_a_manifest_of_other_sources_does_not_count_and_is_told(place: Folder) -> None:
+    good = place.publish()
+    place.move_to(place.now + HOUR)
+    bad = place.publish()
+    (stored,) = place.destination.list(bad.key(MANIFEST))
+    said = place.destination.read(stored, 1 << 20).replace(b'"database', b'"another')
+    place.destination.put_bytes(bad.key(MANIFEST), said)
+
+    found = freshness(place.thread)
+
+    assert found.newest == str(good)
+    assert f"the manifest of {bad} cannot be read" in found.problems
+
+
 def test_a_marked_backup_is_a_problem(place: Folder) -> None:
     place.publish("rows shrank from 2 to 1")
 

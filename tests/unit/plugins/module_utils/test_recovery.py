@@ -170,6 +170,14 @@ def test_a_record_of_another_recipient_or_format_is_refused_with_its_path(
             recovery.records_of(column(tmp_path, owner))
 
 
+def test_a_record_whose_proof_has_no_time_is_refused_with_its_path(owner: Owner, tmp_path: Path) -> None:
+    folder, (record,) = recovery.records_of(column(tmp_path, owner))
+    recovery.store(folder, dataclasses.replace(record, proof=recovery.Proof("soon", "0")))
+    (file,) = folder.iterdir()
+    with pytest.raises(ConfigurationError, match=rf"{file}: 'soon' is no UTC time.* Remedy: remove it"):
+        recovery.records_of(column(tmp_path, owner))
+
+
 def test_lines_name_the_command_for_the_owner_and_how_to_give_the_answer(owner: Owner, tmp_path: Path) -> None:
     folder, (record,) = recovery.records_of(column(tmp_path, owner))
     assert recovery.lines(folder, [record]) == (f"{owner.recipient}: never challenged",)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 
 import pytest
@@ -66,6 +67,35 @@ def test_a_manifest_of_a_source_that_cannot_exist_is_refused(source: str) -> Non
     changed = manifest(sources=(record,), files=dict.fromkeys((*files, "evidence.json.age"), one))
     with pytest.raises(DataRefused, match="has a source whose name is none"):
         read_manifest(render_manifest(changed), app="forgejo", artifact=NAME)
+
+
+@pytest.mark.parametrize("changes", [{"started": "soon"}, {"finished": ""}, {"started": "2026-13-01T00:00:00Z"}])
+def test_a_manifest_with_a_time_that_is_none_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(DataRefused, match="is no UTC time"):
+        read_manifest(render_manifest(manifest(**changes)), app="forgejo", artifact=NAME)
+
+
+@pytest.mark.parametrize("number", [2**63 + 1, -(2**64), 10**4000], ids=["a little", "below", "endless"])
+def test_a_number_that_no_server_counts_to_is_refused_with_its_place(number: int) -> None:
+    source = dataclasses.replace(manifest().sources[0], rows=number)
+    counted, timed = manifest(sources=(source,)), manifest(seconds={"dump": number})
+    for changed, place in ((counted, r"sources\[0\].rows"), (timed, "seconds.dump")):
+        with pytest.raises(DataRefused, match=rf"{place} is a number beyond all bounds"):
+            read_manifest(render_manifest(changed), app="forgejo", artifact=NAME)
+
+
+def test_a_number_that_is_written_as_endless_is_refused() -> None:
+    text = render_manifest(manifest()).replace(b"1.5", b"1e999")
+    with pytest.raises(DataRefused, match=r"seconds\.dump is a number beyond all bounds"):
+        read_manifest(text, app="forgejo", artifact=NAME)
+
+
+@pytest.mark.parametrize("place", [b'"1.0.0"', b'"version"', b'"age1x"'])
+def test_half_a_character_which_cannot_be_written_again_is_refused_on_one_printable_line(place: bytes) -> None:
+    text = render_manifest(manifest()).replace(place, rb'"\udfff"')
+    with pytest.raises(DataRefused, match="surrogates not allowed") as caught:
+        read_manifest(text, app="forgejo", artifact=NAME)
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("text", [b"[" * 100_000, b'{"a":' * 100_000, b'{"format": NaN}', b'{"format": Infinity}'])

@@ -94,6 +94,13 @@ def test_a_service_that_is_killed_writes_no_core_and_what_removes_its_scratch_fo
         assert (service["LimitCORE"], service["KillMode"], service["UMask"]) == ("0", "process", "0077")
 
 
+def test_a_service_has_a_bound_of_processes_and_outlives_a_server_that_is_ended_for_lack_of_memory(two: Column) -> None:
+    for name, file in unit_files(two, "b2", FANOUT).items():
+        if name.endswith(".service"):
+            service = settings(file)["Service"]
+            assert (service["TasksMax"], service["OOMPolicy"]) == ("2048", "continue")
+
+
 def test_a_service_runs_its_own_thread_and_outlasts_the_deadline(two: Column) -> None:
     files = unit_files(two, "b2", FANOUT)
 
