@@ -4,10 +4,12 @@ superuser restored it than he had before."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from fanout.backup import BackupResult, backup
@@ -19,6 +21,7 @@ from fanout.drill import drill
 from fanout.encryption import encrypt_text
 from fanout.restore import RestoreOrder, RestoreResult, restore
 
+from .everything import PASSWORD
 from .small import Small, small
 
 _ROLES = "database.globals.sql.age"
@@ -85,3 +88,126 @@ def test_a_role_that_joins_two_others_by_an_attribute_is_refused_before_anything
     with lab.server.connect() as connection:
         assert connection.execute("SELECT FROM pg_roles WHERE rolname = 'helper'").fetchall() == []
         assert connection.execute("SELECT FROM pg_database WHERE datname = 'restored'").fetchall() == []
+
+
+# What a superuser's tables do for others
+
+_TAKES = """
+CREATE FUNCTION public.taking() RETURNS int LANGUAGE plpgsql AS $f$
+BEGIN
+  BEGIN EXECUTE 'ALTER ROLE owner SUPERUSER'; EXCEPTION WHEN OTHERS THEN NULL; END;
+  RETURN 1;
+END $f$;;
+CREATE FUNCTION public.take() RETURNS trigger LANGUAGE plpgsql AS
+  $f$ BEGIN PERFORM public.taking(); RETURN OLD; END $f$;;
+CREATE FUNCTION public.taken(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+  $f$ BEGIN PERFORM public.taking(); RETURN $1; END $f$;;
+CREATE TYPE public.mood AS ENUM ('good');;
+CREATE FUNCTION public.to_int(public.mood) RETURNS int LANGUAGE plpgsql AS $f$ BEGIN RETURN public.taking(); END $f$;;
+CREATE CAST (public.mood AS int) WITH FUNCTION public.to_int(public.mood) AS IMPLICIT;;
+CREATE TABLE public.mine (id int PRIMARY KEY);;
+INSERT INTO public.mine VALUES (1)
+"""
+# What a superuser's table is made with -> what the app's owner does in the restored database.
+_TABLES = {
+    "a key that cascades, and the right to add a trigger": (
+        "CREATE TABLE theirs (id int REFERENCES mine ON DELETE CASCADE);; INSERT INTO theirs VALUES (1);;"
+        " GRANT TRIGGER ON theirs TO owner",
+        "CREATE TRIGGER go BEFORE DELETE ON theirs FOR EACH ROW EXECUTE FUNCTION take();; DELETE FROM mine",
+    ),
+    "a key that cascades, and a partition of the app's": (
+        "CREATE TABLE theirs (id int REFERENCES mine ON DELETE CASCADE) PARTITION BY LIST (id);;"
+        " CREATE TABLE part PARTITION OF theirs DEFAULT;; INSERT INTO theirs VALUES (1);; ALTER TABLE part OWNER TO"
+        " owner;; CREATE TRIGGER go BEFORE DELETE ON part FOR EACH ROW EXECUTE FUNCTION take()",
+        "DELETE FROM mine",
+    ),
+    "a partition of the app's table": (
+        "CREATE TABLE parent (id int) PARTITION BY LIST (id);; CREATE TABLE theirs PARTITION OF parent DEFAULT;;"
+        " INSERT INTO parent VALUES (1);; ALTER TABLE parent OWNER TO owner",
+        "CREATE INDEX ON parent (taken(id))",
+    ),
+    "the right to refer to it": (
+        "CREATE TABLE theirs (id int PRIMARY KEY);; INSERT INTO theirs VALUES (1);;"
+        " GRANT REFERENCES ON theirs TO owner",
+        "CREATE TABLE feels (m mood REFERENCES theirs);; INSERT INTO feels VALUES ('good')",
+    ),
+    "the right to refer to a column": (
+        "CREATE TABLE theirs (id int PRIMARY KEY);; INSERT INTO theirs VALUES (1);;"
+        " GRANT REFERENCES (id) ON theirs TO PUBLIC",
+        "CREATE TABLE feels (m mood REFERENCES theirs);; INSERT INTO feels VALUES ('good')",
+    ),
+    "a key of the app's table": (
+        "CREATE TABLE theirs (id int PRIMARY KEY);; INSERT INTO theirs VALUES (1);;"
+        " CREATE TABLE feels (m mood REFERENCES theirs);; ALTER TABLE feels OWNER TO owner",
+        "INSERT INTO feels VALUES ('good')",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", _TABLES)
+def test_a_superuser_s_table_that_others_make_act_is_given_to_the_app_s_owner_and_named(kind: str) -> None:
+    made, done = _TABLES[kind]
+    with small(15) as lab:
+        lab.run(_TAKES, owner=True)
+        lab.run(made)
+        thread = lab.as_superuser()
+        backup(thread)
+        lab.run("DROP TABLE theirs CASCADE")  # as if only a forged archive had it
+
+        result = restored(lab, thread)
+
+        with lab.server.connect("restored", "owner", PASSWORD, autocommit=True) as connection:
+            for statement in done.split(";;"):
+                with contextlib.suppress(psycopg.errors.Error):
+                    connection.execute(statement)
+        assert is_no_superuser(lab)
+    told = {finding.subject: finding.difference for finding in result.findings if finding.check == "superuser"}
+    far = "belongs to owner, not to postgres: postgres may do more on this server than owner"
+    assert told == {"TABLE public.theirs": far}
+
+
+# Roles of other apps
+
+
+def test_nothing_is_given_to_a_member_of_another_app_s_owner(lab: Small) -> None:
+    lab.run(
+        f"CREATE ROLE neighbour;; CREATE DATABASE neighbour OWNER neighbour;; CREATE ROLE neighbour_app LOGIN PASSWORD"
+        f" '{PASSWORD}' IN ROLE neighbour;; CREATE ROLE reads LOGIN;; GRANT CONNECT ON DATABASE neighbour TO reads"
+    )
+    lab.run(
+        "CREATE FUNCTION public.theirs() RETURNS text SECURITY DEFINER LANGUAGE plpgsql AS $f$ BEGIN"
+        " EXECUTE 'ALTER ROLE neighbour_app PASSWORD ''stolen'''; RETURN current_user; END $f$;;"
+        " CREATE FUNCTION public.read() RETURNS text SECURITY DEFINER LANGUAGE sql AS 'SELECT current_user';;"
+        " CREATE TABLE public.harmless (id int)"
+    )
+    thread = lab.as_superuser()
+    roles = {"FUNCTION public.theirs()": "neighbour_app", "FUNCTION public.read()": "reads"}
+    roles["TABLE public.harmless"] = "neighbour"
+    for each, role in roles.items():
+        lab.run(f"ALTER {each} OWNER TO {role}")
+    lab.run("ALTER SCHEMA public OWNER TO neighbour_app")
+    backup(thread)
+    for each in roles:
+        lab.run(f"ALTER {each} OWNER TO owner")
+    lab.run("ALTER SCHEMA public OWNER TO owner")
+
+    result = restored(lab, thread)
+
+    with lab.server.connect("restored", "owner", PASSWORD, autocommit=True) as connection:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SELECT public.theirs()")
+        assert connection.execute(
+            "SELECT public.read(), nspowner::regrole::text FROM pg_namespace WHERE nspname = 'public'"
+        ).fetchone() == ("owner", "owner")
+        kept = "SELECT relowner::regrole::text FROM pg_class WHERE relname = 'harmless'"
+        assert connection.execute(kept).fetchone() == ("owner",)
+    told = {finding.subject: finding.difference for finding in result.findings if finding.check == "superuser"}
+    assert told == {
+        subject: f"belongs to owner, not to {role}: {role} has rights in other databases and owns nothing in everything"
+        for subject, role in {
+            'FUNCTION public."theirs()"': "neighbour_app",
+            'FUNCTION public."read()"': "reads",
+            "TABLE public.harmless": "neighbour",
+            "SCHEMA public": "neighbour_app",
+        }.items()
+    }

@@ -221,7 +221,7 @@ def test_what_acts_with_the_rights_of_somebody_beyond_the_app_is_given_to_the_ap
         'FUNCTION public."hashes()"': far,
         "VIEW public.secrets": far,
         'FUNCTION public."theirs()"': (
-            "belongs to owner, not to neighbour: neighbour owns other databases, and nothing in everything"
+            "belongs to owner, not to neighbour: neighbour has rights in other databases and owns nothing in everything"
         ),
         "TABLE public.ours": far,
         "DEFAULT ACL DEFAULT PRIVILEGES FOR FUNCTIONS": (

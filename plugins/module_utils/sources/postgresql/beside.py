@@ -240,7 +240,7 @@ def _owner(connection: psycopg.Connection[Any], copy: Decrypted, new: NewDatabas
     """Return whose the new database becomes: the archive's owner, unless he may do more than that of the live one."""
     said, live = copy.evidence.owner, copy.source.database
     found = connection.execute("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", [live]).fetchone()
-    if found is None or not (why := beyond(connection, said, found[0], live)):
+    if found is None or not (why := beyond(connection, said, found[0], live).why):
         return said
     made.findings.append(
         Finding(

@@ -182,7 +182,7 @@ class Handover:
             owners = Owners(connection, self._entries, self._live, self.owner)
             for found in owners.found(self.guest.name):
                 entry = owners.entry(found)
-                wanted = entry.owner if entry else self.owner
+                wanted = entry.owner if entry else self._public if found.is_public else self.owner
                 if entry and (why := owners.withheld(found, wanted)):
                     self.withheld.append(Withheld(found, entry, why))
                     wanted = self.owner
@@ -190,7 +190,6 @@ class Handover:
                     continue  # there may be very many
                 with contextlib.suppress(psycopg.errors.UndefinedObject):  # a role that is missing: comparing says so
                     connection.execute(f"ALTER {found.as_altered} OWNER TO {quoted(wanted)}".encode())
-            self._give_public(connection)
             connection.execute(f"REASSIGN OWNED BY {name} TO {quoted(self.owner)}".encode())
             self._give_by_default(connection, owners)
             if connection.execute(_LEFT, [self.guest.name]).fetchone() != (0,):
@@ -211,11 +210,6 @@ class Handover:
         database = quoted(self.guest.target.source.database)
         connection.execute(f"ALTER DATABASE {database} CONNECTION LIMIT {number}".encode())
 
-    def _give_public(self, connection: psycopg.Connection[Any]) -> None:
-        if connection.execute(_OWNER, [_PUBLIC]).fetchone() == (self.guest.name,):
-            said = (entry.owner for entry in self._entries if (entry.description, entry.tag) == ("SCHEMA", _PUBLIC))
-            connection.execute(f"ALTER SCHEMA {_PUBLIC} OWNER TO {quoted(next(said, self._public))}".encode())
-
     def _give_by_default(self, connection: psycopg.Connection[Any], owners: Owners) -> None:
         """Let roles give rights to what they will make. Of somebody who may do more than the app, what an extension
         keeps for superusers could be given away so."""
@@ -223,7 +217,7 @@ class Handover:
 
         for entry in self._entries:
             for role, statement in grants.by_default(entry) if entry.description == "DEFAULT ACL" else ():
-                if why := owners.beyond(role):
+                if why := owners.beyond(role).why:
                     self.by_default.append((entry, why))
                     continue
                 with contextlib.suppress(psycopg.errors.UndefinedObject):  # as above

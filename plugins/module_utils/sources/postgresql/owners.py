@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whose the objects of a restored database become, and what is not given to whom.
 
-Who owns a function with SECURITY DEFINER, a view of the server's own tables, or a table whose checks and triggers call
-functions, lends it his rights. An archive may name anybody, so that such things go to superusers and to the roles of
-other apps only if the app is one of them itself. What an owner finds otherwise, he reads and gives by hand.
+Who owns a function with SECURITY DEFINER, a view of the server's own tables, or a table that others may make act, lends
+it his rights. An archive may name anybody, so that such things go to superusers only if the app's owner is one himself,
+and nothing at all goes to roles of other apps. What an owner finds otherwise, he reads and gives by hand.
 """
 
 from __future__ import annotations
@@ -59,32 +59,36 @@ LEFT JOIN (pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace)
 WHERE d.deptype = 'o' AND d.refclassid = 'pg_authid'::regclass
   AND d.refobjid = (SELECT oid FROM pg_roles WHERE rolname = %s)
   AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND NOT (i.type = 'schema' AND i.identity = 'public')
   AND NOT (d.classid = 'pg_class'::regclass AND EXISTS (
     SELECT FROM pg_depend c WHERE c.classid = d.classid AND c.objid = d.objid AND c.refclassid = d.classid
     AND c.refobjsubid > 0 AND c.deptype IN ('a', 'i') AND i.type = 'sequence'))
 ORDER BY d.classid, d.objid
 """
-# Whether a role may do more than the app's owner: it reaches the server, or owns something in other databases and
-# nothing in the app's own.
+# What a role may do, or whatever it is a member of, and the app's owner may not: whether that reaches the server, and
+# whether it is one that has something elsewhere and owns nothing in the app's own database. What lies in other
+# databases of the app's owner is his anyway, and restores under way are nobody's.
 _BEYOND = """
 WITH live AS (SELECT oid FROM pg_database WHERE datname = %(live)s),
+app AS (SELECT * FROM pg_roles WHERE rolname = %(owner)s),
 reach AS (
-  SELECT mine.rolname, mine.oid, rolsuper OR rolcreaterole OR rolreplication OR EXISTS (
-    SELECT FROM pg_roles other WHERE (rolsuper OR starts_with(rolname, 'pg_')) AND rolname <> 'pg_database_owner'
-    AND pg_has_role(mine.oid, other.oid, 'MEMBER')) AS far
-  FROM pg_roles mine WHERE rolname IN (%(role)s, %(owner)s)),
-owned AS (
-  SELECT refobjid AS role, dbid AS database FROM pg_shdepend
-  WHERE refclassid = 'pg_authid'::regclass AND deptype = 'o' AND dbid <> 0
-  UNION SELECT datdba, oid FROM pg_database)
-SELECT r.far AND NOT o.far,
-       r.oid <> o.oid
-       AND EXISTS (SELECT FROM owned JOIN pg_database d ON d.oid = database
-                   WHERE role = r.oid AND d.oid NOT IN (SELECT oid FROM live) AND d.datname <> current_database()
-                     AND NOT starts_with(coalesce(shobj_description(d.oid, 'pg_database'), ''), 'incomplete: fanout'))
-       AND NOT EXISTS (SELECT FROM owned WHERE role = r.oid AND database IN (SELECT oid FROM live))
-FROM reach r, reach o WHERE r.rolname = %(role)s AND o.rolname = %(owner)s
+  SELECT more.* FROM pg_roles mine, pg_roles more, app
+  WHERE mine.rolname = %(role)s AND pg_has_role(mine.oid, more.oid, 'MEMBER')
+    AND NOT pg_has_role(app.oid, more.oid, 'MEMBER') AND more.rolname <> 'pg_database_owner'),
+has AS (
+  SELECT refobjid AS role, CASE WHEN classid = 'pg_database'::regclass THEN objid ELSE dbid END AS database, deptype
+  FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND classid <> 'pg_auth_members'::regclass),
+app_s AS (
+  SELECT oid FROM live
+  UNION SELECT d.oid FROM pg_database d, app WHERE pg_has_role(app.oid, d.datdba, 'MEMBER')
+    OR starts_with(coalesce(shobj_description(d.oid, 'pg_database'), ''), 'incomplete: fanout'))
+SELECT EXISTS (
+         SELECT FROM reach r, app a WHERE r.rolsuper OR starts_with(r.rolname, 'pg_')
+         OR (r.rolcreaterole AND NOT a.rolcreaterole) OR (r.rolreplication AND NOT a.rolreplication)
+         OR (r.rolbypassrls AND NOT a.rolbypassrls)),
+       EXISTS (
+         SELECT FROM reach r
+         WHERE EXISTS (SELECT FROM has WHERE role = r.oid AND database NOT IN (SELECT oid FROM app_s))
+         AND NOT EXISTS (SELECT FROM has JOIN live ON oid = database WHERE role = r.oid AND deptype = 'o'))
 """
 _DEFINER = "SELECT prosecdef FROM pg_proc WHERE oid = %s"
 # Whether a view reaches anything but tables and views of the database's own, or a rule acts for it. Its owner's rights
@@ -94,6 +98,18 @@ SELECT EXISTS (SELECT FROM pg_rewrite WHERE ev_class = %(view)s AND (ev_type <> 
   SELECT FROM regexp_matches(ev_action::text, ':relid (\d+)', 'g') AS m(found)
   WHERE found[1] <> '0' AND (found[1]::oid < 16384 OR EXISTS (
     SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = found[1]::oid AND e.deptype = 'e')))))
+"""
+# Whether others make a table act with its owner's rights. Foreign keys do what they do as the owner of the table that
+# they look into; an index on a parent is built in its children as their owner; who has one of three rights adds
+# triggers and keys.
+_LENT = """
+SELECT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND %(table)s IN (conrelid, confrelid))
+  OR EXISTS (SELECT FROM pg_inherits WHERE %(table)s IN (inhrelid, inhparent))
+  OR EXISTS (
+    SELECT FROM (SELECT relacl, relowner FROM pg_class WHERE oid = %(table)s
+                 UNION ALL SELECT attacl, relowner FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+                 WHERE attrelid = %(table)s) given(rights, owner), aclexplode(rights) a
+    WHERE a.grantee <> owner AND a.privilege_type IN ('TRIGGER', 'REFERENCES', 'MAINTAIN'))
 """
 # Whether a table's parts (checks, defaults, indexes, triggers, policies, keys, statistics) use anything that is neither
 # the server's own nor an extension's, or a rule acts for it. Enumerations hold no code.
@@ -125,6 +141,11 @@ class Owned:
     identity: str
 
     @property
+    def is_public(self) -> bool:
+        """Whether it is the schema that every new database has."""
+        return (self.type, self.name) == ("schema", "public")
+
+    @property
     def as_altered(self) -> str:
         """Kind and name as ALTER takes them."""
         identity = self.identity
@@ -147,6 +168,15 @@ class Withheld:
         return f"ALTER {self.found.as_altered} OWNER TO {quoted(self.entry.owner)};"
 
 
+@dataclass(frozen=True)
+class Beyond:
+    """Why a role may do more than the app's owner, or "". A `stranger` is none of the app's: if he owned only a name in
+    its database, he would be one of them at the next restore."""
+
+    why: str = ""
+    stranger: bool = False
+
+
 class Owners:
     """The archive's owners of what a role has made in the database of `connection`, as its table of contents names
     them. `live` is the app's own database, `owner` the one who gets what nobody else may have."""
@@ -154,7 +184,7 @@ class Owners:
     def __init__(self, connection: psycopg.Connection[Any], entries: Sequence[TocEntry], live: str, owner: str) -> None:
         self._connection = connection
         self._live, self._owner = live, owner
-        self._beyond: dict[str, str] = {}
+        self._beyond: dict[str, Beyond] = {}
         self._by_name = {(entry.description, entry.schema, _name(entry)): entry for entry in entries}
         self._large_objects = {
             int(number): entry
@@ -181,12 +211,11 @@ class Owners:
 
     def withheld(self, found: Owned, role: str) -> str:
         """Return why a role does not get an object, or ""."""
-        if role == self._owner or not self._acts(found):
-            return ""
-        return self.beyond(role)
+        said = self.beyond(role)
+        return said.why if said.stranger or (said.why and self._acts(found)) else ""
 
-    def beyond(self, role: str) -> str:
-        """Return in which way a role may do more than the app's owner, or ""."""
+    def beyond(self, role: str) -> Beyond:
+        """Return in which way a role may do more than the app's owner."""
         if role not in self._beyond:
             self._beyond[role] = beyond(self._connection, role, self._owner, self._live)
         return self._beyond[role]
@@ -196,7 +225,8 @@ class Owners:
         if found.type in ("function", "procedure"):
             return self._connection.execute(_DEFINER, [found.oid]).fetchone() == (True,)
         if found.type == "table":
-            return self._connection.execute(_OWN_CODE, {"table": found.oid}).fetchone() == (True,)
+            asked = (self._connection.execute(sql, {"table": found.oid}) for sql in (_LENT, _OWN_CODE))
+            return any(cursor.fetchone() == (True,) for cursor in asked)
         if found.type == "view":
             return self._connection.execute(_REACH, {"view": found.oid}).fetchone() == (True,)
         return found.type == "materialized view"
@@ -209,10 +239,10 @@ def _name(entry: TocEntry) -> str:
     return entry.drop_statement.strip().removeprefix("DROP OPERATOR ").removesuffix(";")
 
 
-def beyond(connection: psycopg.Connection[Any], role: str, owner: str, live: str) -> str:
-    """Return in which way `role` may do more on the server than `owner`, whose app has the database `live`, or ""."""
+def beyond(connection: psycopg.Connection[Any], role: str, owner: str, live: str) -> Beyond:
+    """Return in which way `role` may do more on the server than `owner`, whose app has the database `live`."""
     row = connection.execute(_BEYOND, {"role": role, "owner": owner, "live": live}).fetchone()
     (far, elsewhere) = row or (False, False)
     if far:
-        return f"{role} may do more on this server than {owner}"
-    return f"{role} owns other databases, and nothing in {live}" if elsewhere else ""
+        return Beyond(f"{role} may do more on this server than {owner}")
+    return Beyond(f"{role} has rights in other databases and owns nothing in {live}", True) if elsewhere else Beyond()
