@@ -18,7 +18,7 @@ from .destinations.kinds import open_destination
 from .history import as_written, hidden_against_policy, is_forged, written_again
 from .progress import Phases, Report, silent
 from .scratch import scratch_folder
-from .streams import sha256_of
+from .streams import check_room, sha256_of
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,7 @@ def _check(destination: Destination, artifact: Artifact, again: set[str], thread
     with scratch_folder(thread.scratch_directory, f"recover-history.{thread.app}.{thread.name}") as folder:
         for name in covered:
             target = folder / name
+            check_room(folder, manifest.files[name].size)
             destination.get(artifact.files[name], target)
             if sha256_of(target) != manifest.files[name].sha256:
                 raise DataRefused(

@@ -18,6 +18,9 @@ from .contract.errors import Full, Unavailable
 CHUNK = 1 << 20
 _LAST_WORDS = 1 << 16
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_RESERVE = 256 << 20  # for everything else of a disk; of a small one a part
+_PART = 20
+_ROOM = "free space there, or set app_scratch_directory to a larger disk"
 
 
 class HashedFile:
@@ -75,11 +78,24 @@ def room(path: Path, needed: int | None = None) -> Iterator[None]:
             wanted = f", about {needed} are needed" if needed else ""
             raise Full(
                 f"{path.parent} is full: {free} bytes are free{wanted}",
-                remedy="free space there, or set app_scratch_directory to a larger disk",
+                remedy=_ROOM,
             ) from None
         raise Unavailable(
             f"{path} cannot be written ({error.strerror})", remedy="check the disk, and who may write there"
         ) from None
+
+
+def check_room(folder: Path, needed: int) -> None:
+    """Raise Full, before anything is written, unless so many bytes fit into `folder` and leave room for others: how
+    many they are may be a lie of whoever writes at a destination."""
+    with room(folder / "any"):
+        disk = shutil.disk_usage(folder)
+    reserve = min(disk.total // _PART, _RESERVE)
+    if disk.total and disk.free < needed + reserve:  # some file systems do not tell
+        raise Full(
+            f"{folder} has no room: {disk.free} bytes are free, {needed} are needed and {reserve} stay free for others",
+            remedy=_ROOM,
+        )
 
 
 def sha256_of(path: Path) -> str:

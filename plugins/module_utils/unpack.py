@@ -19,9 +19,9 @@ from .encryption import decrypt, decrypt_bytes
 from .history import as_written
 from .progress import Phases
 from .sources.base import Decrypted
-from .streams import HashedFile, sha256_of
+from .streams import HashedFile, check_room, sha256_of
 
-_EVIDENCE_LIMIT = 64 << 20
+_TEXT_LIMIT = 64 << 20  # of what is read into memory
 
 
 def pick(destination: Destination, at: datetime | None, thread: Thread) -> Artifact:
@@ -42,18 +42,13 @@ def pick(destination: Destination, at: datetime | None, thread: Thread) -> Artif
 
 def fetch(destination: Destination, artifact: Artifact, manifest: Manifest, folder: Path, phases: Phases) -> None:
     """Download an artifact's files into `folder`. Raise DataRefused, before anything is decrypted, when one is not as
-    the manifest says."""
+    the manifest says, and Full, before anything is fetched, when there is no room for all of them."""
+    if lacks := artifact.lacks(manifest):
+        raise DataRefused(lacks, remedy="the copy is damaged: use another artifact or destination")
+    check_room(folder, sum(record.size for record in manifest.files.values()))
     for name, record in manifest.files.items():
-        stored = artifact.files.get(name)
-        if stored is None:
-            raise DataRefused(f"{name} is missing", remedy="use another artifact or destination")
-        if stored.size != record.size:
-            raise DataRefused(
-                f"{name} has {stored.size} bytes, the manifest says {record.size}",
-                remedy="the copy is damaged: use another artifact or destination",
-            )
         target = folder / name
-        destination.get(stored, target, progress=phases.advance)
+        destination.get(artifact.files[name], target, progress=phases.advance)
         if sha256_of(target) != record.sha256:
             raise DataRefused(
                 f"{name} has another sha256 than the manifest says",
@@ -79,15 +74,13 @@ def unpack(
             if name != EVIDENCE
         }
         return [
-            Decrypted(source, said, plain[record.archive], plain[record.globals].read_text(encoding="utf-8"))
+            Decrypted(source, said, plain[record.archive], _text(plain[record.globals]))
             for source, record, said in zip(thread.sources, manifest.sources, evidence.sources, strict=True)
         ]
 
 
 def _read_evidence(file: Path, manifest: Manifest, thread: Thread) -> Evidence:
-    if file.stat().st_size > _EVIDENCE_LIMIT:
-        raise DataRefused("the evidence is too large", remedy="use another artifact")
-    text = decrypt_bytes(file.read_bytes(), Path(thread.identity_file))
+    text = decrypt_bytes(_small(file), Path(thread.identity_file))
     evidence = decode_json(Evidence, text, "the evidence", error=DataRefused)
     if (evidence.app, evidence.artifact) != (manifest.app, manifest.artifact):
         raise DataRefused(
@@ -99,9 +92,23 @@ def _read_evidence(file: Path, manifest: Manifest, thread: Thread) -> Evidence:
     return evidence
 
 
+def _small(file: Path) -> bytes:
+    if file.stat().st_size > _TEXT_LIMIT:
+        raise DataRefused(f"{file.name} is too large", remedy="use another artifact")
+    return file.read_bytes()
+
+
+def _text(file: Path) -> str:
+    try:
+        return _small(file).decode()
+    except UnicodeDecodeError:
+        raise DataRefused(f"{file.name} is no text", remedy="use another artifact") from None
+
+
 def _decrypted(folder: Path, name: str, record: FileRecord, thread: Thread) -> Path:
     """Decrypt one file beside the encrypted one, which goes: scratch need not hold both at the end."""
     encrypted, target = folder / name, folder / name.removesuffix(".age")
+    check_room(folder, record.size)  # what is encrypted is never smaller than what comes out of it
     with encrypted.open("rb") as stream, HashedFile(target, expected=record.plain_size) as plain:
         decrypt(stream, plain, Path(thread.identity_file))
     if (plain.size, plain.sha256) != (record.plain_size, record.plain_sha256):

@@ -4,21 +4,26 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fanout import unpack
 from fanout.artifacts import complete, manifest_of
 from fanout.backup import backup
-from fanout.contract.manifest import Manifest, render_manifest
+from fanout.contract.errors import Exit
+from fanout.contract.manifest import FileRecord, Manifest, render_manifest
 from fanout.contract.names import EVIDENCE, MANIFEST, is_begun
 from fanout.contract.thread import Thread
+from fanout.destinations.directory import Directory
 from fanout.destinations.kinds import open_destination
 from fanout.drill import drill
-from fanout.encryption import encrypt_text
+from fanout.encryption import encrypt_bytes, encrypt_text
 from fanout.freshness import freshness
 from fanout.sources.postgresql import restore
 
@@ -146,6 +151,44 @@ def test_nothing_that_a_manifest_says_keeps_a_drill_from_failing_it_or_a_run_fro
     assert f"the manifest of {manifest.artifact} cannot be read" in problems
     backup(thread, accept_shrink=True)
     assert drill(thread).verdict.result == "pass"
+
+
+def test_nothing_is_fetched_that_has_no_room_however_little_a_file_takes_at_its_destination(
+    thread: Thread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = newest(thread)
+    name = manifest.sources[0].archive
+    claimed = 1 << 43
+    os.truncate(Path(thread.scratch_directory).parent / "nas" / thread.prefix / manifest.name.key(name), claimed)
+    larger = dataclasses.replace(manifest.files[name], size=claimed)
+    published_again(thread, dataclasses.replace(manifest, files={**manifest.files, name: larger}))
+    fetched: list[object] = []
+    monkeypatch.setattr(Directory, "get", lambda _self, stored, *_more, **_options: fetched.append(stored))
+
+    done = drill(thread)
+
+    assert (done.verdict.result, done.exit_code, fetched) == ("inconclusive", Exit.FULL, [])
+    assert "has no room" in done.verdict.reason
+    assert "Remedy: free space there, or set app_scratch_directory to a larger disk" in done.verdict.reason
+
+
+@pytest.mark.parametrize(("text", "says"), [(b"x" * (1 << 20), "is too large"), (b"\xff", "is no text")])
+def test_roles_that_would_fill_the_memory_or_are_no_text_are_refused(
+    thread: Thread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: bytes, says: str
+) -> None:
+    manifest = newest(thread)
+    name = manifest.sources[0].globals
+    data = encrypt_bytes(text, thread.recipients.all())
+    digests = hashlib.sha256(data).hexdigest(), hashlib.sha256(text).hexdigest()
+    forged = FileRecord(len(data), digests[0], len(text), digests[1])
+    open_destination(thread).put_bytes(manifest.name.key(name), data)
+    published_again(thread, dataclasses.replace(manifest, files={**manifest.files, name: forged}))
+    monkeypatch.setattr(unpack, "_TEXT_LIMIT", 1 << 19)
+
+    done = drill(thread)
+
+    assert done.verdict.result == "fail"
+    assert f"database.globals.sql {says}" in done.verdict.reason
 
 
 def test_what_is_stored_of_a_failed_drill_names_nothing_in_clear(thread: Thread) -> None:

@@ -183,9 +183,7 @@ class Directory:
             with told(doing, target):
                 target.unlink(missing_ok=True)
             with new_file(target, doing=doing, needed=stored.size) as stream:
-                copy(pieces(source, self._patience.check), stream, progress)
-                if stream.tell() != stored.size:
-                    raise _changed(stored, stream.tell())
+                copy(self._content(stored, source), stream, progress)
 
     def read(self, stored: Stored, limit: int) -> bytes:
         """See Destination.read."""
@@ -193,10 +191,18 @@ class Directory:
             if stored.size > limit:
                 raise DataRefused(f"{stored.size} bytes are more than {limit}", remedy="find out who wrote it")
             with self._found(stored) as source:
-                data = b"".join(pieces(source, self._patience.check))
-            if len(data) != stored.size:
-                raise _changed(stored, len(data))
-            return data
+                return b"".join(self._content(stored, source))
+
+    def _content(self, stored: Stored, source: BinaryIO) -> Iterator[bytes]:
+        """Yield what an opened object holds: as many bytes as were listed, however much somebody appends meanwhile."""
+        size = 0
+        for piece in pieces(source, self._patience.check):
+            size += len(piece)
+            if size > stored.size:
+                break
+            yield piece
+        if size != stored.size:
+            raise _changed(stored, size)
 
     @contextlib.contextmanager
     def _found(self, stored: Stored) -> Iterator[BinaryIO]:

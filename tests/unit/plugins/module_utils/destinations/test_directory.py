@@ -60,6 +60,24 @@ def test_files_and_folders_are_private_whatever_the_umask(root: Path, folder: Di
     assert {path.stat().st_mode & 0o777 for path in (root / "forgejo", *below) if path.is_dir()} == {0o700}
 
 
+def test_no_more_is_fetched_than_was_listed_however_fast_a_file_grows(
+    root: Path, folder: Directory, tmp_path: Path
+) -> None:
+    stored = folder.put_bytes(DUMP, b"d" * (files.PIECE + 1))
+    fetched = []
+
+    def grow(size: int) -> None:
+        fetched.append(size)
+        if len(fetched) < 9:
+            with (root / "forgejo" / DUMP).open("ab") as stream:
+                stream.write(b"d" * files.PIECE)
+
+    with pytest.raises(DataRefused, match=f"expected {stored.size}"):
+        folder.get(stored, tmp_path / "dump", progress=grow)
+    assert sum(fetched) <= stored.size
+    assert not (tmp_path / "dump").exists()
+
+
 def test_a_root_that_is_not_mounted_is_never_created(tmp_path: Path) -> None:
     folder = Directory(tmp_path / "nas", "forgejo/", owner=OWNER)
 
