@@ -24,6 +24,7 @@ from . import client
 from .archive import ArchiveReader, Contents
 from .complaints import failure, warnings
 from .reasons import Locks
+from .steps import ITSELF
 
 PORTION = 256 * 1024  # bytes at a time: what a processor's cache holds is hashed, read and encrypted faster
 LOCK_TIMEOUT = 60  # seconds that a count or the dump waits for a table's lock
@@ -145,7 +146,12 @@ def _pg_dump(order: Order, folder: Path, phases: Phases) -> Iterator[_DumpReader
         tempfile.TemporaryFile(dir=folder) as complaints,
         client.environment(order.source, folder, order.application_name) as environment,
         subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints, bufsize=0
+            command,
+            env={**environment, "PGOPTIONS": f"{environment['PGOPTIONS']} {ITSELF}"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            bufsize=0,
         ) as process,
     ):
         try:

@@ -53,9 +53,9 @@ class Target:
         guarded = self.superuser and not self.scratch
         with (
             translated(),
-            contextlib.closing(connect(self.source, self.application_name, guarded=guarded)) as connection,
+            contextlib.closing(
+                connect(self.source, self.application_name, guarded=guarded, itself=self.superuser)
+            ) as connection,
         ):
             connection.execute("SET default_transaction_read_only = off")
-            if self.superuser:
-                connection.execute("SET ROLE NONE")
             yield connection
