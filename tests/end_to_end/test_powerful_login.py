@@ -35,21 +35,29 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Small]:
         yield made
 
 
-def test_neither_a_backup_nor_a_probe_nor_a_look_runs_what_the_app_s_owner_has_made(lab: Small, tmp_path: Path) -> None:
-    program = tmp_path / "taken"
+@pytest.fixture
+def program(lab: Small) -> Path:
+    """The file that a program leaves which the server's account runs: it can write there."""
+    folder = lab.folder / "open"
+    folder.mkdir()
+    folder.chmod(0o777)
+    return folder / "taken"
+
+
+def test_neither_a_backup_nor_a_probe_nor_a_look_runs_what_the_app_s_owner_has_made(lab: Small, program: Path) -> None:
     lab.run(TAKE.replace("{program}", str(program)), owner=True)
     for entrance in ENTRANCES.values():
         lab.run(entrance, owner=True)
     with lab.server.connect("everything", "owner", PASSWORD, autocommit=True) as connection:
         for statement in (*PLANNED, *SHADOWS, *FIRST):
             connection.execute(statement.encode())
-    thread = dataclasses.replace(lab.as_superuser(), queries=(Query("planned", "SELECT count(t) FROM planned"),))
+    # Questions are the app's own: here ones that need no function of its owner's.
+    thread = dataclasses.replace(lab.as_superuser(), queries=(Query("one", "SELECT 1"),))
     (source,) = thread.sources
 
     done = backup(thread)
     probe(source, thread.id)
-    # Questions are the app's own: here one that needs no function of its owner's.
-    (asked,) = ask(source, thread.id, [Query("one", "SELECT 1")])
+    (asked,) = ask(source, thread.id, thread.queries)
 
     assert not program.exists(), "no program ran"
     with lab.server.connect() as connection:
@@ -58,3 +66,24 @@ def test_neither_a_backup_nor_a_probe_nor_a_look_runs_what_the_app_s_owner_has_m
     assert lab.evidence(done)["tables"]["public.planned"] == 500
     assert lab.evidence(done)["search_path"] == ["public"]
     assert asked.answer == 1
+
+
+def test_a_role_that_the_database_gives_to_everybody_is_not_taken_by_a_login_that_may_do_more(
+    lab: Small, program: Path
+) -> None:
+    """Acting as the owner, it would take his functions for its own, which then act as the login again."""
+    lab.run(TAKE.replace("{program}", str(program)), owner=True)
+    lab.run(";;".join(PLANNED), owner=True)
+    lab.run("ALTER DATABASE everything SET role = 'owner'", owner=True)
+    thread = lab.as_superuser()
+    (source,) = thread.sources
+
+    backup(thread)
+    assert not program.exists(), "no program ran"
+
+    lab.run("SET ROLE NONE;; CREATE TABLE out_of_his_sight AS SELECT 1 AS id")
+    (asked,) = ask(source, thread.id, [Query("who", "SELECT current_user::text")])
+    steps = probe(source, thread.id)
+    assert lab.evidence(backup(thread))["tables"] == {"public.out_of_his_sight": 1, "public.planned": 500}
+    assert asked.answer == "postgres"
+    assert [step.outcome for step in steps] == ["passed", "passed"], steps

@@ -30,7 +30,7 @@ WITH expressions(relation, class, object) AS (
   LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
   JOIN pg_proc f ON f.oid = CASE d.refclassid WHEN 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END
   JOIN pg_roles r ON r.oid = f.proowner
-  WHERE NOT r.rolsuper AND r.rolname <> current_user
+  WHERE NOT r.rolsuper AND r.rolname <> session_user
 )
 SELECT n.nspname, c.relname, 1 + (SELECT count(*) FROM pg_index i WHERE i.indrelid = c.oid),
        (SELECT e.extcondition[array_position(e.extconfig, c.oid)] FROM pg_extension e WHERE c.oid = ANY (e.extconfig)),

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # What changes the text of rows and is not pinned by pg_dump, so that ALTER DATABASE ... SET would reach it: the same
 # holds for counting, dumping, restoring and reading back.
 TEXT = {"timezone": "UTC", "bytea_output": "hex", "lc_monetary": "C"}
+# A database may let every session act as another role (ALTER DATABASE ... SET role), whose functions would pass for the
+# login's own, and could take the login's rights back. Who may do more than that role acts as itself.
+ITSELF = "-c role=none"
 # They would end a long dump or a waiting session. Every server that we speak to knows these; see `settled`.
 TIMEOUTS = {"idle_session_timeout": "0", "idle_in_transaction_session_timeout": "0", "statement_timeout": "0"}
 _LATER_TIMEOUTS = {17: "transaction_timeout"}  # major -> timeout that it brought

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import BackupError, ConfigurationError, NoPermission, TryAgain, Unavailable
 from ...contract.thread import PostgresqlSource
-from .client import AUTHENTICATION, TIMEOUTS, options, password_of, settled
+from .client import AUTHENTICATION, ITSELF, TIMEOUTS, options, password_of, settled
 from .reasons import STANDBY
 from .refusals import MINIMUM_MAJOR, REACHABLE, NoAnswer, pooler, refused
 from .sqlstates import is_raised, named, only_names
@@ -46,23 +46,28 @@ _PAUSE = 0.5
 _OTHERWISE = (TryAgain, "look into the database server's log")
 
 
-def connect(source: PostgresqlSource, application_name: str, *, guarded: bool = False) -> psycopg.Connection[Any]:
+def connect(
+    source: PostgresqlSource, application_name: str, *, guarded: bool = False, itself: bool = True
+) -> psycopg.Connection[Any]:
     """Open an autocommit session. A `guarded` one finds no name but the server's own from its first statement on,
-    whatever its database says. Raise the BackupError that fits when that fails; the connection dies with a dead peer.
+    whatever its database says; one that acts as the login `itself` takes no role that its database gives to everybody.
+    Raise the BackupError that fits when that fails; the connection dies with a dead peer.
 
     Where nobody answers over a network, it is tried again for some seconds: a pod that has just started is unknown to
     the network's policies, which refuse it or let what it sends vanish."""
     limit = time.monotonic() + (0 if source.host.startswith("/") else _PATIENCE)
     while True:
         try:
-            return _connected(source, application_name, guarded=guarded)
+            return _connected(source, application_name, guarded=guarded, itself=itself)
         except NoAnswer:
             if time.monotonic() > limit:
                 raise
             time.sleep(_PAUSE)
 
 
-def _connected(source: PostgresqlSource, application_name: str, *, guarded: bool) -> psycopg.Connection[Any]:
+def _connected(
+    source: PostgresqlSource, application_name: str, *, guarded: bool, itself: bool
+) -> psycopg.Connection[Any]:
     import psycopg
 
     login: dict[str, Any] = {
@@ -76,7 +81,7 @@ def _connected(source: PostgresqlSource, application_name: str, *, guarded: bool
         "sslrootcert": source.ca_file or "",
         "require_auth": AUTHENTICATION,
         "application_name": application_name,
-        "options": options({**TIMEOUTS, **(_GUARD if guarded else {})}),
+        "options": f"{options({**TIMEOUTS, **(_GUARD if guarded else {})})} {ITSELF if itself else ''}",
         "client_encoding": "UTF8",
         "connect_timeout": _SILENCE,
         "keepalives_idle": 30,

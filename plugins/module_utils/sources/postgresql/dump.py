@@ -145,7 +145,12 @@ def _pg_dump(order: Order, folder: Path, phases: Phases) -> Iterator[_DumpReader
         tempfile.TemporaryFile(dir=folder) as complaints,
         client.environment(order.source, folder, order.application_name) as environment,
         subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints, bufsize=0
+            command,
+            env={**environment, "PGOPTIONS": f"{environment['PGOPTIONS']} {client.ITSELF}"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            bufsize=0,
         ) as process,
     ):
         try:

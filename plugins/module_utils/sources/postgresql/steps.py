@@ -21,9 +21,6 @@ from .names import literal
 # dump is written with the same lc_monetary (see client.py).
 OPTIONS = "-c default_transaction_read_only=off -c array_nulls=on -c lc_monetary=C -c idle_session_timeout=0"
 
-# A database may let every session act as another role (ALTER DATABASE ... SET role). A superuser acts as itself here.
-ITSELF = "-c role=none"
-
 # Parts of the archive in the order in which they are restored, each by its own pg_restore with one job: the order of
 # the archive, whatever the machine. Schemas come first, so that extensions can be made in the version that the source
 # had; event triggers last, so that none fires on what is restored.

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...contract.thread import PostgresqlSource
-from .client import Programs
+from .client import ITSELF, Programs
 from .connection import connect, translated
-from .steps import ITSELF
 
 if TYPE_CHECKING:
     import psycopg
@@ -53,9 +52,9 @@ class Target:
         guarded = self.superuser and not self.scratch
         with (
             translated(),
-            contextlib.closing(connect(self.source, self.application_name, guarded=guarded)) as connection,
+            contextlib.closing(
+                connect(self.source, self.application_name, guarded=guarded, itself=self.superuser)
+            ) as connection,
         ):
             connection.execute("SET default_transaction_read_only = off")
-            if self.superuser:
-                connection.execute("SET ROLE NONE")
             yield connection

@@ -18,7 +18,7 @@ GUIDE = (Path(__file__).parents[6] / "docs/recovery.md").read_text(encoding="utf
 @pytest.mark.parametrize(
     "text",
     [
-        f"export PGOPTIONS='{steps.OPTIONS} {steps.ITSELF}'",
+        f"export PGOPTIONS='{steps.OPTIONS} {client.ITSELF}'",
         *(f"/{pattern}/p" for pattern in steps.LINES.values()),
         *(f"{part}.list" for part in (steps.DATABASE, steps.SCHEMAS, steps.CONTENT, steps.EVENT_TRIGGERS)),
         "\n".join(steps.ROLES),
