@@ -126,6 +126,25 @@ def test_nothing_that_a_program_of_a_copy_writes_lies_in_memory_and_it_is_the_fi
     assert "first to go 1000" in said
 
 
+def test_a_link_in_the_place_of_a_server_s_socket_leads_a_drill_to_nobody(
+    server: PostgresServer, thread: Thread, tmp_path: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "other"))
+        listener.listen()
+        listener.settimeout(0)
+        place = f"{confinement.INSIDE}/.s.PGSQL.5432"
+        attacked(server, f"ln -sfn {tmp_path}/other {place} && readlink {place} >{confinement.INSIDE}/seen")
+        backup(thread)
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            seen = said_by_programs(monkeypatch)
+            done = drill(thread)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    assert seen == [f"{tmp_path}/other\n"]
+    assert done.verdict.result == "pass"  # the copy is what the source was
+
+
 def said_by_programs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list that will hold what programs wrote into the scratch server's folder."""
     seen: list[str] = []

@@ -70,4 +70,4 @@ def _scratch(
     configuration = server_settings.configuration(source, evidence)
     if source.scratch_server is None:
         return scratch_server(source, evidence.major, folder, configuration)
-    return waiting_server(source, evidence.major, Path(source.scratch_server), configuration)
+    return waiting_server(source, evidence.major, Path(source.scratch_server), folder, configuration)

@@ -6,6 +6,7 @@ A drill starts it itself, or on Kubernetes, where it is a container beside the d
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import secrets
 import subprocess
@@ -26,6 +27,8 @@ from .target import Target
 _INITDB_TIMEOUT = 300
 _START_TIMEOUT = 60
 _DATA = "data"
+_PORT = 5432
+_SOCKET = f".s.PGSQL.{_PORT}"
 _INITIAL = "/initial"  # where initdb alone sees the password
 
 
@@ -48,9 +51,9 @@ def scratch_server(source: PostgresqlSource, major: int, folder: Path, configura
     _initdb(programs, sandbox, password)
     with room(own), (own / _DATA).joinpath("postgresql.conf").open("a", encoding="utf-8") as stream:
         stream.write(configuration)
-    with _opened(own) as sockets:
-        target = _target(programs, source, sockets, str(password))
-        with _running(sandbox, target, folder / "server.log"):
+    with _way(own, folder / "way") as (way, hold):
+        target = _target(programs, source, way, str(password))
+        with _running(sandbox, target, folder / "server.log", hold):
             yield target
 
 
@@ -64,9 +67,33 @@ def _opened(folder: Path) -> Iterator[Path]:
         os.close(opened)
 
 
-def _target(programs: client.Programs, source: PostgresqlSource, sockets: Path, password_file: str | None) -> Target:
+@contextlib.contextmanager
+def _way(sockets: Path, own: Path) -> Iterator[tuple[Path, Callable[[], None]]]:
+    """Yield the way to the server that makes its socket in the folder `sockets`: `own`, a new folder that no program of
+    the copy writes to, and what has to be called before one runs: it opens the socket, or raises Unavailable as long as
+    there is none. Whatever is put in the socket's place later leads nobody there."""
+    with room(own):
+        own.mkdir(mode=0o700)
+    with contextlib.ExitStack() as stack:
+        way = stack.enter_context(_opened(own))
+
+        def hold() -> None:
+            if (own / _SOCKET).is_symlink():
+                return
+            try:
+                held = os.open(sockets / _SOCKET, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except FileNotFoundError:
+                raise Unavailable("the scratch server has no socket yet", remedy="wait") from None
+            stack.callback(os.close, held)
+            with room(own):
+                (own / _SOCKET).symlink_to(f"/proc/{os.getpid()}/fd/{held}")
+
+        yield way, hold
+
+
+def _target(programs: client.Programs, source: PostgresqlSource, way: Path, password_file: str | None) -> Target:
     login = PostgresqlSource(
-        kind="postgresql", name="scratch", database=source.database, host=str(sockets), port=5432, user=SUPERUSER,
+        kind="postgresql", name="scratch", database=source.database, host=str(way), port=_PORT, user=SUPERUSER,
         sslmode="disable", password_file=password_file,
     )  # fmt: skip
     return Target(programs, login, "the scratch server", scratch=True, superuser=True)
@@ -83,13 +110,14 @@ def _initdb(programs: client.Programs, sandbox: Sandbox, password: Path) -> None
 
 
 @contextlib.contextmanager
-def _running(sandbox: Sandbox, target: Target, log: Path) -> Iterator[None]:
+def _running(sandbox: Sandbox, target: Target, log: Path, hold: Callable[[], None]) -> Iterator[None]:
     command = [target.programs.path("postgres"), "-D", f"{INSIDE}/{_DATA}"]
     for name, value in {**SETTINGS, "unix_socket_directories": INSIDE}.items():
         command += ["-c", f"{name}={value}"]
     with sandbox.started(command, log) as process:
         try:
-            _wait(process, target, log)
+            ended = functools.partial(_said_by_ended, process, log)
+            _wait_for_login(target, hold, ended, _START_TIMEOUT)
             yield
         except (TryAgain, Unavailable) as error:
             with about(doing=error.doing):
@@ -98,21 +126,23 @@ def _running(sandbox: Sandbox, target: Target, log: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def waiting_server(source: PostgresqlSource, major: int, folder: Path, configuration: str) -> Iterator[Target]:
-    """Tell the server that waits in `folder`, that of its socket (see sidecar.py), to start, and yield the login to a
-    database that is called like that of `source`.
+def waiting_server(
+    source: PostgresqlSource, major: int, place: Path, folder: Path, configuration: str
+) -> Iterator[Target]:
+    """Tell the server that waits in `place`, the folder of its socket (see sidecar.py), to start, and yield the login
+    to a database that is called like that of `source`. `folder` is the drill's own scratch folder.
 
     `configuration` are lines for its postgresql.conf. Raise ConfigurationError when its container does not run, when it
     is of another major version, or lacks a library that the data need.
     """
     programs = client.find(major, source.binaries, needed="pg_restore")
-    with _opened(folder) as sockets:
-        target = _target(programs, source, sockets, None)
+    with _opened(place) as sockets, _way(sockets, folder / "way") as (way, hold):
+        target = _target(programs, source, way, None)
         sidecar.await_ready(sockets)
-        with room(folder / sidecar.START):
+        with room(place / sidecar.START):
             sidecar.tell(sockets, configuration)
         # What the drill tells it to do begins with initdb.
-        _wait_for_login(target, lambda: _ended(sockets), _INITDB_TIMEOUT + _START_TIMEOUT)
+        _wait_for_login(target, hold, lambda: _ended(sockets), _INITDB_TIMEOUT + _START_TIMEOUT)
         with target.on("template1").opened() as connection:
             found = connection.info.server_version // 10000
         if found != major:
@@ -127,18 +157,19 @@ def _ended(sockets: Path) -> str | None:
     return last_words(sockets / sidecar.LOG) if sidecar.is_there(sockets, sidecar.ENDED) else None
 
 
-def _wait(process: subprocess.Popen[bytes], target: Target, log: Path) -> None:
-    _wait_for_login(target, lambda: last_words(log) if process.poll() is not None else None, _START_TIMEOUT)
+def _said_by_ended(process: subprocess.Popen[bytes], log: Path) -> str | None:
+    return last_words(log) if process.poll() is not None else None
 
 
-def _wait_for_login(target: Target, last_words: Callable[[], str | None], patience: int) -> None:
-    """Wait up to `patience` seconds until the server takes a login. Raise by cause, with the `last_words` of one that
-    has ended."""
+def _wait_for_login(target: Target, hold: Callable[[], None], ended: Callable[[], str | None], patience: int) -> None:
+    """Wait up to `patience` seconds until the server takes a login at the socket that `hold` opens. Raise by cause,
+    with the last words of one that has `ended`."""
     limit = time.monotonic() + patience
     while True:
-        if (said := last_words()) is not None:
+        if (said := ended()) is not None:
             raise _cause(said, "the scratch server did not start")
         try:
+            hold()
             connect(target.on("template1").source, target.application_name).close()
             return
         except (Unavailable, TryAgain):
