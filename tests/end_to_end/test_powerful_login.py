@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fanout.backup import backup
 from fanout.contract.thread import Query
+from fanout.sources.postgresql import catalog
 from fanout.sources.postgresql.ask import ask
 from fanout.sources.postgresql.probe import probe
 
@@ -27,6 +29,19 @@ PLANNED = [
     "CREATE STATISTICS known_of ON (t || public.same('x')), u FROM planned",
     "ANALYZE planned",
 ]
+# What its owner puts under a name between the moment when a backup lists it and the one when it reads it.
+_VIEW = "CREATE VIEW {name} AS SELECT public.take() AS t, 1 AS last_value, true AS is_called OFFSET 0"
+_TABLE = (
+    "CREATE TABLE {name} (t text, last_value int, is_called boolean);;CREATE INDEX ON {name} ((t || public.same('x')))"
+)
+SWAPPED = {
+    "a view for a table": ("tables", "DROP TABLE kept.thing", _VIEW.format(name="kept.thing")),
+    "a table for a table": ("tables", "DROP TABLE kept.thing", _TABLE.format(name="kept.thing")),
+    "an index on a table": ("tables", "SELECT 1", "CREATE INDEX ON kept.thing ((t || public.same('x')))"),
+    "a schema": ("tables", "ALTER SCHEMA kept RENAME TO other;;CREATE SCHEMA kept", _VIEW.format(name="kept.thing")),
+    "a view for a sequence": ("sequences", "DROP SEQUENCE kept.ticket", _VIEW.format(name="kept.ticket")),
+    "a table for a sequence": ("sequences", "DROP SEQUENCE kept.ticket", _TABLE.format(name="kept.ticket")),
+}
 
 
 @pytest.fixture(params=[15, 18])
@@ -87,3 +102,57 @@ def test_a_role_that_the_database_gives_to_everybody_is_not_taken_by_a_login_tha
     assert lab.evidence(backup(thread))["tables"] == {"public.out_of_his_sight": 1, "public.planned": 500}
     assert asked.answer == "postgres"
     assert [step.outcome for step in steps] == ["passed", "passed"], steps
+
+
+@pytest.mark.parametrize("swap", SWAPPED.values(), ids=SWAPPED.keys())
+def test_what_takes_a_listed_table_s_or_sequence_s_place_before_it_is_read_runs_nothing(
+    lab: Small, program: Path, monkeypatch: pytest.MonkeyPatch, swap: tuple[str, str, str]
+) -> None:
+    lab.run(TAKE.replace("{program}", str(program)), owner=True)
+    lab.run(
+        "CREATE SCHEMA kept;; CREATE TABLE kept.thing (t text);; INSERT INTO kept.thing VALUES ('a'), ('b');;"
+        "CREATE SEQUENCE kept.ticket;; CREATE TABLE still AS SELECT 1 AS id",
+        owner=True,
+    )
+    listed, *statements = swap
+    find: Callable[[Any], Any] = getattr(catalog, listed)
+
+    def found(connection: Any) -> Any:
+        seen = find(connection)
+        while statements:
+            lab.run(statements.pop(0), owner=True)
+        return seen
+
+    monkeypatch.setattr(catalog, listed, found)
+
+    done = backup(lab.as_superuser())
+
+    assert statements == []
+    assert not program.exists(), "no program ran"
+    assert lab.evidence(done)["tables"]["public.still"] == 1
+
+
+def test_a_superuser_s_function_that_names_others_without_a_schema_does_not_find_the_owner_s(
+    lab: Small, program: Path
+) -> None:
+    lab.run(TAKE.replace("{program}", str(program)), owner=True)
+    function = (
+        "CREATE OR REPLACE FUNCTION safe.{name}() RETURNS text LANGUAGE plpgsql IMMUTABLE {more} AS $f$ {body} $f$"
+    )
+    functions = {"open": "", "closed": "SET search_path = public"}
+    lab.run("CREATE SCHEMA safe;; GRANT USAGE ON SCHEMA safe TO owner;; CREATE TABLE safe.mine AS SELECT 'a' AS t")
+    for name in functions:
+        lab.run(function.format(name=name, more="", body="BEGIN RETURN 'x'; END"))
+        lab.run(f"CREATE INDEX ON safe.mine ((t || safe.{name}()))")
+    lab.run("CREATE TABLE his AS SELECT 'a' AS t;; CREATE INDEX ON his ((t || safe.open()))", owner=True)
+    for name, more in functions.items():  # servers from 17 on make no index that needs a search_path
+        lab.run(function.format(name=name, more=more, body="BEGIN RETURN here(); END"))
+    lab.run(
+        "CREATE FUNCTION here() RETURNS text LANGUAGE plpgsql IMMUTABLE AS $f$ BEGIN RETURN public.same('x'); END $f$",
+        owner=True,
+    )
+
+    done = backup(lab.as_superuser())
+
+    assert not program.exists(), "no program ran"
+    assert lab.evidence(done)["tables"] == {"public.his": 1, "safe.mine": 1}

@@ -18,10 +18,18 @@ from .names import quoted, shown
 if TYPE_CHECKING:
     import psycopg
 
-# `planned`: planning a query of these runs functions of somebody who is neither this login nor a superuser.
+# `trusted`: who is this login, or may do all that it may. A table of anybody else, or in his schema, can become another
+# one, a view, or get an index, between two statements of ours, whatever was looked up before.
+# `planned`: planning a query of these runs functions that are not the server's own. Whose they are says nothing: they
+# call others, by names that mean what the owner of a schema wants. Those in C name none.
+# `narrow`: the column that costs least to read, if there is one.
 # Of an extension's own tables `filter` tells those that hold rows of the user's, and which: a condition of SQL, or "".
 _TABLES = """
-WITH expressions(relation, class, object) AS (
+WITH trusted(role) AS (
+  SELECT oid FROM pg_roles WHERE rolsuper OR rolname = session_user
+  UNION ALL SELECT r.oid FROM pg_roles r, pg_database d JOIN pg_roles o ON o.oid = d.datdba
+  WHERE r.rolname = 'pg_database_owner' AND d.datname = current_database() AND (o.rolsuper OR o.rolname = session_user)
+), expressions(relation, class, object) AS (
   SELECT indrelid, 'pg_class'::regclass, indexrelid FROM pg_index WHERE indexprs IS NOT NULL OR indpred IS NOT NULL
   UNION ALL SELECT stxrelid, 'pg_statistic_ext'::regclass, oid FROM pg_statistic_ext
 ), planned(relation) AS (
@@ -29,14 +37,19 @@ WITH expressions(relation, class, object) AS (
   JOIN pg_depend d ON d.classid = e.class AND d.objid = e.object
   LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
   JOIN pg_proc f ON f.oid = CASE d.refclassid WHEN 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END
-  JOIN pg_roles r ON r.oid = f.proowner
-  WHERE NOT r.rolsuper AND r.rolname <> session_user
+  JOIN pg_language l ON l.oid = f.prolang
+  WHERE f.oid >= 16384 AND l.lanname NOT IN ('c', 'internal')
 )
 SELECT n.nspname, c.relname, 1 + (SELECT count(*) FROM pg_index i WHERE i.indrelid = c.oid),
        (SELECT e.extcondition[array_position(e.extconfig, c.oid)] FROM pg_extension e WHERE c.oid = ANY (e.extconfig)),
        EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'),
        has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'), row_security_active(c.oid),
-       c.relkind = 'f', c.relpersistence = 'u' AND pg_is_in_recovery(), c.oid IN (SELECT planned.relation FROM planned)
+       c.relkind = 'f', c.relpersistence = 'u' AND pg_is_in_recovery(),
+       c.oid IN (SELECT planned.relation FROM planned)
+         OR c.relowner NOT IN (SELECT role FROM trusted) OR n.nspowner NOT IN (SELECT role FROM trusted),
+       (SELECT a.attname FROM pg_attribute a
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+        ORDER BY a.attlen <= 0, a.attlen, a.attnum LIMIT 1) AS narrow
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'f') AND c.relpersistence <> 't'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%'
@@ -57,12 +70,12 @@ FOREIGN = "is a foreign table: its rows are in another database"
 UNLOGGED = "is unlogged: a standby does not have its rows"
 _EXTENSIONS = "SELECT extname, extversion FROM pg_extension ORDER BY 1"
 _SEQUENCES = """
-SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+SELECT c.oid::bigint, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE CASE WHEN c.relkind = 'S' THEN has_sequence_privilege(c.oid, 'SELECT') END AND c.relpersistence <> 't'
   AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery())
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype =
   'e')
-ORDER BY 1, 2
+ORDER BY 2, 3
 """
 # Roles that the copy needs: those that the archive names (owners, grantees, roles of policies and default privileges,
 # all in pg_shdepend, and those with settings for this database); whoever acts as one of the owners, by being a member
@@ -106,13 +119,15 @@ SET LOCAL extra_float_digits = 1
 
 @dataclass(frozen=True)
 class Table:
-    """A table or sequence: `name` is schema and name, `locks` how many reading it takes. `filter` is a condition that
-    its rows have to meet, None if there is none. To plan a query of a `foreign` one would run somebody else's code."""
+    """A table: `name` is schema and name, `locks` how many reading it takes. `filter` is a condition that its rows have
+    to meet, None if there is none. To plan a query of a `foreign` one could run somebody else's code. `narrow` is a
+    column that costs little to read, None if it has no column."""
 
     name: tuple[str, str]
     locks: int = 1
     filter: str | None = None
     foreign: bool = False
+    narrow: str | None = None
 
 
 @dataclass(frozen=True)
@@ -134,9 +149,8 @@ def tables(connection: psycopg.Connection[Any]) -> Tables:
     did."""
     found: dict[str, list[Table]] = {"carried": [], "configuration": [], "fixed": [], "hidden": []}
     excluded: dict[str, str] = {}
-    for schema, name, locks, condition, of_extension, readable, filtered, foreign, absent, runs in connection.execute(
-        _TABLES.encode()
-    ):
+    for row in connection.execute(_TABLES.encode()):
+        (schema, name, locks, condition, of_extension, readable, filtered, foreign, absent, runs, narrow) = row
         table, whole = shown(schema, name), readable and not filtered
         if readable is None:
             raise Moved(f"the table {table} went away while it was to be backed up")
@@ -149,7 +163,7 @@ def tables(connection: psycopg.Connection[Any]) -> Tables:
             kind = "configuration" if condition is not None else "fixed" if whole else "hidden"
         if kind != "hidden" and not whole:
             raise Moved(f"the right to read the table {table} was taken away while it was to be backed up")
-        found[kind].append(Table((schema, name), locks, condition, runs))
+        found[kind].append(Table((schema, name), locks, condition, runs, narrow))
     return Tables(
         tuple(found["carried"]), excluded, tuple(found["configuration"]), tuple(found["fixed"]), len(found["hidden"])
     )
@@ -165,9 +179,9 @@ def extensions(connection: psycopg.Connection[Any]) -> dict[str, str]:
     return dict(connection.execute(_EXTENSIONS).fetchall())
 
 
-def sequences(connection: psycopg.Connection[Any]) -> tuple[Table, ...]:
-    """Return the sequences that the login may read."""
-    return tuple(Table(name) for name in connection.execute(_SEQUENCES.encode()).fetchall())
+def sequences(connection: psycopg.Connection[Any]) -> dict[int, tuple[str, str]]:
+    """Return {object id: (schema, name)} of the sequences that the login may read."""
+    return {oid: (schema, name) for oid, schema, name in connection.execute(_SEQUENCES.encode())}
 
 
 def size(connection: psycopg.Connection[Any]) -> int:

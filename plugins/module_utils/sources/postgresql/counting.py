@@ -9,20 +9,29 @@ takes: a second one looks into the same snapshot, in short transactions.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...contract.evidence import QueryAnswer
 from ...contract.thread import Query
 from . import catalog, dump
 from .catalog import Table
-from .names import qualified, shown
+from .names import qualified, quoted, shown
 
 if TYPE_CHECKING:
     import psycopg
 
 # Locks that one transaction may hold at a time: what the server reckons with for each session, by default.
 _LOCKS = 64
+# By their numbers: under the name of a sequence there may be a view by now, or whatever else its schema's owner wants.
+_POSITIONS = """
+SELECT oid, pg_catalog.pg_sequence_last_value(oid::pg_catalog.regclass)::pg_catalog.text || ', true'
+FROM pg_catalog.unnest(%s::pg_catalog.oid[]) oid
+"""
+_POSITIONS_SINCE_18 = """
+SELECT oid, last_value::pg_catalog.text || ', ' || is_called::pg_catalog.text
+FROM pg_catalog.unnest(%s::pg_catalog.oid[]) oid, pg_catalog.pg_get_sequence_data(oid::pg_catalog.regclass)
+"""
 # Classes of errors that functions of the app end with.
 _OF_AN_EXPRESSION = ("22", "23", "2F", "38", "39", "42", "P0")
 
@@ -43,9 +52,9 @@ class Counter:
             f"SET TRANSACTION SNAPSHOT '{self._snapshot}';"
             f"SET LOCAL row_security = off; SET LOCAL lock_timeout = '{dump.LOCK_TIMEOUT}s'".encode()
         )
-        # What a filter names without a schema is meant as pg_dump, which searches none, understands it. All else needs
-        # the login's own: functions in expressions of indexes may name others without.
-        if any(table.filter for table in tables):
+        # As pg_dump, which searches no schema: so is a filter meant, and no other code finds what somebody has made.
+        # Questions are the app's own, and look where the app looks.
+        if tables:
             self._connection.execute("SET LOCAL search_path = ''")
         yield self._connection
         self._connection.execute("COMMIT")
@@ -59,7 +68,7 @@ class Counter:
         counts |= {table.name: self._copied(table) for table in foreign}
         for batch in batches([table for table in tables if not table.foreign]):
             try:
-                counts |= self._look(batch, "count(*)", "ONLY")
+                counts |= self._counted(batch)
             except psycopg.Error as error:
                 if (error.sqlstate or "")[:2] not in _OF_AN_EXPRESSION:
                     raise
@@ -69,9 +78,11 @@ class Counter:
 
     def _copied(self, table: Table) -> int:
         """Count a table's rows as pg_dump reads them, which needs no plan: one reads expressions of indexes, and runs
-        functions in them that may fail, or do what their owner wants with the login's rights."""
+        functions in them that may fail, or do what their owner wants with the login's rights. And whatever took its
+        name meanwhile, the server copies a table and refuses a view."""
         name = qualified(*table.name)
-        statement = f"COPY {f'(SELECT FROM ONLY {name} {table.filter})' if table.filter else name} TO STDOUT"
+        column = f" ({quoted(table.narrow)})" if table.narrow is not None else ""
+        statement = f"COPY {f'(SELECT FROM ONLY {name} {table.filter})' if table.filter else name + column} TO STDOUT"
         with (
             self.transaction([table]) as connection,
             connection.cursor() as cursor,
@@ -79,12 +90,17 @@ class Counter:
         ):
             return sum(1 for _row in rows)
 
-    def sequences(self, names: Sequence[Table]) -> dict[str, str]:
-        """Return {sequence: "last value, is called"}. Not transactional: the dump may hold a later value."""
+    def sequences(self, names: Mapping[int, tuple[str, str]]) -> dict[str, str]:
+        """Return {sequence: "last value, is called"}, or "not given out yet", which is all that servers before 18
+        say of such a one. Not transactional: the dump may hold a later value."""
+        since_18 = self._connection.info.server_version >= 180000
+        statement = (_POSITIONS_SINCE_18 if since_18 else _POSITIONS).encode()
         values: dict[str, str] = {}
-        for batch in batches(names):
-            found = self._look(batch, "last_value::text || ', ' || is_called::text", "")
-            values |= {shown(*name): value for name, value in found.items()}
+        numbers = list(names)
+        for first in range(0, len(numbers), _LOCKS):
+            with self.transaction() as connection:
+                found = connection.execute(statement, [numbers[first : first + _LOCKS]]).fetchall()
+            values |= {shown(*names[number]): value or "not given out yet" for number, value in found}
         return values
 
     def search_path(self) -> tuple[str, ...]:
@@ -101,17 +117,17 @@ class Counter:
                 answers += catalog.answers(connection, [query])
         return tuple(answers)
 
-    def _look(self, batch: Sequence[Table], expression: str, only: str) -> dict[tuple[str, str], Any]:
-        """Return the value of `expression` of each relation of a batch, asked in one statement."""
+    def _counted(self, batch: Sequence[Table]) -> dict[tuple[str, str], int]:
+        """Count the rows of each table of a batch, in one statement."""
         parts = (
-            f"SELECT {i}, {expression} FROM {only} {qualified(*relation.name)} {relation.filter or ''}"
-            for i, relation in enumerate(batch)
+            f"SELECT {i}, count(*) FROM ONLY {qualified(*table.name)} {table.filter or ''}"
+            for i, table in enumerate(batch)
         )
         # Each in parentheses: a filter may end in ORDER BY. As bytes: a percent sign in a name or a filter must not
         # look like a placeholder.
         statement = " UNION ALL ".join(f"({part})" for part in parts).encode()
         with self.transaction(batch) as connection:
-            return {batch[index].name: value for index, value in connection.execute(statement)}
+            return {batch[index].name: rows for index, rows in connection.execute(statement)}
 
 
 def batches(relations: Sequence[Table]) -> Iterator[list[Table]]:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     import psycopg
 
 # Errors of a session that names what went away under it: no such table, function, column, schema, type or other object,
-# and, since the server looks some up by number, an internal error. They count only if something did go away.
-GONE = frozenset({"42P01", "42883", "42703", "3F000", "42704", "XX000"})
+# another kind of object under its name, and, since the server looks some up by number, an internal error. They count
+# only if something did go away.
+GONE = frozenset({"42P01", "42883", "42703", "3F000", "42704", "42809", "XX000"})
 
 Catalogue: TypeAlias = "dict[tuple[str, int], tuple[str, str, list[str]]]"
 
