@@ -16,14 +16,14 @@ from .contract.manifest import Manifest
 from .contract.thread import Thread
 from .destinations.base import Destination
 from .destinations.kinds import open_destination
-from .history import as_written, tampered
+from .history import as_written, doubtful, tampered
 from .proofs import SKEW, Proof, Proofs, proofs
 
 
 @dataclass(frozen=True)
 class Freshness:
     """One thread's copies. Ages in seconds; None where there is nothing. `problems` are reasons not to rely on it,
-    `notices` what its owner should know of the source; they close no gate."""
+    `notices` what its owner should know of the source and of the copies; they close no gate."""
 
     thread: str
     newest: str | None
@@ -63,6 +63,7 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
             now,
         )
         problems += tampered(objects, thread, clocked=destination.has_clock)
+        doubts = doubtful(objects, thread, clocked=destination.has_clock)
     age = _age(newest[0], now) if newest else None
     if newest is None or age is None:
         problems.insert(0, "there is no backup")
@@ -84,7 +85,7 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
         drilled_within=thread.limits.drilled_within,
         can_retire=destination.can_retire,
         problems=tuple(problems),
-        notices=(*(newest[1].notices if newest else ()), *_replaced_keys(thread)),
+        notices=(*(newest[1].notices if newest else ()), *doubts, *_replaced_keys(thread)),
     )
 
 

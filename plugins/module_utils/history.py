@@ -9,12 +9,12 @@ until the destination purges.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 
 from . import artifacts, retention
 from .artifacts import Artifact
-from .contract.names import MANIFEST, MARKED, artifact_of, drill_name
+from .contract.names import MANIFEST, MARKED, ArtifactName, artifact_of, drill_name
 from .contract.thread import Thread
 from .destinations.base import Stored
 from .proofs import RECOVER, SKEW
@@ -118,8 +118,45 @@ def is_good(artifact: Artifact, thread: Thread, *, clocked: bool) -> bool:
     return artifact.has_files and not artifact.marked and not is_forged(artifact, thread, clocked=clocked)
 
 
-def hidden_against_policy(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> list[Artifact]:
-    """Return the hidden artifacts that no retirement explains, newest first. `objects` are those of `as_written`.
+def not_kept(
+    found: Sequence[Artifact], thread: Thread, *, clocked: bool, now: datetime, doubt: bool = True
+) -> tuple[ArtifactName, ...]:
+    """Return what retention does not keep of these artifacts, oldest first. Without `doubt`, as if they were all ours,
+    however close together."""
+    return retention.to_retire(
+        [each.name for each in found],
+        marked=[each.name for each in found if not is_good(each, thread, clocked=clocked)],
+        keep=thread.keep,
+        now=now,
+        period=timedelta(seconds=thread.limits.period if doubt else 0),
+    )
+
+
+def doubtful(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tuple[str, ...]:
+    """Return what is kept, or was hidden, where copies are closer together than app_period allows, in words: whoever
+    runs backups by hand does that, too. `objects` are all versions."""
+    written = as_written(objects, thread)
+    everything = artifacts.complete(written)
+    if not retention.crowds([each.name for each in everything], timedelta(seconds=thread.limits.period)):
+        return ()
+    visible = [each for each in everything if not each.manifest.hidden]
+    now = max((each.name.time for each in visible), default=datetime.now(UTC))
+    retired = not_kept(visible, thread, clocked=clocked, now=now)
+    ours = not_kept(visible, thread, clocked=clocked, now=now, doubt=False)
+    kept = [str(name) for name in ours if name not in retired]
+    told_already = hidden_against_policy(written, thread, clocked=clocked)
+    doubted = hidden_against_policy(written, thread, clocked=clocked, doubt=True)
+    hidden = [str(each.name) for each in doubted if each not in told_already]
+    why = "copies there are closer together than app_period allows: by hand, at another app_period, or made up"
+    told = ((kept, "are kept as well"), (hidden, "were hidden and would be kept now"))
+    return tuple(f"{_few(names)} {what}: {why}" for names, what in told if names)
+
+
+def hidden_against_policy(
+    objects: Sequence[Stored], thread: Thread, *, clocked: bool, doubt: bool = False
+) -> list[Artifact]:
+    """Return the hidden artifacts that no retirement explains, newest first. `objects` are those of `as_written`. With
+    `doubt` also those that only a retirement at another app_period explains, or one that somebody made look right.
 
     What the policy did not keep when it was hidden was retired by us. A run of ours that does not learn that its
     manifest was stored hides a whole artifact, too; so might anybody, and it is a good one.
@@ -134,12 +171,7 @@ def hidden_against_policy(objects: Sequence[Stored], thread: Thread, *, clocked:
             continue
         then = [each for each in everything if each.manifest.modified <= since and not _hidden_before(each, since)]
         last_run = min(since, max(each.name.time for each in then))
-        retired = retention.to_retire(
-            [each.name for each in then],
-            marked=[each.name for each in then if not is_good(each, thread, clocked=clocked)],
-            keep=thread.keep,
-            now=last_run,
-        )
+        retired = not_kept(then, thread, clocked=clocked, now=last_run, doubt=doubt)
         if artifact.name not in retired:
             found.append(artifact)
     return found

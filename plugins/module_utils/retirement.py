@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from . import artifacts, retention
+from . import artifacts
 from .artifacts import Artifact
 from .contract.bounds import UNFINISHED
 from .contract.errors import BackupError
 from .contract.names import ArtifactName
 from .contract.thread import Thread
 from .destinations.base import Destination
-from .history import is_good
+from .history import not_kept
 from .proofs import proofs
 
 _MOST = 50  # artifacts that one run may retire: a wrong clock or setting does bounded harm
@@ -45,12 +45,10 @@ def _retire(thread: Thread, destination: Destination, name: ArtifactName) -> Ret
     if not _is_good(thread, destination, whole.get(name)):
         return Retired(warnings=(f"nothing is retired: the destination does not give back {name}, just written",))
     now = name.time
-    clocked = destination.has_clock
-    marked = [each for each, artifact in whole.items() if not is_good(artifact, thread, clocked=clocked)]
     found = proofs(destination, present, set(map(str, whole)), thread, now)
     old = [
         each
-        for each in retention.to_retire(list(whole), marked=marked, keep=thread.keep, now=now)
+        for each in not_kept(list(whole.values()), thread, clocked=destination.has_clock, now=now)
         if found.passed is None or str(each) != found.passed.artifact
     ][:_MOST]
     for artifact in old:

@@ -194,6 +194,7 @@ def _column(given: Variables, secrets: Secrets) -> Column:
         drilled_within=_or(given.app_drilled_within, "app_drilled_within", 2 * drill_period),
         deadline=seconds(given.app_deadline, "app_deadline"),
         objective=seconds(given.app_drill_objective, "app_drill_objective"),
+        period=period,
     )
     check_deadline(limits)
     source = PostgresqlSource(

@@ -163,12 +163,14 @@ class Recipients:
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds: the age at which a copy or its proof is stale, the longest run, and the restore time objective."""
+    """Seconds: the age at which a copy or its proof is stale, the longest run, the restore time objective, and the time
+    between two backups (0: nobody has told)."""
 
     fresh_within: int
     drilled_within: int
     deadline: int
     objective: int
+    period: int = 0
 
     @property
     def end(self) -> int:

@@ -179,3 +179,56 @@ def test_days_weeks_and_months_are_those_of_utc() -> None:
     retired = to_retire(artifacts, marked=artifacts[1:], keep=keep, now=artifacts[-1].time)
 
     assert list(retired) == [artifacts[2]]
+
+
+@pytest.mark.parametrize("keep", [Keep(hourly=48, daily=5, weekly=4, monthly=3), Keep(hourly=30, daily=3)])
+@pytest.mark.parametrize("minute", [17, 55])
+@pytest.mark.parametrize(
+    "made_up", [((0, 0, 1),), ((0, 0, 1), (0, 0, 50)), ((0, 0, 1), (0, 0, 2), (0, 30, 0), (23, 40, 0))]
+)
+def test_made_up_copies_between_runs_take_no_place_of_real_ones(
+    keep: Keep, minute: int, made_up: tuple[tuple[int, int, int], ...]
+) -> None:
+    start = START.replace(minute=minute)
+    alone: set[ArtifactName] = set()
+    among: set[ArtifactName] = set()
+    for number in range(24 * 40):
+        now = start + number * HOUR
+        alone.add(at(now))
+        among.add(at(now))
+        among.update(
+            ArtifactName(time, "0badc0de")
+            for time in (now.replace(hour=h, minute=m, second=s) for h, m, s in made_up)
+            if max(start, now - HOUR) < time <= now
+        )
+        alone.difference_update(to_retire(alone, marked=(), keep=keep, now=now, period=HOUR))
+        among.difference_update(to_retire(among, marked=(), keep=keep, now=now, period=HOUR))
+        assert alone <= among, now
+    assert len(among) < 24 * 10, "nor is all of it kept"
+
+
+def test_runs_by_the_clock_are_kept_as_if_nobody_had_told_how_often_they_come() -> None:
+    keep = Keep(hourly=30, daily=5, weekly=4, monthly=3)
+    late = timedelta(minutes=10)
+    artifacts = [at(START + number * HOUR + (late if number % 7 == 0 else 0 * HOUR)) for number in range(24 * 70)]
+    now = artifacts[-1].time
+    assert to_retire(artifacts, marked=(), keep=keep, now=now, period=HOUR) == to_retire(
+        artifacts, marked=(), keep=keep, now=now
+    )
+
+
+def test_a_run_by_hand_costs_a_few_copies_and_what_stays_stays_again() -> None:
+    keep = Keep(hourly=0, daily=5, weekly=0, monthly=0)
+    artifacts = every(HOUR, 24 * 5)
+    by_hand = [at(START + DAY - timedelta(minutes=2)), at(START + DAY + timedelta(minutes=30))]
+    now = artifacts[-1].time
+
+    kept = {*artifacts, *by_hand} - set(to_retire([*artifacts, *by_hand], marked=(), keep=keep, now=now, period=HOUR))
+
+    assert set(artifacts) - set(to_retire(artifacts, marked=(), keep=keep, now=now)) <= kept
+    assert set(by_hand) <= kept
+    assert len(kept) <= 5 + NEWEST_GOOD + 4
+    assert to_retire(kept, marked=(), keep=keep, now=now, period=HOUR) == ()
+    marked = every(HOUR, 24 * 5)
+    left = set(marked) - set(to_retire([*marked, *by_hand], marked=marked, keep=keep, now=now, period=HOUR))
+    assert {artifact.time.date() for artifact in left} == {artifact.time.date() for artifact in artifacts}

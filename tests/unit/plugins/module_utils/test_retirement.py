@@ -10,6 +10,7 @@ import pytest
 from fanout.contract.names import MANIFEST, new_artifact
 from fanout.contract.thread import Keep
 from fanout.destinations.directory import Directory
+from fanout.freshness import freshness
 from tests.end_to_end.copies import SMALL, Folder, folder_place
 
 HOUR = timedelta(hours=1)
@@ -99,3 +100,51 @@ def test_files_without_a_manifest_count_into_the_most_that_one_run_retires(place
 
     left = {stored.key for stored in place.destination.list()}.intersection(dead)
     assert (len(done.artifacts), len(dead) - len(left)) == (28, 22)
+
+
+def test_one_made_up_copy_a_day_takes_no_place_of_real_ones_and_is_told(tmp_path: Path) -> None:
+    limits = dataclasses.replace(SMALL.limits, period=12 * 3600)
+    keep = Keep(hourly=36, daily=3, weekly=1, monthly=1)
+    place = folder_place(tmp_path, dataclasses.replace(SMALL, keep=keep, limits=limits))
+    place.move_to(place.now.replace(hour=2, minute=0, second=0) - 7 * DAY)
+    firsts, made_up = [], set()
+    for _day in range(6):
+        if firsts:
+            now, place.now = place.now, place.now.replace(hour=0, minute=0, second=1)
+            made_up.add(place.publish().time)
+            place.now = now
+        firsts.append(place.now)
+        for _run in range(2):
+            place.run()
+            place.move_to(place.now + DAY / 2)
+
+    assert set(firsts[-3:]) <= place.kept()
+    assert made_up & place.kept(), "nobody can tell which is which"
+    found = freshness(place.thread)
+    (told,) = found.notices
+    assert f"{firsts[-3]:%Y%m%dT%H%M%SZ}" in told
+    assert "are kept as well: copies there are closer together than app_period allows" in told
+    assert not any("closer" in problem for problem in found.problems), "runs by hand close no gate"
+
+
+def test_what_somebody_hid_behind_a_made_up_copy_is_told(tmp_path: Path) -> None:
+    limits = dataclasses.replace(SMALL.limits, period=12 * 3600)
+    place = folder_place(
+        tmp_path, dataclasses.replace(SMALL, keep=Keep(hourly=0, daily=9, weekly=0, monthly=0), limits=limits)
+    )
+    place.move_to(place.now.replace(hour=2, minute=0, second=0) - 7 * DAY)
+    names = []
+    for day in range(4):
+        if day == 1:
+            now, place.now = place.now, place.now.replace(hour=0, minute=0, second=1)
+            place.publish()
+            place.now = now
+        for _run in range(2):
+            names.append(place.publish())
+            place.move_to(place.now + DAY / 2)
+    victim = names[2]
+    place.destination.retire([victim.key(file) for file in (MANIFEST, "database.dump.age")])
+
+    assert any(
+        notice.startswith(f"{victim} were hidden and would be kept now") for notice in freshness(place.thread).notices
+    )
