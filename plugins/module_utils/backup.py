@@ -22,7 +22,7 @@ from .contract import evidence as evidence_record
 from .contract import manifest as manifest_record
 from .contract import marks as marking
 from .contract.durations import spoken
-from .contract.errors import BackupError, ConfigurationError, about
+from .contract.errors import BackupError, ConfigurationError, DataRefused, about
 from .contract.evidence import Evidence
 from .contract.manifest import FileRecord, Manifest, timestamp
 from .contract.names import EVIDENCE, MANIFEST, MARKED, ArtifactName, new_artifact
@@ -32,6 +32,7 @@ from .contract.version import VERSION
 from .destinations.base import Destination, Stored
 from .destinations.kinds import open_destination
 from .encryption import encrypt_text
+from .history import written_again
 from .progress import Phases, Report, silent
 from .retirement import Retired, retire_old
 from .scratch import scratch_folder
@@ -105,7 +106,7 @@ def _backup(thread: Thread, accept_shrink: bool, accept_server: bool, phases: Ph
             marks += shrunk(manifest, previous, thread.shrink_limit)
         elif whole and not accept_shrink:
             marks += (marking.NOTHING_TO_COMPARE,)
-        manifest = _publish(destination, dataclasses.replace(manifest, marks=marks), folder, phases)
+        manifest = _publish(destination, thread, dataclasses.replace(manifest, marks=marks), folder, phases)
         retired = Retired()
         if not marks:
             retired = retire_old(thread, destination, name)
@@ -178,7 +179,7 @@ def shrunk(manifest: Manifest, previous: Manifest, limit: ShrinkLimit) -> tuple[
     )
 
 
-def _publish(destination: Destination, manifest: Manifest, folder: Path, phases: Phases) -> Manifest:
+def _publish(destination: Destination, thread: Thread, manifest: Manifest, folder: Path, phases: Phases) -> Manifest:
     """Upload the artifact's files, evidence behind the archives, manifest last. What a failure leaves is hidden
     again."""
     name = manifest.name
@@ -189,6 +190,7 @@ def _publish(destination: Destination, manifest: Manifest, folder: Path, phases:
                 sent.append(name.key(file))
                 destination.put(name.key(file), folder / file, sha256=record.sha256, progress=phases.advance)
         with phases.phase("publish"):
+            _check_alone(destination, thread, name, sent)
             finished = timestamp(datetime.now(UTC))
             manifest = dataclasses.replace(manifest, finished=finished, seconds=dict(phases.seconds))
             key = name.key(MARKED if manifest.marks else MANIFEST)
@@ -201,3 +203,15 @@ def _publish(destination: Destination, manifest: Manifest, folder: Path, phases:
                 destination.retire(list(reversed(sent)))
         raise
     return manifest
+
+
+def _check_alone(destination: Destination, thread: Thread, name: ArtifactName, sent: Sequence[str]) -> None:
+    """Raise DataRefused if anybody else has stored something in the place of this run: of each file the first version
+    counts, which has to be the run's own."""
+    found = destination.versions(f"{name}/")
+    foreign = {stored.key for stored in found} - set(sent) | {stored.key for stored in written_again(found, thread)}
+    if foreign:
+        raise DataRefused(
+            f"somebody else has stored {min(foreign)} during this run",
+            remedy="find out who holds the key, end that, and run the backup again",
+        )

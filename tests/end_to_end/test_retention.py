@@ -14,8 +14,8 @@ import pytest
 from fanout import backup as backup_module
 from fanout.artifacts import unfinished
 from fanout.backup import backup
-from fanout.contract.errors import Unavailable
-from fanout.contract.names import MANIFEST
+from fanout.contract.errors import DataRefused, Unavailable
+from fanout.contract.names import EVIDENCE, MANIFEST
 from fanout.contract.thread import Keep, Query, Thread
 from fanout.drill import drill
 from tests.sandbox.b2.client import running
@@ -149,6 +149,33 @@ def test_neither_a_marked_nor_a_failed_run_retires_anything(real_place: Place, m
     good = backup(place.thread)
     assert len(good.retired) == 6, "two of the small ones are among the three newest good ones"
     assert place.kept() == {*old[-2:], marked.manifest.name.time, good.manifest.name.time}
+
+
+def test_a_run_whose_files_somebody_else_stored_before_it_fails_and_is_out_of_sight(
+    real_place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = real_place
+    opened = backup_module.open_destination
+
+    def with_a_thief(*arguments: Any, **options: Any) -> Any:
+        destination = opened(*arguments, **options)
+        put = destination.put
+
+        def preceded(key: str, *more: Any, **named: Any) -> Any:
+            if key.endswith(EVIDENCE):
+                for file in (EVIDENCE, MANIFEST):
+                    place.destination.put_bytes(key.replace(EVIDENCE, file), b"made up")
+            return put(key, *more, **named)
+
+        monkeypatch.setattr(destination, "put", preceded)
+        return destination
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backup_module, "open_destination", with_a_thief)
+        with pytest.raises(DataRefused, match=r"somebody else has stored .* during this run"):
+            backup(place.thread)
+    (left,) = {stored.key.partition("/")[2] for stored in place.destination.list()}
+    assert left == MANIFEST, "what the run sent is out of sight"
 
 
 def broken_at_the_end(patch: pytest.MonkeyPatch) -> None:
