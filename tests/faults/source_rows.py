@@ -44,7 +44,7 @@ SOURCE_ROWS = (
         "an administrator ends the dump's session",
         at_a_pause(IN_THE_DUMP, source.terminate_backend(DUMPING)),
         Exit.TRY_AGAIN,
-        r": dump: pg_dump ended with exit code 1 \(.*server closed the connection",
+        r": dump: pg_dump ended with exit code 1 \(.*(server closed the connection|terminating connection)",
         database="large",
     ),
     Row(
