@@ -34,7 +34,9 @@ TEXT = b"ssh-ed25519 of a thief\n"
 def place(tmp_path: Path) -> Iterator[Bucket]:
     """A thread with one backup."""
     with running(tmp_path, "--bucket", BUCKET) as state:
-        thread = dataclasses.replace(SMALL, name="b2", scratch_directory=str(tmp_path / "deep/down/scratch"))
+        # Without a source, which a restore would ask first.
+        scratch = str(tmp_path / "deep/down/scratch")
+        thread = dataclasses.replace(SMALL, name="b2", sources=(), scratch_directory=scratch)
         made = bucket_place(tmp_path, Account(state), thread)
         made.publish()
         (tmp_path / "forgejo/b2/thread.json").write_text(render(made.thread))
