@@ -65,7 +65,8 @@ ln -s /etc/fanout/drill-identity.txt ended
 kill -TERM 1
 kill -KILL -1
 """
-# Takes the place of the server and asks for a password in clear, as a server may, and keeps what it is told.
+# Takes the place of the server, asks for a password in clear, as a server may, and keeps what it is told. Holds the
+# drill up as the spy does, so that the test sees it in its place.
 RELAY = r"""
 cd {sockets}
 mv .s.PGSQL.5432 .s.real
@@ -80,6 +81,9 @@ setsid perl -MSocket -e '"'"'
   }}
 '"'"' >/dev/null 2>&1 </dev/null &
 for i in $(seq 100); do test -e .s.PGSQL.5432 && break; sleep 0.1; done
+ls -A > /tmp/seen
+echo over >> /tmp/seen
+for i in $(seq 600); do test -e /tmp/go && break; sleep 0.1; done
 """
 
 
@@ -123,6 +127,18 @@ def server_pod(owner: Owner) -> str | None:
     return None
 
 
+def drilled(owner: Owner) -> tuple[dict[str, Any], str]:
+    """Return how a drill ended, and what its program had seen when it held the drill up."""
+    access = owner.access
+    with ThreadPoolExecutor(1) as pool:
+        drill = pool.submit(owner.call, "column_drill")
+        name = until("the program has looked around", lambda: drill.done() or server_pod(owner))
+        assert isinstance(name, str), drill.result()
+        said = access.execute(owner.namespace, name, "cat", "/tmp/seen", container="server").output
+        access.execute(owner.namespace, name, "touch", "/tmp/go", container="server")
+        return drill.result(), said
+
+
 def verdict(ended: dict[str, Any]) -> dict[str, Any]:
     (thread,) = ended["threads"]
     found: dict[str, Any] = thread["result"]["verdict"]
@@ -137,13 +153,7 @@ def test_a_program_that_a_dump_starts_reaches_no_network_and_nothing_of_the_dril
     addresses = f"{host}/{port} {host}/53 {host}/10250 {server}/5432 127.0.0.1/80"
     attacked(SPY.format(addresses=addresses, sockets=SOCKETS))
 
-    with ThreadPoolExecutor(1) as pool:
-        drill = pool.submit(owner.call, "column_drill")
-        name = until("the program has looked around", lambda: drill.done() or server_pod(owner))
-        assert isinstance(name, str), drill.result()
-        said = access.execute(owner.namespace, name, "cat", "/tmp/seen", container="server").output
-        access.execute(owner.namespace, name, "touch", "/tmp/go", container="server")
-        ended = drill.result()
+    ended, said = drilled(owner)
 
     assert verdict(ended)["result"] == "pass", "the copy is what the source was"
     assert "number 10002 10002" in said
@@ -173,15 +183,16 @@ def test_a_drill_neither_follows_nor_waits_for_what_a_server_leaves_in_the_folde
     assert "AGE-SECRET-KEY" not in ended["printed"]
 
 
-def test_who_takes_the_place_of_the_server_is_told_no_password_and_gets_no_pass(
+def test_who_takes_the_place_of_the_server_is_never_asked_and_told_no_password(
     owner: Owner, attacked: Callable[[str], None]
 ) -> None:
     attacked(RELAY.format(sockets=SOCKETS))
 
-    ended = owner.call("column_drill")
+    ended, said = drilled(owner)
 
-    assert verdict(ended)["result"] == "inconclusive", ended
-    assert "in a way that could give it away" in verdict(ended)["reason"]
+    assert {".s.PGSQL.5432", ".s.real"} <= set(said.split()), "it stands in the server's place"
+    # Any answer of its would have ended the drill without a result.
+    assert verdict(ended)["result"] == "pass", ended
 
 
 @pytest.mark.usefixtures("impatient")
