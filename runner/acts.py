@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fanout.contract.codec import encode
 from fanout.contract.durations import spoken
 from fanout.contract.errors import BackupError, ConfigurationError, Exit, NoPermission, about
-from fanout.contract.record import encode
 from fanout.contract.thread import Thread
-from fanout.progress import Phases, Report
+from fanout.local.progress import Phases, Report
 
 if TYPE_CHECKING:
+    from fanout.actions.restore import RestoreResult
     from fanout.contract.probe import ProbeStep
-    from fanout.restore import RestoreResult
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Outcome:
 
 
 def _backup(thread: Thread, options: argparse.Namespace, report: Report) -> Outcome:
-    from fanout.backup import backup
+    from fanout.actions.backup import backup
     from fanout.contract.marks import remedies, with_reason
 
     done = backup(thread, accept_shrink=options.accept_shrink, accept_server=options.accept_server, report=report)
@@ -66,8 +66,8 @@ def _backup(thread: Thread, options: argparse.Namespace, report: Report) -> Outc
 
 
 def _drill(thread: Thread, options: argparse.Namespace, report: Report) -> Outcome:
+    from fanout.actions.drill import drill
     from fanout.contract.verdict import drill_line
-    from fanout.drill import drill
 
     live = _live_answers(options.live) if options.live else None
     done = drill(thread, at=options.at, live=live, report=report)
@@ -104,8 +104,8 @@ def _live_answers(file: Path) -> dict[str, str]:
 
 
 def _restore(thread: Thread, options: argparse.Namespace, report: Report) -> Outcome:
+    from fanout.actions.restore import RestoreOrder, restore
     from fanout.contract.login import read_login
-    from fanout.restore import RestoreOrder, restore
 
     login = read_login(options.login) if options.login else None
     done = restore(thread, RestoreOrder(options.to, options.at, tuple(options.table), login), report=report)
@@ -138,8 +138,8 @@ def _restored(done: RestoreResult) -> str:
 
 
 def _probe(thread: Thread, options: argparse.Namespace, _report: Report) -> Outcome:
-    from fanout.destinations.kinds import open_destination
-    from fanout.sources.kinds import kind_of
+    from fanout.destinations.registry import open_destination
+    from fanout.sources.registry import kind_of
 
     with about(thread.id, "probe"):
         steps: list[ProbeStep] = []
@@ -164,7 +164,7 @@ def _probe(thread: Thread, options: argparse.Namespace, _report: Report) -> Outc
 
 
 def _status(thread: Thread, options: argparse.Namespace, _report: Report) -> Outcome:
-    from fanout.freshness import freshness
+    from fanout.actions.freshness import freshness
 
     found = freshness(thread, drills_expected=thread.drilled)
     lines = [f"{thread.id}  {problem}" for problem in found.problems]
@@ -183,7 +183,7 @@ def _status(thread: Thread, options: argparse.Namespace, _report: Report) -> Out
 
 def _ask(thread: Thread) -> dict[str, str]:
     """Return the live answers by query name. A source that does not answer makes them unknown, and nothing fails."""
-    from fanout.sources.kinds import kind_of
+    from fanout.sources.registry import kind_of
 
     live: dict[str, str] = {}
     for source in thread.sources:
@@ -196,7 +196,7 @@ def _ask(thread: Thread) -> dict[str, str]:
 
 
 def _recover_history(thread: Thread, options: argparse.Namespace, report: Report) -> Outcome:
-    from fanout.recover_history import recover_history
+    from fanout.actions.recover_history import recover_history
 
     if options.key is not None:
         thread = dataclasses.replace(thread, key_file=str(options.key))
@@ -210,9 +210,9 @@ def _recover_history(thread: Thread, options: argparse.Namespace, report: Report
 
 
 def _fetch(thread: Thread, options: argparse.Namespace, report: Report) -> Outcome:
-    from fanout import artifacts
-    from fanout.destinations.kinds import open_destination
-    from fanout.unpack import fetch, pick
+    from fanout.actions import artifacts
+    from fanout.actions.fetch import fetch, pick
+    from fanout.destinations.registry import open_destination
 
     phases = Phases(report)
     with about(thread.id):
@@ -238,8 +238,8 @@ def _fetch(thread: Thread, options: argparse.Namespace, report: Report) -> Outco
 
 
 def _onboard(thread: Thread, options: argparse.Namespace, _report: Report) -> Outcome:
-    from fanout.destinations.kinds import open_destination
     from fanout.destinations.owner import Terms
+    from fanout.destinations.registry import open_destination
 
     with about(thread.id):
         destination = open_destination(thread, deadline=time.monotonic() + thread.limits.deadline)

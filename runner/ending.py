@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from fanout.contract.errors import BackupError, TryAgain, Unavailable
 from fanout.contract.thread import Thread
-from fanout.progress import Report
+from fanout.local.progress import Report
 
 # Seconds after the deadline in which a run may tidy up: less than systemd waits before it kills.
 GRACE = 45.0

@@ -17,9 +17,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from fanout.contract.codec import encode
 from fanout.contract.errors import BackupError, ConfigurationError, Exit, UsageError
 from fanout.contract.manifest import moment
-from fanout.contract.record import encode
 from fanout.contract.text import NONCE, printable
 from fanout.contract.thread import Thread, load
 from fanout.contract.version import VERSION

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import TextIO
 
-from fanout.progress import Report, silent
+from fanout.local.progress import Report, silent
 
 _EVERY = 0.2  # seconds between two drawings
 _WIDTH = 78

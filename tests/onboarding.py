@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from fanout.contract.thread import Thread
-from fanout.destinations.kinds import open_destination
 from fanout.destinations.owner import Terms
+from fanout.destinations.registry import open_destination
 
 
 def onboarded(thread: Thread) -> Thread:

@@ -3,7 +3,7 @@
 
     python -m tools.variables [--check]
 
-Both come from contract/variables.py, where names, types, defaults and meanings stand once, and from the few variables
+Both come from inventory/variables.py, where names, types, defaults and meanings stand once, and from the few variables
 of tools/given.py.
 """
 
@@ -22,8 +22,8 @@ from typing import Any, Literal, Union
 
 import yaml
 
-from fanout.contract.record import encode
-from fanout.contract.variables import LonghornVariables, Secrets, Variables
+from fanout.contract.codec import encode
+from fanout.inventory.variables import LonghornVariables, Secrets, Variables
 
 from .given import ENTRY_POINTS, LONGHORN_ENTRY_POINTS, OF_PLAYBOOKS, Given
 
@@ -113,7 +113,7 @@ def _specs(
 ) -> str:
     lines = [
         "---",
-        "# Written by `python -m tools.variables` from plugins/module_utils/contract/variables.py.",
+        "# Written by `python -m tools.variables` from plugins/module_utils/inventory/variables.py.",
         "argument_specs:",
     ]
     shared = entry_points["main"][1]
@@ -165,7 +165,7 @@ def _table() -> str:
     of_server = [(name, of, default or "required", text) for name, of, default, text in _rows(LonghornVariables)]
     run = dict.fromkeys(one for _summary, given in ENTRY_POINTS.values() for one in given)
     parts = [
-        "<!-- Written by `python -m tools.variables` from plugins/module_utils/contract/variables.py. -->",
+        "<!-- Written by `python -m tools.variables` from plugins/module_utils/inventory/variables.py. -->",
         "# Variables",
         _ABOUT,
         "## What every app needs",

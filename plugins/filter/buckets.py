@@ -59,8 +59,8 @@ def buckets(
 ) -> list[dict[str, object]]:
     """Return the buckets that the hosts need, as all apps want them."""
     # Only here: to find one filter, Ansible imports all of a collection, anew in each worker process.
-    from ansible_collections.fanout.backup.plugins.module_utils.contract.places import BUCKET, CLAIM
-    from ansible_collections.fanout.backup.plugins.module_utils.contract.places import buckets as found_buckets
+    from ansible_collections.fanout.backup.plugins.module_utils.inventory.locations import BUCKET, CLAIM
+    from ansible_collections.fanout.backup.plugins.module_utils.inventory.locations import buckets as found_buckets
 
     claimed = claims(hostvars, apps, (*CLAIM, *BUCKET))
     return [

@@ -41,8 +41,10 @@ from ansible_collections.fanout.backup.plugins.plugin_utils.hosts import claims
 def collisions(hostvars: Mapping[str, Mapping[str, object]], hosts: Iterable[str]) -> dict[str, str]:
     """Return one line for each host that collides with another."""
     # Only here: to find one filter, Ansible imports all of a collection, anew in each worker process.
-    from ansible_collections.fanout.backup.plugins.module_utils.contract.places import CLAIM
-    from ansible_collections.fanout.backup.plugins.module_utils.contract.places import collisions as found_collisions
+    from ansible_collections.fanout.backup.plugins.module_utils.inventory.locations import CLAIM
+    from ansible_collections.fanout.backup.plugins.module_utils.inventory.locations import (
+        collisions as found_collisions,
+    )
 
     return found_collisions(claims(hostvars, hosts, CLAIM))
 

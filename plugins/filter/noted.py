@@ -55,7 +55,7 @@ _value:
 
 from collections.abc import Callable
 
-from ansible_collections.fanout.backup.plugins.module_utils.wiring.noted import noted
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcomes import noted
 
 
 class FilterModule:

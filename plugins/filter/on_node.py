@@ -43,7 +43,7 @@ _value:
 
 from collections.abc import Callable
 
-from ansible_collections.fanout.backup.plugins.module_utils.wiring.on_node import on_node
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.node_report import on_node
 
 
 class FilterModule:

@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING
 from ansible.errors import AnsibleError
 
 if TYPE_CHECKING:
-    from ansible_collections.fanout.backup.plugins.module_utils.contract.server import Server
+    from ansible_collections.fanout.backup.plugins.module_utils.inventory.longhorn import Server
 
 # Where a server's apps are columns of the cluster that the volumes are in, it need not be named twice.
 _INSTEAD = {"longhorn_kubeconfig": "app_kubeconfig", "longhorn_kube_context": "app_kube_context"}
@@ -48,7 +48,7 @@ _INSTEAD = {"longhorn_kubeconfig": "app_kubeconfig", "longhorn_kube_context": "a
 def servers(hostvars: Mapping[str, Mapping[str, object]], hosts: Iterable[str]) -> dict[str, dict[str, object]]:
     """Return the servers of all hosts."""
     # Only here: to find one filter, Ansible imports all of a collection, anew in each worker process.
-    from ansible_collections.fanout.backup.plugins.module_utils.contract.server import servers_in
+    from ansible_collections.fanout.backup.plugins.module_utils.inventory.longhorn import servers_in
 
     members: dict[str, str] = {}
     given: dict[str, dict[str, object]] = {}

@@ -139,12 +139,12 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fanout.backup.plugins.module_utils.b2.column import ensure_keys
-from ansible_collections.fanout.backup.plugins.module_utils.b2.provision import RollOut
+from ansible_collections.fanout.backup.plugins.module_utils.actions.keys import ensure_keys
+from ansible_collections.fanout.backup.plugins.module_utils.actions.minting import RollOut
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.b2 import b2_connect, b2_options
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.column import column_of, column_options
-from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, hide, run
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.failures import Outcome, hide, run
 
 KEY_OPTIONS = ArgumentSpec(
     {name: {"type": "bool", "default": False} for name in ("rotate", "revoke", "take_over")},

@@ -89,10 +89,10 @@ failure:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fanout.backup.plugins.module_utils.b2.column import describe_keys
+from ansible_collections.fanout.backup.plugins.module_utils.actions.keys import describe_keys
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.b2 import b2_connect, b2_options
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.column import column_of, column_options
-from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, hide, run
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.failures import Outcome, hide, run
 
 
 def describe(module: AnsibleModule) -> Outcome:

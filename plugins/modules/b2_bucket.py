@@ -122,12 +122,12 @@ failure:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fanout.backup.plugins.module_utils.b2.column import API_URL
-from ansible_collections.fanout.backup.plugins.module_utils.b2.storage import BucketSpec, ensure_bucket
+from ansible_collections.fanout.backup.plugins.module_utils.actions.keys import API_URL
+from ansible_collections.fanout.backup.plugins.module_utils.b2.bucket_settings import BucketSpec, ensure_bucket
 from ansible_collections.fanout.backup.plugins.module_utils.contract.errors import about
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.b2 import b2_connect, b2_options
-from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.failures import Outcome, run
 
 BUCKET_OPTIONS = ArgumentSpec(
     {

@@ -109,11 +109,11 @@ failure:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import roll_out_of
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.proof import UNPROVED
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.probe_record import UNPROVED
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.registry import roll_out_of
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.column import column_of, column_options
-from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.failures import Outcome, run
 
 
 def ensure(module: AnsibleModule) -> Outcome:

@@ -58,11 +58,11 @@ from collections.abc import Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fanout.backup.plugins.module_utils.answers import asked
-from ansible_collections.fanout.backup.plugins.module_utils.contract.app import Column
+from ansible_collections.fanout.backup.plugins.module_utils.actions.queries import asked
 from ansible_collections.fanout.backup.plugins.module_utils.contract.errors import DataRefused
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import acts_of
-from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
+from ansible_collections.fanout.backup.plugins.module_utils.inventory.column import Column
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.registry import acts_of
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.failures import Outcome, run
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.threads import on_threads, thread_options
 
 

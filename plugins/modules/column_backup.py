@@ -105,10 +105,10 @@ from collections.abc import Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fanout.backup.plugins.module_utils.contract.app import Column
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import acts_of
+from ansible_collections.fanout.backup.plugins.module_utils.inventory.column import Column
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.registry import acts_of
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
-from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.failures import Outcome, run
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.threads import on_threads, outcome_of, thread_options
 
 ACCEPTED = ("accept_shrink", "accept_server")

@@ -98,14 +98,14 @@ from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fanout.backup.plugins.module_utils import recovery
-from ansible_collections.fanout.backup.plugins.module_utils.contract.app import Column
+from ansible_collections.fanout.backup.plugins.module_utils.actions import recovery
 from ansible_collections.fanout.backup.plugins.module_utils.contract.errors import BackupError
+from ansible_collections.fanout.backup.plugins.module_utils.inventory.column import Column
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.base import Drift
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import acts_of, drift_of
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.registry import acts_of, drift_of
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.column import column_of, column_options
-from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.failures import Outcome, run
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.threads import status_of
 
 INFO_OPTIONS = ArgumentSpec({"claimed": {"type": "list", "elements": "str"}})

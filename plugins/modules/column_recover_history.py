@@ -88,14 +88,14 @@ import contextlib
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fanout.backup.plugins.module_utils.b2.lent import lent_key
-from ansible_collections.fanout.backup.plugins.module_utils.contract.app import Column
+from ansible_collections.fanout.backup.plugins.module_utils.actions.temporary_key import lent_key
 from ansible_collections.fanout.backup.plugins.module_utils.contract.errors import BackupError, about
 from ansible_collections.fanout.backup.plugins.module_utils.contract.thread import B2Destination
+from ansible_collections.fanout.backup.plugins.module_utils.inventory.column import Column
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.base import ThreadResult
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import acts_of
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.registry import acts_of
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.b2 import b2_connect, b2_options
-from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, hide, run
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.failures import Outcome, hide, run
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.threads import (
     chosen_threads,
     outcome_of,

@@ -135,15 +135,11 @@ failure:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fanout.backup.plugins.module_utils.contract.errors import ConfigurationError
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kinds import acts_of
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.registry import acts_of
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.column import column_of, column_options
-from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
-from ansible_collections.fanout.backup.plugins.module_utils.wiring.threads import (
-    check_destination,
-    outcome_of,
-    skipped,
-)
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.failures import Outcome, run
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.threads import check_destination, outcome_of, skipped
 
 RESTORE_OPTIONS = ArgumentSpec(
     {

@@ -72,8 +72,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fanout.backup.plugins.module_utils.longhorn.clone import clone
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
-from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
-from ansible_collections.fanout.backup.plugins.module_utils.wiring.server import server_of, server_options
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.failures import Outcome, run
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.longhorn import server_of, server_options
 
 CLONE_OPTIONS = ArgumentSpec(
     {

@@ -130,7 +130,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fanout.backup.plugins.module_utils.longhorn.jobs import JobSpec, ensure_job, remove_job
 from ansible_collections.fanout.backup.plugins.module_utils.longhorn.system import connect_to
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
-from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.failures import Outcome, run
 
 JOB_OPTIONS = ArgumentSpec(
     {

@@ -88,11 +88,11 @@ failure:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fanout.backup.plugins.module_utils.contract.errors import BackupError
-from ansible_collections.fanout.backup.plugins.module_utils.contract.server import Server
+from ansible_collections.fanout.backup.plugins.module_utils.inventory.longhorn import Server
 from ansible_collections.fanout.backup.plugins.module_utils.longhorn import plan, revert
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
-from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
-from ansible_collections.fanout.backup.plugins.module_utils.wiring.server import server_of, server_options
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.failures import Outcome, run
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.longhorn import server_of, server_options
 
 REVERT_OPTIONS = ArgumentSpec(
     {

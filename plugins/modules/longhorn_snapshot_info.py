@@ -87,9 +87,9 @@ failure:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fanout.backup.plugins.module_utils.longhorn.looking import look
-from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
-from ansible_collections.fanout.backup.plugins.module_utils.wiring.server import server_of, server_options
+from ansible_collections.fanout.backup.plugins.module_utils.longhorn.status import look
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.failures import Outcome, run
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.longhorn import server_of, server_options
 
 
 def describe(module: AnsibleModule) -> Outcome:

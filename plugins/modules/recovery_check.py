@@ -101,11 +101,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fanout.backup.plugins.module_utils import recovery
+from ansible_collections.fanout.backup.plugins.module_utils.actions import recovery
 from ansible_collections.fanout.backup.plugins.module_utils.contract.errors import about
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.column import column_of, column_options
-from ansible_collections.fanout.backup.plugins.module_utils.wiring.outcome import Outcome, run
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.failures import Outcome, run
 
 CHECK_OPTIONS = ArgumentSpec({"answer": {"type": "str", "no_log": True}})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fanout.backup import backup
+from fanout.actions.backup import backup
 from fanout.contract.manifest import Manifest
 from fanout.contract.thread import Query, Thread
 from tests.end_to_end.databases import Database

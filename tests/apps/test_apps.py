@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from fanout.actions.drill import drill
+from fanout.actions.restore import RestoreOrder, restore
 from fanout.contract.errors import Exit
 from fanout.contract.login import Login
-from fanout.drill import drill
-from fanout.restore import RestoreOrder, restore
 from tests.end_to_end.databases import rows_of
 from tests.end_to_end.guide import NAS, counted, script, settings_for, typed
 from tests.end_to_end.test_drill import damaged, found

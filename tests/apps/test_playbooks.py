@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fanout.identities import new_identity, recipient_of
+from fanout.local.identities import new_identity, recipient_of
 from tests.end_to_end.databases import Database, rows_of
 from tests.end_to_end.playing import CHECKOUT, Run, last_word, player_in, said
 from tests.sandbox.postgresql import throwaway

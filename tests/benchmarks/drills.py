@@ -13,17 +13,17 @@ import sys
 import time
 from itertools import pairwise
 
-from fanout.artifacts import manifest_of
+from fanout.actions.artifacts import manifest_of
+from fanout.actions.drill import drill
+from fanout.actions.fetch import pick, unpack
 from fanout.contract.thread import Thread, load
-from fanout.destinations.kinds import open_destination
-from fanout.drill import drill
-from fanout.progress import Phases, silent
-from fanout.scratch import scratch_folder
+from fanout.destinations.registry import open_destination
+from fanout.local.progress import Phases, silent
+from fanout.local.scratch import scratch_folder
 from fanout.sources.postgresql.client import environment
 from fanout.sources.postgresql.globals import read_globals
 from fanout.sources.postgresql.restore import create_roles
-from fanout.sources.postgresql.server import scratch_server
-from fanout.unpack import pick, unpack
+from fanout.sources.postgresql.scratch_server import scratch_server
 
 from .measure import tree
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fanout.b2.application_keys import Scope, create_key
 from fanout.b2.buckets import find_bucket
 from fanout.b2.client import B2Client
-from fanout.b2.keys import Scope, create_key
-from fanout.contract import keys
+from fanout.contract import key_file
 from fanout.contract.thread import B2Destination, Limits, PostgresqlSource, Recipients, Thread, load, render
-from fanout.identities import new_identity, recipient_of
-from fanout.signatures import drill_keys
+from fanout.local.identities import new_identity, recipient_of
+from fanout.local.signatures import drill_keys
 from tests.onboarding import onboarded
 from tests.sandbox.b2.client import running
 from tests.sandbox.postgresql import PostgresServer, throwaway
@@ -51,7 +51,7 @@ class Lab:
         folder = self.folder / database
         folder.mkdir(mode=0o700, exist_ok=True)
         key = _mint(b2, f"{database}/")
-        (folder / "key.json").write_text(keys.render(keys.KeyFile(api_url=b2["api_url"], current=key)))
+        (folder / "key.json").write_text(key_file.render(key_file.KeyFile(api_url=b2["api_url"], current=key)))
         (folder / "password").write_text(databases.PASSWORD)
         identity = folder / "identity"
         if not identity.exists():
@@ -91,12 +91,12 @@ class Lab:
         return measure.run((sys.executable, "-m", *command), environment, self.postmaster)
 
 
-def _mint(b2: dict[str, Any], prefix: str) -> keys.StoredKey:
+def _mint(b2: dict[str, Any], prefix: str) -> key_file.StoredKey:
     account = B2Client(b2["application_key_id"], b2["application_key"], b2["api_url"])
     bucket = find_bucket(account, BUCKET)
     assert bucket is not None
-    made = create_key(account, "writer", Scope((bucket.bucket_id,), prefix, keys.WRITER_CAPABILITIES))
-    return keys.StoredKey(
+    made = create_key(account, "writer", Scope((bucket.bucket_id,), prefix, key_file.WRITER_CAPABILITIES))
+    return key_file.StoredKey(
         kind="b2",
         key_id=made.key.key_id,
         secret=made.secret,

@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from fanout.contract.keys import StoredKey, load_key
+from fanout.contract.key_file import StoredKey, load_key
 from fanout.contract.thread import PostgresqlSource, Thread, load
 
 

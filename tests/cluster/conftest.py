@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kubernetes import trouble
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.kubernetes import pod_diagnostics
 from tests.end_to_end.key_owner import BUCKET, Account
 from tests.sandbox.b2.client import running
 from tests.sandbox.cluster import needs, state
@@ -58,7 +58,7 @@ def other_node(access: Access) -> Iterator[str]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait seconds for pods that do not start: users wait minutes, and to sit through them proves nothing more."""
     for limit in ("_WAITING", "_IMAGE"):
-        monkeypatch.setattr(trouble, limit, trouble._HOPELESS)
+        monkeypatch.setattr(pod_diagnostics, limit, pod_diagnostics._HOPELESS)
 
 
 @pytest.fixture(scope="module")

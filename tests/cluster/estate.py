@@ -25,7 +25,7 @@ import psycopg
 import yaml
 
 from fanout.b2.buckets import find_bucket
-from fanout.identities import new_identity, recipient_of
+from fanout.local.identities import new_identity, recipient_of
 from tests.end_to_end.key_owner import Account
 from tests.end_to_end.playing import CHECKOUT, TELL_ALL, Run
 from tests.sandbox import apps

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fanout.identities import new_identity, recipient_of
+from fanout.local.identities import new_identity, recipient_of
 from tests.end_to_end.eavesdropper import Heard
 from tests.end_to_end.key_owner import BUCKET, Account
 from tests.sandbox.cluster.access import Access, until

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fanout.contract.names import is_begun
+from fanout.contract.object_names import is_begun
 from tests.sandbox.cluster.access import Access
 from tests.sandbox.cluster.places import folder as cluster_folder
 

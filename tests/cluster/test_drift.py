@@ -13,8 +13,8 @@ import pytest
 import yaml
 from kubernetes import client
 
-from ansible_collections.fanout.backup.plugins.module_utils.contract.app import Column, parse
 from ansible_collections.fanout.backup.plugins.module_utils.contract.errors import NoPermission
+from ansible_collections.fanout.backup.plugins.module_utils.inventory.column import Column, parse
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.base import ThreadResult
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.kubernetes import drift, jobs
 from tests.end_to_end.playing import Play, last_word, player_in, said

@@ -14,9 +14,9 @@ import pytest
 import yaml
 from kubernetes import client
 
+from ansible_collections.fanout.backup.plugins.module_utils.k8s.connection import Connection
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.base import ThreadResult
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.kubernetes import jobs
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.kubernetes.connection import Connection
 from tests.end_to_end.key_owner import BUCKET, Account
 from tests.sandbox.b2.client import running
 from tests.sandbox.cluster.access import Access

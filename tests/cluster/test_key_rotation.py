@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from fanout.contract.keys import KeyFile, StoredKey, parse, render
+from fanout.contract.key_file import KeyFile, StoredKey, parse, render
 from tests.end_to_end.key_owner import BUCKET, Account
 from tests.sandbox.b2.account import Account as Client
 from tests.sandbox.cluster.access import Access, until

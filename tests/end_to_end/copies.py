@@ -14,16 +14,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fanout.artifacts import complete
+from fanout.actions.artifacts import complete
+from fanout.actions.retirement import Retired, retire_old
+from fanout.contract.codec import encode_json
 from fanout.contract.manifest import FORMAT, FileRecord, Manifest, SourceRecord, render_manifest, timestamp
-from fanout.contract.names import EVIDENCE, MANIFEST, MARKED, ArtifactName, begun_key, new_artifact, verdict_key
-from fanout.contract.record import encode_json
+from fanout.contract.object_names import EVIDENCE, MANIFEST, MARKED, ArtifactName, begun_key, new_artifact, verdict_key
 from fanout.contract.thread import B2Destination, DirectoryDestination, Limits, PostgresqlSource, Recipients, Thread
 from fanout.contract.verdict import Begun, Result, Verdict
-from fanout.destinations.kinds import open_destination
-from fanout.identities import new_identity
-from fanout.retirement import Retired, retire_old
-from fanout.signatures import drill_keys, sign
+from fanout.destinations.registry import open_destination
+from fanout.local.identities import new_identity
+from fanout.local.signatures import drill_keys, sign
 from tests.onboarding import onboarded
 from tests.unit.plugins.modules.calling import RECIPIENT, call
 

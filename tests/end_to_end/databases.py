@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 
 from fanout.contract.thread import DirectoryDestination, Limits, PostgresqlSource, Recipients, Thread
-from fanout.identities import new_identity, recipient_of
-from fanout.signatures import drill_keys
+from fanout.local.identities import new_identity, recipient_of
+from fanout.local.signatures import drill_keys
 from tests.onboarding import onboarded
 from tests.sandbox.postgresql import PostgresServer
 

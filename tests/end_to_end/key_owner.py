@@ -7,10 +7,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from fanout.b2.application_keys import Scope, create_key, delete_key, list_keys
 from fanout.b2.buckets import find_bucket
 from fanout.b2.client import B2Client
-from fanout.b2.keys import Scope, create_key, delete_key, list_keys
-from fanout.contract.keys import WRITER_CAPABILITIES, KeyFile, StoredKey, load_key, read, render
+from fanout.contract.key_file import WRITER_CAPABILITIES, KeyFile, StoredKey, load_key, read, render
 from tests.sandbox.b2.client import Control
 from tests.unit.plugins.modules.calling import RECIPIENT, call
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fanout.backup import BackupResult
+from fanout.actions.backup import BackupResult
 from fanout.contract.thread import Thread
-from fanout.encryption import decrypt_bytes
+from fanout.local.encryption import decrypt_bytes
 from tests.sandbox.postgresql import throwaway
 
 from .everything import PASSWORD, Everything

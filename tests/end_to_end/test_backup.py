@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from fanout import backup as backup_module
-from fanout.backup import backup
+from fanout.actions import backup as backup_module
+from fanout.actions.backup import backup
+from fanout.actions.drill import drill
+from fanout.actions.freshness import freshness
 from fanout.contract.errors import (
     BackupError,
     ConfigurationError,
@@ -23,12 +25,10 @@ from fanout.contract.errors import (
     Unavailable,
 )
 from fanout.contract.thread import Query, Thread
-from fanout.destinations.kinds import open_destination
-from fanout.drill import drill
-from fanout.encryption import decrypt_bytes
-from fanout.freshness import freshness
-from fanout.identities import new_identity, recipient_of
-from fanout.sources.kinds import kind_of
+from fanout.destinations.registry import open_destination
+from fanout.local.encryption import decrypt_bytes
+from fanout.local.identities import new_identity, recipient_of
+from fanout.sources.registry import kind_of
 
 from .everything import Everything, everything, with_program
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from fanout.contract.errors import Exit
-from fanout.contract.keys import KeyFile, StoredKey, load_key, read, render
+from fanout.contract.key_file import KeyFile, StoredKey, load_key, read, render
 from tests.sandbox.b2.account import Account
 from tests.sandbox.b2.client import Control, running
 from tests.sandbox.state import Sandbox

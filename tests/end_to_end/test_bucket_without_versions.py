@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from fanout.contract.errors import Exit
-from fanout.contract.keys import KeyFile, StoredKey
-from fanout.contract.keys import render as render_key
+from fanout.contract.key_file import KeyFile, StoredKey
+from fanout.contract.key_file import render as render_key
 from fanout.contract.login import Login, render_login
 from fanout.contract.thread import S3Destination, Thread, render
 from runner.main import main

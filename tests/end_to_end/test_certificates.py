@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fanout.contract.errors import Exit
-from fanout.identities import new_identity, recipient_of
+from fanout.local.identities import new_identity, recipient_of
 from tests.sandbox.cluster.certificates import Authority
 from tests.unit.plugins.modules.calling import call
 

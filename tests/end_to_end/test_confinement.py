@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from fanout import confinement
-from fanout.backup import backup
-from fanout.contract.record import encode_json
+from fanout.actions.backup import backup
+from fanout.actions.drill import drill
+from fanout.actions.freshness import freshness
+from fanout.contract.codec import encode_json
 from fanout.contract.thread import Thread
-from fanout.drill import drill
-from fanout.freshness import freshness
+from fanout.local import confinement
 from tests.sandbox.postgresql import PostgresServer, throwaway
 
 from .databases import Database

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from fanout.artifacts import complete
-from fanout.backup import backup
+from fanout.actions.artifacts import complete
+from fanout.actions.backup import backup
+from fanout.actions.drill import drill
 from fanout.contract.errors import ConfigurationError
 from fanout.contract.thread import Thread
-from fanout.destinations.kinds import open_destination
-from fanout.drill import drill
+from fanout.destinations.registry import open_destination
 from tests.sandbox.postgresql import PostgresServer, throwaway
 
 from .copies import Folder

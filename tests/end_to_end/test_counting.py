@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from fanout.backup import backup
+from fanout.actions.backup import backup
+from fanout.actions.drill import drill
 from fanout.contract.errors import ConfigurationError
-from fanout.drill import drill
 from fanout.sources.postgresql.connection import connect
 
 from .everything import PASSWORD, with_program

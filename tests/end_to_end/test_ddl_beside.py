@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from fanout.backup import backup
+from fanout.actions.backup import backup
+from fanout.actions.drill import drill
 from fanout.contract.errors import TryAgain
 from fanout.contract.thread import Query
-from fanout.drill import drill
 from fanout.sources.postgresql import dump
 
 from .everything import PASSWORD

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from fanout.contract.errors import Full, NoPermission, Unavailable
-from fanout.contract.keys import KeyFile, StoredKey, render
+from fanout.contract.key_file import KeyFile, StoredKey, render
 from fanout.destinations.b2 import B2Bucket
 from fanout.destinations.directory import Directory
 from fanout.destinations.owner import Terms

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from fanout.backup import backup
+from fanout.actions.backup import backup
+from fanout.actions.drill import DrillResult, drill
 from fanout.contract.errors import Exit
 from fanout.contract.thread import Query, Thread
 from fanout.contract.verdict import drill_line
-from fanout.drill import DrillResult, drill
 from fanout.sources.postgresql import read_back, restore
 from fanout.sources.postgresql.archive_toc import TocEntry
 from fanout.sources.postgresql.connection import connect

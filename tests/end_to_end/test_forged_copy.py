@@ -12,14 +12,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from fanout.backup import BackupResult, backup
+from fanout.actions.backup import BackupResult, backup
+from fanout.actions.drill import drill
+from fanout.actions.restore import RestoreOrder, RestoreResult, restore
 from fanout.contract.errors import DataRefused
 from fanout.contract.login import Login
 from fanout.contract.manifest import render_manifest
 from fanout.contract.thread import Query, Thread
-from fanout.drill import drill
-from fanout.encryption import encrypt_text
-from fanout.restore import RestoreOrder, RestoreResult, restore
+from fanout.local.encryption import encrypt_text
 
 from .everything import PASSWORD
 from .small import Small, small

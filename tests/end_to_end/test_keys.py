@@ -18,8 +18,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from fanout.b2.keys import delete_key, list_keys
-from fanout.contract.keys import render
+from fanout.b2.application_keys import delete_key, list_keys
+from fanout.contract.key_file import render
 from tests.sandbox.b2.client import CHECKOUT, running
 from tests.unit.plugins.modules.calling import call
 

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from fanout.b2 import provision
+from fanout.actions import minting
+from fanout.actions.minting import KeySpec, RollOut
 from fanout.b2.buckets import find_bucket
-from fanout.b2.provision import KeySpec, RollOut
-from fanout.b2.stores import FileStore
 from fanout.contract.errors import Unavailable
-from fanout.contract.keys import KeyFile
+from fanout.contract.key_file import KeyFile
+from fanout.platforms.key_store import FileStore
 from tests.sandbox.b2.client import CHECKOUT, running
 
 from .key_owner import BUCKET, Account, App
@@ -125,15 +125,15 @@ def _spec(account: Account) -> KeySpec:
 def _prepare(account: Account, spec: KeySpec, store: FileStore, situation: str, now: int) -> None:
     if situation == "first":
         return
-    provision.ensure(account.client, spec, store, RollOut(now, 60))
+    minting.ensure(account.client, spec, store, RollOut(now, 60))
     if situation == "lost":
         store.remove()
     if situation == "due":
-        provision.ensure(account.client, spec, store, RollOut(now - 60, 60, rotate=True))
+        minting.ensure(account.client, spec, store, RollOut(now - 60, 60, rotate=True))
     if situation == "pending":
         account.control.fault("lost_answer", operation="b2_create_key")
         with pytest.raises(Unavailable):
-            provision.ensure(account.client, spec, store, RollOut(now, 60, rotate=True))
+            minting.ensure(account.client, spec, store, RollOut(now, 60, rotate=True))
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -145,18 +145,18 @@ def test_whatever_write_a_run_dies_at_the_next_one_leaves_no_orphan(
     now = int(time.time())
     for step in itertools.count(1):
         store = FileStore(app.path)
-        provision.absent(account.client, spec, store, RollOut(now, 60, take_over=True))
+        minting.absent(account.client, spec, store, RollOut(now, 60, take_over=True))
         _prepare(account, spec, store, situation, now)
         roll_out = RollOut(now, 60, rotate=situation == "rotate", take_over=situation == "lost")
         try:
-            provision.ensure(account.client, spec, DyingStore(app.path, step, after=after), roll_out)
+            minting.ensure(account.client, spec, DyingStore(app.path, step, after=after), roll_out)
         except KeyboardInterrupt:
             pass
         else:
             assert step > 1
             break
         for later in (now, now + 60):
-            provision.ensure(account.client, spec, store, RollOut(later, 60, take_over=situation == "lost"))
+            minting.ensure(account.client, spec, store, RollOut(later, 60, take_over=situation == "lost"))
 
         assert account.names() == [app.key().minted.name], f"died at write {step}"
         assert (app.file().pending, app.file().retiring) == (None, ())
@@ -166,7 +166,7 @@ def test_a_key_that_cannot_be_stored_is_deleted_at_once(app: App, account: Accou
     store = DyingStore(app.path, 2, after=False)
 
     with pytest.raises(KeyboardInterrupt):
-        provision.ensure(account.client, _spec(account), store, RollOut(int(time.time()), 60))
+        minting.ensure(account.client, _spec(account), store, RollOut(int(time.time()), 60))
 
     assert account.calls() == {"create": 1, "delete": 1}
     assert account.names() == []
@@ -181,7 +181,7 @@ def test_half_a_key_file_of_a_killed_roll_out_goes_with_the_next_one(app: App, a
     if leave == "present":
         assert app.roll_out()["changed"] is False
     else:
-        provision.absent(account.client, _spec(account), FileStore(app.path), RollOut(int(time.time()), 60))
+        minting.absent(account.client, _spec(account), FileStore(app.path), RollOut(int(time.time()), 60))
 
     assert not half.exists()
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from fanout.backup import BackupResult, backup
+from fanout.actions.backup import BackupResult, backup
+from fanout.actions.drill import drill
+from fanout.actions.freshness import freshness
 from fanout.contract.errors import ConfigurationError, NoPermission
-from fanout.drill import drill
-from fanout.freshness import freshness
 
 from .everything import with_program
 from .small import Small, quiet, small

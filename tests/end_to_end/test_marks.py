@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from fanout.backup import backup
+from fanout.actions.backup import backup
+from fanout.actions.drill import drill
 from fanout.contract.errors import Exit
 from fanout.contract.marks import NO_TABLES, NOTHING_TO_COMPARE
-from fanout.contract.names import MANIFEST
+from fanout.contract.object_names import MANIFEST
 from fanout.contract.thread import Query, Thread, render
-from fanout.drill import drill
 from fanout.platforms.base import ThreadResult
-from fanout.platforms.said import marked
+from fanout.platforms.command_result import marked
 from runner.main import main
 
 from .copies import Folder, folder_place

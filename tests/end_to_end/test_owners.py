@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from fanout.actions.backup import backup
+from fanout.b2.application_keys import delete_key, list_keys
 from fanout.b2.client import B2Client
-from fanout.b2.keys import delete_key, list_keys
-from fanout.backup import backup
 from fanout.contract.errors import ConfigurationError, Exit
 from fanout.contract.thread import Thread, render
 from runner.main import main

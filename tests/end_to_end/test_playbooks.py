@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import yaml
 
+from fanout.b2.application_keys import list_keys
 from fanout.b2.client import B2Client
-from fanout.b2.keys import list_keys
-from fanout.contract.keys import read
+from fanout.contract.key_file import read
 from tests.sandbox.b2.client import Control
 from tests.sandbox.state import Sandbox
 

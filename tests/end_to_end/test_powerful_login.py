@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fanout.backup import backup
+from fanout.actions.backup import backup
 from fanout.contract.thread import Query
 from fanout.sources.postgresql import catalog
 from fanout.sources.postgresql.ask import ask

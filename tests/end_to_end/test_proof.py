@@ -13,18 +13,18 @@ from typing import Any
 
 import pytest
 
-from fanout import unpack
-from fanout.artifacts import complete, manifest_of
-from fanout.backup import backup
+from fanout.actions import fetch
+from fanout.actions.artifacts import complete, manifest_of
+from fanout.actions.backup import backup
+from fanout.actions.drill import drill
+from fanout.actions.freshness import freshness
 from fanout.contract.errors import Exit
 from fanout.contract.manifest import FileRecord, Manifest, render_manifest
-from fanout.contract.names import EVIDENCE, MANIFEST, is_begun
+from fanout.contract.object_names import EVIDENCE, MANIFEST, is_begun
 from fanout.contract.thread import Thread
 from fanout.destinations.directory import Directory
-from fanout.destinations.kinds import open_destination
-from fanout.drill import drill
-from fanout.encryption import encrypt_bytes, encrypt_text
-from fanout.freshness import freshness
+from fanout.destinations.registry import open_destination
+from fanout.local.encryption import encrypt_bytes, encrypt_text
 from fanout.sources.postgresql import restore
 
 from .everything import Everything, everything, with_program
@@ -183,7 +183,7 @@ def test_roles_that_would_fill_the_memory_or_are_no_text_are_refused(
     forged = FileRecord(len(data), digests[0], len(text), digests[1])
     open_destination(thread).put_bytes(manifest.name.key(name), data)
     published_again(thread, dataclasses.replace(manifest, files={**manifest.files, name: forged}))
-    monkeypatch.setattr(unpack, "_TEXT_LIMIT", 1 << 19)
+    monkeypatch.setattr(fetch, "_TEXT_LIMIT", 1 << 19)
 
     done = drill(thread)
 

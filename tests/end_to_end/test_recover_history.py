@@ -12,15 +12,15 @@ from typing import Any, TypeVar
 
 import pytest
 
-from fanout.artifacts import Artifact, complete
-from fanout.b2.keys import list_keys
-from fanout.b2.lent import lent_key
+from fanout.actions.artifacts import Artifact, complete
+from fanout.actions.fetch import pick
+from fanout.actions.freshness import Freshness, freshness
+from fanout.actions.temporary_key import lent_key
+from fanout.b2.application_keys import list_keys
 from fanout.contract.errors import Exit
-from fanout.contract.names import EVIDENCE, MANIFEST, ArtifactName, verdict_key
+from fanout.contract.object_names import EVIDENCE, MANIFEST, ArtifactName, verdict_key
 from fanout.contract.thread import B2Destination, Keep, render
 from fanout.destinations.base import Stored
-from fanout.freshness import Freshness, freshness
-from fanout.unpack import pick
 from runner.main import main
 from tests.sandbox.b2.client import running
 from tests.unit.plugins.module_utils.platforms.host.columns import column

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from fanout.backup import backup
+from fanout.actions.backup import backup
 from fanout.contract.thread import Recipients
-from fanout.destinations.kinds import open_destination
-from fanout.encryption import encrypt_bytes
+from fanout.destinations.registry import open_destination
+from fanout.local.encryption import encrypt_bytes
 from tests.sandbox.b2.account import Account
 from tests.sandbox.b2.client import Control
 from tests.sandbox.postgresql import throwaway

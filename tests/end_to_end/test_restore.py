@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from fanout.backup import backup
+from fanout.actions.backup import backup
+from fanout.actions.restore import RestoreOrder, RestoreResult, restore
 from fanout.contract.errors import BackupError, ConfigurationError, DataRefused, Exit, NoPermission, Unavailable
 from fanout.contract.login import Login, render_login
 from fanout.contract.manifest import moment
 from fanout.contract.thread import Query, Thread, render
-from fanout.restore import RestoreOrder, RestoreResult, restore
 from fanout.sources.postgresql import beside
 from fanout.sources.postgresql import restore as restoring
 from fanout.sources.postgresql.target import Target

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from fanout.backup import backup
+from fanout.actions.backup import backup
+from fanout.actions.restore import RestoreOrder, RestoreResult, restore
 from fanout.contract.errors import ConfigurationError, NoPermission
 from fanout.contract.login import Login, render_login
 from fanout.contract.thread import Thread, render
-from fanout.restore import RestoreOrder, RestoreResult, restore
 from fanout.sources.postgresql import guest
 from tests.sandbox.postgresql import PostgresServer
 

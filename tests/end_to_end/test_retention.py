@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from fanout import backup as backup_module
-from fanout.artifacts import unfinished
-from fanout.backup import backup
+from fanout.actions import backup as backup_module
+from fanout.actions.artifacts import unfinished
+from fanout.actions.backup import backup
+from fanout.actions.drill import drill
 from fanout.contract.errors import DataRefused, Unavailable
-from fanout.contract.names import EVIDENCE, MANIFEST
+from fanout.contract.object_names import EVIDENCE, MANIFEST
 from fanout.contract.thread import Keep, Query, Thread
-from fanout.drill import drill
 from tests.sandbox.b2.client import running
 
 from .copies import PURGE_DAYS, SMALL, Place, bucket_place, folder_place

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from fanout.backup import backup
+from fanout.actions.backup import backup
+from fanout.actions.drill import drill
 from fanout.contract.errors import NoPermission
 from fanout.contract.thread import PostgresqlSource, Thread
-from fanout.drill import drill
 from fanout.sources.postgresql import kind, rights
 from fanout.sources.postgresql.connection import connect
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from fanout.backup import backup
-from fanout.drill import drill
+from fanout.actions.backup import backup
+from fanout.actions.drill import drill
 
 from .everything import PASSWORD, Everything, everything
 

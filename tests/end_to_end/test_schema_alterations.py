@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from fanout.backup import backup
-from fanout.drill import DrillResult, drill
+from fanout.actions.backup import backup
+from fanout.actions.drill import DrillResult, drill
 
 from .everything import everything
 from .test_drill import damaged, found

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from fanout.backup import backup
+from fanout.actions.backup import backup
+from fanout.actions.drill import drill
 from fanout.contract.thread import Thread
-from fanout.drill import drill
 
 from .everything import Everything, everything
 from .generated import statements

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from fanout.backup import backup
+from fanout.actions.backup import backup
+from fanout.actions.drill import DrillResult, drill
 from fanout.contract.thread import Thread
-from fanout.drill import DrillResult, drill
 from fanout.sources.postgresql import restore
 from fanout.sources.postgresql.target import Target
 from tests.sandbox.postgresql import PostgresServer, throwaway

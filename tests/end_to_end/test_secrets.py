@@ -23,7 +23,7 @@ import psycopg
 import pytest
 import yaml
 
-from fanout.contract.keys import WRITER_CAPABILITIES, load_key
+from fanout.contract.key_file import WRITER_CAPABILITIES, load_key
 from tests.sandbox.b2.account import Account
 from tests.sandbox.state import Sandbox, Server
 

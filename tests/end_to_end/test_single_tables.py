@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from fanout.backup import backup
+from fanout.actions.backup import backup
+from fanout.actions.restore import RestoreOrder, RestoreResult, restore
 from fanout.contract.login import Login
 from fanout.contract.thread import Thread
-from fanout.restore import RestoreOrder, RestoreResult, restore
 
 from .everything import PASSWORD, Everything, everything
 

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from fanout.contract.thread import PostgresqlSource
-from fanout.sources.postgresql.names import quoted
+from fanout.sources.postgresql.identifiers import quoted
 from fanout.sources.postgresql.switch import steps, steps_for_tables
 from tests.sandbox.postgresql import PostgresServer, throwaway
 

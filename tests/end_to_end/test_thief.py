@@ -16,10 +16,10 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from fanout.artifacts import complete
+from fanout.actions.artifacts import complete
 from fanout.contract.errors import Exit
-from fanout.contract.keys import load_key
-from fanout.contract.names import MANIFEST, ArtifactName
+from fanout.contract.key_file import load_key
+from fanout.contract.object_names import MANIFEST, ArtifactName
 from fanout.contract.thread import render
 from runner.main import main
 from tests.sandbox.b2.client import running

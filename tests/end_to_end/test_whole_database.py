@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from fanout.backup import backup
+from fanout.actions.backup import backup
+from fanout.actions.drill import drill
+from fanout.actions.restore import RestoreOrder, restore
 from fanout.contract.login import Login
 from fanout.contract.thread import Thread
-from fanout.drill import drill
-from fanout.restore import RestoreOrder, restore
 from fanout.sources.postgresql import kind
 
 from .everything import Everything, everything

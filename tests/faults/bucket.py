@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fanout.contract.errors import Exit
-from fanout.contract.keys import WRITER_CAPABILITIES
+from fanout.contract.key_file import WRITER_CAPABILITIES
 
 from .column import Column, Kind
 from .lab import BUCKET

@@ -16,8 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from fanout import artifacts
-from fanout.contract.keys import KeyFile, StoredKey, render
+from fanout.actions import artifacts
+from fanout.contract.key_file import KeyFile, StoredKey, render
 from fanout.contract.thread import (
     B2Destination,
     DirectoryDestination,
@@ -30,9 +30,9 @@ from fanout.contract.thread import (
 )
 from fanout.contract.thread import render as render_thread
 from fanout.destinations.base import Destination
-from fanout.destinations.kinds import open_destination
-from fanout.identities import new_identity, recipient_of
-from fanout.signatures import drill_keys
+from fanout.destinations.registry import open_destination
+from fanout.local.identities import new_identity, recipient_of
+from fanout.local.signatures import drill_keys
 from tests.onboarding import onboarded
 from tests.sandbox import tree
 

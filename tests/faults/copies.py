@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from fanout.contract.names import new_artifact
+from fanout.contract.object_names import new_artifact
 
 from .column import Column, good
 from .lab import BUCKET

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 
 from fanout.contract.errors import Exit
-from fanout.contract.names import OWNER
+from fanout.contract.object_names import OWNER
 from tests.onboarding import onboarded
 from tests.sandbox import tree
 

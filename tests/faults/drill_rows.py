@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fanout.contract.errors import Exit
-from fanout.identities import new_identity
+from fanout.local.identities import new_identity
 
 from . import bucket, copies, disk, places
 from .bucket import AT_A_BUCKET, fault, refusing

@@ -10,12 +10,12 @@ from __future__ import annotations
 import functools
 import sys
 
-from fanout.destinations import kinds
-from fanout.destinations.patience import Patience
+from fanout.destinations import registry
+from fanout.destinations.retry import Patience
 from fanout.runner import ending, main
 from fanout.sources.postgresql import dump
 
-kinds.Patience = functools.partial(Patience, connect=3, read=3, pause=0.05)
+registry.Patience = functools.partial(Patience, connect=3, read=3, pause=0.05)
 dump.LOCK_TIMEOUT = 2
 ending.GRACE = 8.0
 

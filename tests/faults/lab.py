@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from fanout.b2.application_keys import Scope, create_key, delete_key
 from fanout.b2.buckets import find_bucket
 from fanout.b2.client import B2Client
-from fanout.b2.keys import Scope, create_key, delete_key
-from fanout.contract.keys import WRITER_CAPABILITIES, StoredKey
+from fanout.contract.key_file import WRITER_CAPABILITIES, StoredKey
 from tests.sandbox.b2.client import Control, running
 from tests.sandbox.postgresql import PostgresServer, throwaway
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fanout.contract.errors import Exit
-from fanout.contract.names import new_artifact
+from fanout.contract.object_names import new_artifact
 from tests.sandbox import tree
 
 from . import places

@@ -8,7 +8,7 @@ from .mutant import END, LIBRARY, POSTGRESQL, UNIT, Mutant
 CONFINING = (
     Mutant(
         name="the writer's key may delete",
-        file=f"{LIBRARY}/contract/keys.py",
+        file=f"{LIBRARY}/contract/key_file.py",
         original='WRITER_CAPABILITIES = ("listFiles", "readFiles", "writeFiles")',
         mutated='WRITER_CAPABILITIES = ("deleteFiles", "listFiles", "readFiles", "writeFiles")',
         tests=(f"{END}/test_keys.py::test_a_key_is_minted_for_the_prefix_alone_and_stored_for_its_owner_alone",),
@@ -16,7 +16,7 @@ CONFINING = (
     ),
     Mutant(
         name="the prefix loses its slash",
-        file=f"{LIBRARY}/b2/column.py",
+        file=f"{LIBRARY}/actions/keys.py",
         original="return KeySpec(thread.base, thread.bucket, bucket_id, thread.prefix, client.account().s3_endpoint)",
         mutated="return KeySpec(\n        thread.base, thread.bucket, bucket_id, thread.prefix.rstrip('/'),"
         " client.account().s3_endpoint\n    )",
@@ -25,7 +25,7 @@ CONFINING = (
     ),
     Mutant(
         name="what B2 made is not compared with what was asked",
-        file=f"{LIBRARY}/b2/provision.py",
+        file=f"{LIBRARY}/actions/minting.py",
         original='_difference(created.key.scope, spec.scope) or ("name" if created.key.name != name else "")',
         mutated='"name" if created.key.name != name else ""',
         tests=(f"{UNIT}/b2/test_provision.py",),
@@ -33,7 +33,7 @@ CONFINING = (
     ),
     Mutant(
         name="check mode mints",
-        file=f"{LIBRARY}/b2/provision.py",
+        file=f"{LIBRARY}/actions/minting.py",
         original="        if roll_out.check_mode:\n            return KeyChange(before, _foreseen(",
         mutated="        if not spec.base:\n            return KeyChange(before, _foreseen(",
         tests=(f"{END}/test_keys.py::test_check_mode_mints_nothing_and_says_what_it_would_do",),
@@ -41,7 +41,7 @@ CONFINING = (
     ),
     Mutant(
         name="a replaced key dies at once",
-        file=f"{LIBRARY}/b2/provision.py",
+        file=f"{LIBRARY}/actions/minting.py",
         original="if roll_out.now - key.since < grace)",
         mutated="if roll_out.now < key.since)",
         tests=(f"{END}/test_keys.py::test_a_rotation_keeps_the_old_key_until_no_run_can_use_it",),
@@ -49,7 +49,7 @@ CONFINING = (
     ),
     Mutant(
         name="a secret shows in a repr",
-        file=f"{LIBRARY}/contract/keys.py",
+        file=f"{LIBRARY}/contract/key_file.py",
         original="    secret: str = field(repr=False)\n",
         mutated="    secret: str\n",
         tests=(f"{UNIT}/contract/test_keys.py",),
@@ -73,7 +73,7 @@ CONFINING = (
     ),
     Mutant(
         name="a command without a result is a success",
-        file=f"{LIBRARY}/platforms/said.py",
+        file=f"{LIBRARY}/platforms/command_result.py",
         original="    if exit_code == 0 and result:\n",
         mutated="    if exit_code == 0:\n",
         tests=(f"{UNIT}/platforms/host/test_command.py::test_a_command_without_a_result_never_counts_as_success",),
@@ -81,7 +81,7 @@ CONFINING = (
     ),
     Mutant(
         name="private files can be read by all",
-        file=f"{LIBRARY}/files.py",
+        file=f"{LIBRARY}/local/files.py",
         original="            temporary.replace(path)\n",
         mutated="            temporary.chmod(0o644)\n            temporary.replace(path)\n",
         tests=(f"{UNIT}/test_files.py",),
@@ -89,7 +89,7 @@ CONFINING = (
     ),
     Mutant(
         name="a key beside the certificates is copied with them",
-        file=f"{LIBRARY}/certificates.py",
+        file=f"{LIBRARY}/local/certificates.py",
         original="in _CERTIFICATE.findall(text)",
         mutated="in [text]",
         tests=(f"{END}/test_certificates.py::test_a_key_beside_the_certificates_stays_where_it_is",),
@@ -105,7 +105,7 @@ CONFINING = (
     ),
     Mutant(
         name="a login that changed counts as proved",
-        file=f"{LIBRARY}/platforms/proof.py",
+        file=f"{LIBRARY}/platforms/probe_record.py",
         original=" and not after <= before",
         mutated=" and not before",
         tests=(
@@ -116,7 +116,7 @@ CONFINING = (
     ),
     Mutant(
         name="scratch of a living run is swept",
-        file=f"{LIBRARY}/scratch.py",
+        file=f"{LIBRARY}/local/scratch.py",
         original="fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)",
         mutated="os.fstat(lock)",
         tests=(f"{UNIT}/test_scratch.py::test_the_folder_of_a_run_that_is_alive_is_never_touched_however_old_it_is",),
@@ -124,7 +124,7 @@ CONFINING = (
     ),
     Mutant(
         name="the programs of a killed run go on",
-        file=f"{LIBRARY}/scratch.py",
+        file=f"{LIBRARY}/local/scratch.py",
         original='kill -9 "${file%/*}" && found=yes',
         mutated=":",
         tests=(f"{UNIT}/test_scratch.py::test_no_program_of_a_run_outlives_it_when_it_is_killed",),

@@ -8,7 +8,7 @@ from .mutant import END, LIBRARY, UNIT, Mutant
 KEEPING = (
     Mutant(
         name="not even the newest good ones stay",
-        file=f"{LIBRARY}/retention.py",
+        file=f"{LIBRARY}/actions/retention.py",
         original="kept = set(_through_sure(good[::-1], crowded, NEWEST_GOOD))",
         mutated="kept: set[ArtifactName] = set()",
         tests=(f"{UNIT}/test_retention.py", f"{UNIT}/test_retirement.py"),
@@ -16,7 +16,7 @@ KEEPING = (
     ),
     Mutant(
         name="the last of a day is kept instead of the first",
-        file=f"{LIBRARY}/retention.py",
+        file=f"{LIBRARY}/actions/retention.py",
         original="_through_sure([artifact for artifact in artifacts if artifact not in bad], crowded)",
         mutated="_through_sure([artifact for artifact in artifacts if artifact not in bad][::-1], crowded)",
         tests=(f"{UNIT}/test_retention.py",),
@@ -24,7 +24,7 @@ KEEPING = (
     ),
     Mutant(
         name="days without a backup take slots",
-        file=f"{LIBRARY}/retention.py",
+        file=f"{LIBRARY}/actions/retention.py",
         original="        if count <= 0:\n",
         mutated="        if (past[-1].time - artifacts[0].time).days >= count:\n",
         tests=(f"{UNIT}/test_retention.py",),
@@ -32,7 +32,7 @@ KEEPING = (
     ),
     Mutant(
         name="what is closer together than runs are is taken for ours",
-        file=f"{LIBRARY}/retention.py",
+        file=f"{LIBRARY}/actions/retention.py",
         original="other.time - one.time < period * 3 / 4",
         mutated="other.time < one.time",
         tests=(f"{UNIT}/test_retention.py", f"{UNIT}/test_retirement.py"),
@@ -40,7 +40,7 @@ KEEPING = (
     ),
     Mutant(
         name="one run retires without a bound",
-        file=f"{LIBRARY}/retirement.py",
+        file=f"{LIBRARY}/actions/retirement.py",
         original="_MOST = 50 ",
         mutated="_MOST = 5000 ",
         tests=(f"{END}/test_retention.py::test_one_run_retires_no_more_than_fifty_the_oldest_first",),
@@ -48,7 +48,7 @@ KEEPING = (
     ),
     Mutant(
         name="retention does not ask whether the new copy is there",
-        file=f"{LIBRARY}/retirement.py",
+        file=f"{LIBRARY}/actions/retirement.py",
         original="if not _is_good(thread, destination, whole.get(name)):",
         mutated="if not whole:",
         tests=(f"{UNIT}/test_retirement.py",),
@@ -56,7 +56,7 @@ KEEPING = (
     ),
     Mutant(
         name="only the own clock says when to purge",
-        file=f"{LIBRARY}/retirement.py",
+        file=f"{LIBRARY}/actions/retirement.py",
         original="destination.purge(min(now, whole[name].manifest.modified))",
         mutated="destination.purge(now)",
         tests=(
@@ -66,7 +66,7 @@ KEEPING = (
     ),
     Mutant(
         name="the manifest is hidden last",
-        file=f"{LIBRARY}/artifacts.py",
+        file=f"{LIBRARY}/actions/artifacts.py",
         original="return [self.manifest.key, *(stored.key for stored in others)]",
         mutated="return [stored.key for _name, stored in sorted(self.files.items())]",
         tests=(f"{UNIT}/test_artifacts.py",),
@@ -74,7 +74,7 @@ KEEPING = (
     ),
     Mutant(
         name="the bucket's rule hides by age",
-        file=f"{LIBRARY}/b2/storage.py",
+        file=f"{LIBRARY}/b2/bucket_settings.py",
         original="            _HIDES_BY_AGE: None,\n",
         mutated="            _HIDES_BY_AGE: 400,\n",
         tests=(

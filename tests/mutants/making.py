@@ -133,7 +133,7 @@ MAKING = (
     ),
     Mutant(
         name="the manifest is published first",
-        file=f"{LIBRARY}/backup.py",
+        file=f"{LIBRARY}/actions/backup.py",
         original='        with phases.phase("upload", total=',
         mutated="        destination.put_bytes(name.key(MANIFEST), manifest_record.render_manifest(manifest))\n"
         '        with phases.phase("upload", total=',
@@ -150,7 +150,7 @@ MAKING = (
     ),
     Mutant(
         name="a run that shrank is not marked",
-        file=f"{LIBRARY}/backup.py",
+        file=f"{LIBRARY}/actions/backup.py",
         original="if now * 100 < before * (100 - percent)",
         mutated="if now * 100 < before * (100 - percent) < 0",
         tests=(f"{END}/test_backup.py::test_a_run_that_shrank_is_kept_and_marked_until_it_is_accepted",),
@@ -158,7 +158,7 @@ MAKING = (
     ),
     Mutant(
         name="a run is compared with a marked one",
-        file=f"{LIBRARY}/backup.py",
+        file=f"{LIBRARY}/actions/backup.py",
         original="if not any(map(marking.is_of_size, manifest.marks))), None)",
         mutated="), None)",
         tests=(f"{END}/test_backup.py::test_a_run_that_shrank_is_kept_and_marked_until_it_is_accepted",),
@@ -166,7 +166,7 @@ MAKING = (
     ),
     Mutant(
         name="the guard against shrinking gives up",
-        file=f"{LIBRARY}/backup.py",
+        file=f"{LIBRARY}/actions/backup.py",
         original="newest = artifacts.readable(destination, whole, thread)",
         mutated="newest = artifacts.readable(destination, whole[:10], thread)",
         tests=(
@@ -176,7 +176,7 @@ MAKING = (
     ),
     Mutant(
         name="a run without a measure is good",
-        file=f"{LIBRARY}/backup.py",
+        file=f"{LIBRARY}/actions/backup.py",
         original="elif whole and not accept_shrink:",
         mutated="elif whole and accept_shrink is None:",
         tests=(
@@ -186,7 +186,7 @@ MAKING = (
     ),
     Mutant(
         name="a marked run retires",
-        file=f"{LIBRARY}/backup.py",
+        file=f"{LIBRARY}/actions/backup.py",
         original="        if not marks:\n",
         mutated="        if marks is not None:\n",
         tests=(f"{END}/test_retention.py::test_neither_a_marked_nor_a_failed_run_retires_anything",),
@@ -194,7 +194,7 @@ MAKING = (
     ),
     Mutant(
         name="what a failed upload sent stays in sight",
-        file=f"{LIBRARY}/backup.py",
+        file=f"{LIBRARY}/actions/backup.py",
         original="destination.retire(list(reversed(sent)))",
         mutated="destination.list()",
         tests=(f"{END}/test_retention.py::test_neither_a_marked_nor_a_failed_run_retires_anything",),
@@ -202,7 +202,7 @@ MAKING = (
     ),
     Mutant(
         name="a clock that lies behind is not noticed",
-        file=f"{LIBRARY}/backup.py",
+        file=f"{LIBRARY}/actions/backup.py",
         original="if newest.time > started + _FUTURE:",
         mutated="if newest.time > started + 9999 * _FUTURE:",
         tests=(

@@ -13,7 +13,7 @@ def _damage(name: str) -> str:
 PROVING = (
     Mutant(
         name="a drill does not compare sha256",
-        file=f"{LIBRARY}/unpack.py",
+        file=f"{LIBRARY}/actions/fetch.py",
         original="if sha256_of(target) != record.sha256:",
         mutated="if not sha256_of(target):",
         tests=(f"{END}/test_backup.py::test_a_flipped_bit_fails_the_drill_by_its_digest",),
@@ -21,7 +21,7 @@ PROVING = (
     ),
     Mutant(
         name="evidence of another backup is accepted",
-        file=f"{LIBRARY}/unpack.py",
+        file=f"{LIBRARY}/actions/fetch.py",
         original="if (evidence.app, evidence.artifact) != (manifest.app, manifest.artifact):",
         mutated="if evidence.app != manifest.app:",
         tests=(f"{END}/test_proof.py::test_the_evidence_of_another_backup_is_refused",),
@@ -37,7 +37,7 @@ PROVING = (
     ),
     Mutant(
         name="an answer without a value proves something",
-        file=f"{LIBRARY}/answers.py",
+        file=f"{LIBRARY}/actions/queries.py",
         original="    if before.answer is None and after.answer is None:\n",
         mutated="    if before.answer is None and after.answer is before:\n",
         tests=(f"{UNIT}/test_answers.py::test_no_value_on_both_sides_proves_nothing_and_says_so",),
@@ -151,7 +151,7 @@ PROVING = (
     ),
     Mutant(
         name="what could not run counts as passed",
-        file=f"{LIBRARY}/drill.py",
+        file=f"{LIBRARY}/actions/drill.py",
         original='result, reason, code = "inconclusive",',
         mutated='result, reason, code = "pass",',
         tests=(f"{END}/test_backup.py::test_a_drill_without_the_servers_programs_condemns_nothing",),
@@ -159,7 +159,7 @@ PROVING = (
     ),
     Mutant(
         name="findings do not fail a drill",
-        file=f"{LIBRARY}/drill.py",
+        file=f"{LIBRARY}/actions/drill.py",
         original="        if state.findings:\n",
         mutated="        if not state:\n",
         tests=(_damage("D07 a table is emptied"),),
@@ -167,7 +167,7 @@ PROVING = (
     ),
     Mutant(
         name="a hidden newest backup passes",
-        file=f"{LIBRARY}/drill.py",
+        file=f"{LIBRARY}/actions/drill.py",
         original="        if at is None:\n",
         mutated="        if at is not None:\n",
         tests=(
@@ -177,7 +177,7 @@ PROVING = (
     ),
     Mutant(
         name="the verdict tells in clear what differs",
-        file=f"{LIBRARY}/drill.py",
+        file=f"{LIBRARY}/actions/drill.py",
         original='reason=verdict.reason if verdict.result == "inconclusive" else ""',
         mutated="reason=verdict.reason",
         tests=(f"{END}/test_proof.py::test_what_is_stored_of_a_failed_drill_names_nothing_in_clear",),
@@ -202,7 +202,7 @@ PROVING = (
     ),
     Mutant(
         name="freshness believes the name",
-        file=f"{LIBRARY}/freshness.py",
+        file=f"{LIBRARY}/actions/freshness.py",
         original="min(artifact.name.time, artifact.manifest.modified + SKEW)",
         mutated="artifact.name.time",
         tests=(f"{UNIT}/test_freshness.py",),

@@ -8,7 +8,7 @@ from .mutant import END, LIBRARY, POSTGRESQL, UNIT, Mutant
 WALLS = (
     Mutant(
         name="a verdict needs no signature",
-        file=f"{LIBRARY}/proofs.py",
+        file=f"{LIBRARY}/actions/verdicts.py",
         original="if not ours or not is_signed(record.signed, record.signature, thread.verifier):",
         mutated="if not ours:",
         tests=(f"{UNIT}/test_freshness.py::test_a_verdict_that_no_drill_has_signed_does_not_count_and_is_told",),
@@ -16,7 +16,7 @@ WALLS = (
     ),
     Mutant(
         name="a scratch server shares the machine's network and processes",
-        file=f"{LIBRARY}/confinement.py",
+        file=f"{LIBRARY}/local/confinement.py",
         original='"--unshare-all", "--unshare-user", ',
         mutated='"--unshare-user", ',
         tests=(
@@ -59,7 +59,7 @@ WALLS = (
     ),
     Mutant(
         name="what a thief hid was retired by us",
-        file=f"{LIBRARY}/history.py",
+        file=f"{LIBRARY}/actions/history.py",
         original="        if artifact.name not in retired:\n",
         mutated="        if artifact.name in retired:\n",
         tests=(f"{UNIT}/test_history.py",),
@@ -67,7 +67,7 @@ WALLS = (
     ),
     Mutant(
         name="the latest version is the run's",
-        file=f"{LIBRARY}/history.py",
+        file=f"{LIBRARY}/actions/history.py",
         original="return [_tries(versions, thread)[-1] for",
         mutated="return [versions[-1] for",
         tests=(f"{END}/test_recover_history.py",),
@@ -75,7 +75,7 @@ WALLS = (
     ),
     Mutant(
         name="what was stored over a copy is deleted unseen",
-        file=f"{LIBRARY}/recover_history.py",
+        file=f"{LIBRARY}/actions/recover_history.py",
         original="            if sha256_of(target) != manifest.files[name].sha256:\n",
         mutated="            if not target.exists():\n",
         tests=(f"{END}/test_recover_history.py",),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from fanout.contract.keys import KeyFile, StoredKey, read
+from fanout.contract.key_file import KeyFile, StoredKey, read
 from fanout.contract.thread import load
 from tests.end_to_end.key_owner import Account, App
 from tests.faults.lab import Lab

@@ -43,7 +43,7 @@ class Teller:
 
 
 def _command(teller: Teller, words: list[str]) -> None:
-    from fanout import backup, drill
+    from fanout.actions import backup, drill
     from fanout.runner import main
     from fanout.sources.postgresql import restore
 

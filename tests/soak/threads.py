@@ -11,16 +11,16 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from fanout import artifacts, retention
+from fanout.actions import artifacts, retention
+from fanout.contract.codec import decode_json
 from fanout.contract.errors import Exit
 from fanout.contract.login import Login, render_login
 from fanout.contract.manifest import render_manifest
-from fanout.contract.names import DRILLS, MANIFEST, ArtifactName, new_artifact
-from fanout.contract.record import decode_json
+from fanout.contract.object_names import DRILLS, MANIFEST, ArtifactName, new_artifact
 from fanout.contract.thread import Keep, S3Destination
 from fanout.contract.verdict import Verdict
 from fanout.destinations.base import Destination
-from fanout.destinations.kinds import open_destination
+from fanout.destinations.registry import open_destination
 from tests.end_to_end import copies
 from tests.faults.column import Column, good
 from tests.faults.lab import BUCKET, Lab

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .codec import decode_json, encode_json
 from .errors import ConfigurationError
-from .record import decode_json, encode_json
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from .codec import decode_json, encode_json
 from .errors import DataRefused
-from .names import EVIDENCE, ArtifactName, artifact_of, dump_file, globals_file, parse_artifact
-from .record import decode_json, encode_json
+from .object_names import EVIDENCE, ArtifactName, artifact_of, dump_file, globals_file, parse_artifact
 
 FORMAT = 1
 MAXIMUM_SIZE = 1 << 20

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from .codec import decode_json, encode_json
 from .errors import ConfigurationError, about
-from .record import decode_json, encode_json
 
 FORMAT = 1
 KEY_FILE = "key.json"

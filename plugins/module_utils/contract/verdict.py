@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from .codec import encode_json
 from .durations import spoken
 from .errors import with_remedy
-from .record import encode_json
 
 FORMAT = 1
 MAXIMUM_SIZE = 4 << 20

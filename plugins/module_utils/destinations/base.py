@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..contract.errors import DataRefused
-from ..contract.names import OWNER
+from ..contract.object_names import OWNER
 from ..contract.probe import ProbeStep
 
 if TYPE_CHECKING:

@@ -19,16 +19,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
-from ..contract.bounds import UNFINISHED
 from ..contract.errors import DataRefused, Unavailable, about
-from ..contract.names import DRILLS, OWNER, PROBE, parse_artifact
+from ..contract.object_names import DRILLS, OWNER, PROBE, parse_artifact
 from ..contract.probe import ProbeStep
+from ..inventory.bounds import UNFINISHED
 from . import owner as ownership
 from .base import Listing, Progress, Stored, check_key
-from .files import copy, free_bytes, full, new_file, open_plain, pieces, sync_and_reread, told
+from .copying import copy, free_bytes, full, new_file, open_plain, pieces, sync_and_reread, told
 from .folder import Folder
 from .owner import Terms
-from .patience import Patience
+from .retry import Patience
 
 _RETIRED = ".retired"
 _PARTIAL = ".partial"

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from ..contract.codec import decode_json, encode_json
 from ..contract.errors import ConfigurationError, DataRefused, Unavailable
-from ..contract.names import PROBE
-from ..contract.record import decode_json, encode_json
+from ..contract.object_names import PROBE
 from .base import Stored
 
 FORMAT = 1

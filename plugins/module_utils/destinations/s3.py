@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..contract.errors import ConfigurationError, DataRefused, NoPermission, about
-from ..contract.keys import StoredKey
-from ..contract.names import OWNER
+from ..contract.key_file import StoredKey
+from ..contract.object_names import OWNER
 from ..contract.probe import ProbeStep
 from . import owner as ownership
 from .base import Listing, Progress, Stored, check_key
-from .files import PIECE, new_file, told
+from .copying import PIECE, new_file, told
 from .owner import Terms
-from .patience import Patience
+from .retry import Patience
 from .s3_client import Connection
 from .s3_errors import NotImplementedThere, clock_offset, is_of_transport, wrong_clock
 from .s3_listing import covering, listing_page, objects, utc, versions

@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from ..contract.errors import BackupError, ConfigurationError, about
-from ..contract.keys import StoredKey
-from .patience import Patience
+from ..contract.key_file import StoredKey
+from .retry import Patience
 from .s3_errors import Answer, Server, answer_of, is_silence, spoken, worth_repeating
 
 if TYPE_CHECKING:

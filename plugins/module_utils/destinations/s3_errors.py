@@ -10,14 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from ..contract.durations import spoken as duration
-from ..contract.errors import (
-    BackupError,
-    ConfigurationError,
-    DataRefused,
-    Full,
-    NoPermission,
-    Unavailable,
-)
+from ..contract.errors import BackupError, ConfigurationError, DataRefused, Full, NoPermission, Unavailable
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError

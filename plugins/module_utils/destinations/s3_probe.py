@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..contract.errors import BackupError, DataRefused, NoPermission
-from ..contract.names import PROBE
+from ..contract.object_names import PROBE
 from ..contract.probe import ProbeStep
 from .s3_client import Connection
 from .s3_errors import Answer

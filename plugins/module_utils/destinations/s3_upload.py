@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from ..contract.errors import BackupError, DataRefused, TryAgain
 from .base import Progress
-from .files import open_plain, told
+from .copying import open_plain, told
 from .s3_client import IN_FLIGHT, Body, Connection
 from .s3_listing import find, utc
 

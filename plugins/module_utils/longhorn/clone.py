@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..contract.codec import nearest
 from ..contract.errors import ConfigurationError, DataRefused, Unavailable, UsageError, about
-from ..contract.record import nearest
-from ..contract.server import Server
-from ..platforms.kubernetes.kinds import KINDS, Manifest
+from ..inventory.longhorn import Server
+from ..k8s.resources import KINDS, Manifest
 from .snapshots import Snapshot, choose, snapshots_of
 from .system import DRIVER, Longhorn, connect
 from .volumes import Volume, volumes_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..contract.server import Server
-from ..platforms.kubernetes.kinds import Manifest
+from ..inventory.longhorn import Server
+from ..k8s.resources import Manifest
 from .system import Longhorn
 from .volumes import Volume, runs
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..contract.errors import BackupError, ConfigurationError, about
-from ..contract.server import LONGEST_JOB
+from ..inventory.longhorn import LONGEST_JOB
+from ..k8s.resources import Manifest
 from ..platforms.base import Change
-from ..platforms.kubernetes.found import is_ours
-from ..platforms.kubernetes.kinds import Manifest
+from ..platforms.kubernetes.live_objects import is_ours
 from .system import Longhorn
 from .volumes import SOURCE, job_label, recurring
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ..contract.codec import nearest
 from ..contract.durations import spoken
 from ..contract.errors import ConfigurationError, DataRefused, Unavailable, UsageError, about
-from ..contract.record import nearest
-from ..contract.server import Server
-from ..platforms.kubernetes.kinds import Manifest
+from ..inventory.longhorn import Server
+from ..k8s.resources import Manifest
 from .record import FORMAT, Record, read_record
 from .snapshots import BEFORE_REVERT, Snapshot, choose, snapshots_of
 from .system import Longhorn, connect

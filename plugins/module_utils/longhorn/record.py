@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+from ..contract.codec import decode_json
 from ..contract.errors import ConfigurationError
-from ..contract.record import decode_json
-from ..platforms.kubernetes.kinds import Manifest
+from ..k8s.resources import Manifest
 from .system import Longhorn
 from .volumes import Volume
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..contract.errors import BackupError, DataRefused, TryAgain, Unavailable, about
-from ..contract.server import Server
-from ..platforms.kubernetes.cluster import Taken
-from ..platforms.kubernetes.kinds import Manifest
-from ..progress import Phases
+from ..inventory.longhorn import Server
+from ..k8s.cluster import Taken
+from ..k8s.resources import Manifest
+from ..local.progress import Phases
 from . import workloads
 from .plan import Plan, new_safety_name
 from .record import change_record, read_record, remove_record, write_record

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ..contract.codec import nearest
 from ..contract.errors import ConfigurationError, DataRefused, UsageError
-from ..contract.record import nearest
-from ..platforms.kubernetes.kinds import Manifest
+from ..k8s.resources import Manifest
 from .system import Longhorn
 
 LATEST, BEFORE_REVERT = "latest", "before-revert"

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..contract.errors import ConfigurationError, Unavailable
-from ..contract.server import Server
-from ..platforms.kubernetes.cluster import Cluster
-from ..platforms.kubernetes.connection import Answer, open_connection
-from ..platforms.kubernetes.kinds import KINDS, Manifest
+from ..inventory.longhorn import Server
+from ..k8s.cluster import Cluster
+from ..k8s.connection import Answer, open_connection
+from ..k8s.resources import KINDS, Manifest
 
 DRIVER = "driver.longhorn.io"
 # The manager listens on addresses of pods, which other pods may not call since 1.12.1. The UI forwards /v1 to it.

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..contract.errors import ConfigurationError
-from ..contract.server import Server
-from ..platforms.kubernetes.kinds import Manifest
+from ..inventory.longhorn import Server
+from ..k8s.resources import Manifest
 from .system import DRIVER, Longhorn
 
 _JOB, _GROUP = "recurring-job.longhorn.io/", "recurring-job-group.longhorn.io/"

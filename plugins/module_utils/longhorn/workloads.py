@@ -8,8 +8,8 @@ import time
 from collections.abc import Sequence
 
 from ..contract.errors import ConfigurationError, TryAgain
-from ..platforms.kubernetes.cluster import Cluster
-from ..platforms.kubernetes.kinds import Manifest
+from ..k8s.cluster import Cluster
+from ..k8s.resources import Manifest
 from .record import Workload
 from .volumes import Volume
 

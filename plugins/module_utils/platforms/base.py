@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ..contract.errors import BackupError
-from .proof import Proof
+from .probe_record import Proof
 
 
 @dataclass(frozen=True)

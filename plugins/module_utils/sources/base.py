@@ -15,7 +15,7 @@ from ..contract.manifest import FileRecord, SourceRecord
 from ..contract.probe import ProbeStep
 from ..contract.thread import Query, Source
 from ..contract.verdict import Finding
-from ..progress import Phases
+from ..local.progress import Phases
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import functools
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
+from ..actions.keys import Connect
 from ..b2.client import B2Client
-from ..b2.column import Connect
 from ..contract.errors import ConfigurationError
 from .argument_spec import ArgumentSpec
 

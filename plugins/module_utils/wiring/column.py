@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..contract.app import Column, parse
 from ..contract.errors import ConfigurationError, about
+from ..inventory.column import Column, parse
 from .argument_spec import ArgumentSpec
 
 # Ansible masks every occurrence of a secret in all output, and a short one occurs in harmless words: with the password

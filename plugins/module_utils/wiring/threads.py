@@ -9,13 +9,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..contract.app import Column
+from ..contract.codec import nearest
 from ..contract.errors import ConfigurationError
-from ..contract.record import nearest
+from ..inventory.column import Column
 from ..platforms.base import Drift, ThreadResult, joined
 from .argument_spec import ArgumentSpec
 from .column import column_of, column_options
-from .outcome import Outcome
+from .failures import Outcome
 
 # Which destinations are meant when none is named.
 Usual = Callable[[Column], Sequence[str]]

@@ -17,13 +17,13 @@ from unittest import mock
 
 import yaml
 
+from fanout.actions.keys import ensure_keys
+from fanout.actions.minting import RollOut
 from fanout.b2.client import B2Client
-from fanout.b2.column import ensure_keys
-from fanout.b2.provision import RollOut
-from fanout.contract.app import parse
-from fanout.identities import new_identity, recipient_of
-from fanout.platforms.kubernetes.cluster import Cluster
-from fanout.platforms.kubernetes.connection import open_connection
+from fanout.inventory.column import parse
+from fanout.k8s.cluster import Cluster
+from fanout.k8s.connection import open_connection
+from fanout.local.identities import new_identity, recipient_of
 from fanout.platforms.kubernetes.onboarding import Onboarding
 from fanout.platforms.kubernetes.roll_out import present
 from tests.sandbox.b2.client import running

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fanout.backup.plugins.module_utils.longhorn import clone, opting_in, revert, workloads
+from ansible_collections.fanout.backup.plugins.module_utils.longhorn import clone, membership, revert, workloads
 from tests.sandbox.cluster.access import Access
 from tests.sandbox.longhorn.fake import Fake, running
 
@@ -60,5 +60,5 @@ def gateway(access: Access, tmp_path: Path) -> Iterator[Gateway]:
 @pytest.fixture(autouse=True)
 def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a module waits for takes the fake a moment: the pauses between two looks are most of a test's time."""
-    for module in (clone, opting_in, revert, workloads):
+    for module in (clone, membership, revert, workloads):
         monkeypatch.setattr(module, "_LOOK", 0.1)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fanout.backup.plugins.module_utils.longhorn import looking
-from fanout.contract.server import SnapshotJob, parse_server
+from ansible_collections.fanout.backup.plugins.module_utils.longhorn import status
+from fanout.inventory.longhorn import SnapshotJob, parse_server
 from tests.sandbox.cluster.access import until
 from tests.sandbox.longhorn.api import LONGHORN
 from tests.sandbox.longhorn.fake import Fake
@@ -32,7 +32,7 @@ def hourly(server: DatabaseServer) -> SnapshotJob:
 
 def problems(server: DatabaseServer, later: timedelta = timedelta()) -> str:
     """What is wrong, now or some time later."""
-    found = looking.look(parse_server(server.variables, server.apps), datetime.now(UTC) + later)
+    found = status.look(parse_server(server.variables, server.apps), datetime.now(UTC) + later)
     return "\n".join(found.problems)
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fanout.backup.plugins.module_utils.longhorn import opting_in
-from fanout.contract.server import parse_server
+from ansible_collections.fanout.backup.plugins.module_utils.longhorn import membership
+from fanout.inventory.longhorn import parse_server
 from tests.sandbox.cluster.access import until
 from tests.sandbox.longhorn.api import LONGHORN
 from tests.sandbox.longhorn.fake import Fake
@@ -95,7 +95,7 @@ def test_a_volume_that_never_follows_is_named_with_what_it_lacks(
     server: DatabaseServer, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake.world.sync_seconds = 10_000
-    monkeypatch.setattr(opting_in, "_SYNC", 1.0)
+    monkeypatch.setattr(membership, "_SYNC", 1.0)
 
     refused = server.call("longhorn_volume")
 

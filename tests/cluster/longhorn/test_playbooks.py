@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fanout.contract.server import parse_server
+from fanout.inventory.longhorn import parse_server
 from tests.end_to_end.conftest import sandbox  # noqa: F401 - a fixture
 from tests.end_to_end.playing import Play, last_word, player, recap, said
 from tests.sandbox.cluster.access import until

@@ -15,7 +15,7 @@ SKIPPED = '<testcase name="test_b"><skipped message="no root"/></testcase>'
 
 LOWER = Mutant(
     name="names end in a lower-case letter",
-    file="plugins/module_utils/contract/names.py",
+    file="plugins/module_utils/contract/object_names.py",
     original='_TIME = "%Y%m%dT%H%M%SZ"',
     mutated='_TIME = "%Y%m%dT%H%M%Sz"',
     tests=("tests/unit/plugins/module_utils/contract/test_record.py",),

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from fanout.contract.app import parse
-from fanout.contract.server import servers_in
+from fanout.inventory.column import parse
+from fanout.inventory.longhorn import servers_in
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 PROGRAMS = Path(sys.executable).parent

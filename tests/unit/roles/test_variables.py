@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fanout.contract.variables import LonghornVariables, Secrets, Variables
+from fanout.inventory.variables import LonghornVariables, Secrets, Variables
 from tools import variables
 
 ROLE = Path(__file__).resolve().parents[3] / "roles/app"

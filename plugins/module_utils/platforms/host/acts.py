@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from ...contract.app import Column
 from ...contract.errors import ConfigurationError, about
 from ...contract.login import Login, render_login
-from ...files import write_private
+from ...inventory.column import Column
+from ...local.files import write_private
 from ..base import ThreadResult
-from ..said import judged, marked
+from ..command_result import judged, marked
+from .column_files import COLUMN_FILE, THREAD_FILE, read_state
 from .command import executable, in_memory, path_in, run_all
-from .files import COLUMN_FILE, THREAD_FILE, read_state
 from .plan import mark_of, proof_in
 
 # Looking at a destination takes seconds; one that does not answer must not hold up the page that shows all of them.

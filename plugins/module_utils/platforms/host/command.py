@@ -17,7 +17,7 @@ from typing import IO
 from ...contract.durations import spoken
 from ...contract.errors import ConfigurationError, TryAgain
 from ..base import ThreadResult
-from ..said import last_result, said
+from ..command_result import last_result, said
 
 # How long a run that is told to stop may take to clean up, and the kernel to end one that is killed.
 _TO_STOP = 30.0

@@ -7,15 +7,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...contract import keys
-from ...contract.app import Column
+from ...contract import key_file
 from ...contract.errors import BackupError, ConfigurationError, about
 from ...contract.thread import KEY_FILE, B2Destination
+from ...inventory.column import Column
 from ..base import Drift
-from ..differing import fields_of_json, listed, told
+from ..differences import fields_of_json, listed, told
 from . import systemd
+from .column_files import COLUMN_FILE, THREAD_FILE, UNITS, File, Files, State, read_state, wanted_state
 from .command import executable
-from .files import COLUMN_FILE, THREAD_FILE, UNITS, File, Files, State, read_state, wanted_state
 from .plan import mark_of, plan, proof_in
 from .units import unit_name
 
@@ -83,7 +83,7 @@ def _of_a_minted_key(column: Column, name: str, found: Files) -> list[str]:
     if path not in found:
         return [told(f"{shown} is missing")]
     try:
-        current = keys.parse(found[path].text.encode(), path).current
+        current = key_file.parse(found[path].text.encode(), path).current
     except ConfigurationError:
         current = None
     if current is None:

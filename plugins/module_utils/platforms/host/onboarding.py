@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...contract.app import Column
 from ...contract.errors import BackupError
 from ...contract.thread import DirectoryDestination, Thread, render
-from ..onboarded import is_known, onboarded
+from ...inventory.column import Column
+from ..onboarding import is_known, onboarded
 from .command import in_memory, path_in, run_all
 
 # Longer than a NAS takes to wake its disks, and a bucket to answer when asked again.

@@ -8,26 +8,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ...certificates import certificates_of
-from ...contract import keys, thread
-from ...contract.app import Column
+from ...contract import key_file, thread
+from ...contract.codec import decode_json, encode_json
 from ...contract.errors import BackupError, ConfigurationError, about
-from ...contract.keys import KeyFile
-from ...contract.names import OWNER
-from ...contract.record import decode_json, encode_json
-from ...contract.thread import (
-    IDENTITY_FILE,
-    KEY_FILE,
-    B2Destination,
-    DrillKeys,
-    S3Destination,
-    Thread,
-)
-from ...files import write_private
-from ...identities import new_identity
-from ...signatures import drill_keys
-from ..proof import Proof, logins, proof_after
-from .files import COLUMN_FILE, ONBOARDED_FILE, THREAD_FILE, UNITS, File, Files
+from ...contract.key_file import KeyFile
+from ...contract.object_names import OWNER
+from ...contract.thread import IDENTITY_FILE, KEY_FILE, B2Destination, DrillKeys, S3Destination, Thread
+from ...inventory.column import Column
+from ...local.certificates import certificates_of
+from ...local.files import write_private
+from ...local.identities import new_identity
+from ...local.signatures import drill_keys
+from ..probe_record import Proof, logins, proof_after
+from .column_files import COLUMN_FILE, ONBOARDED_FILE, THREAD_FILE, UNITS, File, Files
 from .onboarding import Newcomer, Onboarding, onboard
 from .siblings import check_apart, places_of_others
 from .units import unit_files, unit_name
@@ -107,7 +100,7 @@ def _newcomer(rendered: Thread, files: Files, found: Files) -> Newcomer:
     place = f"{rendered.name}/{KEY_FILE}"
     key = (files.get(place) or found.get(place) or File("")).text
     with contextlib.suppress(ConfigurationError):
-        if keys.parse(key.encode(), place).current is None:
+        if key_file.parse(key.encode(), place).current is None:
             key = ""
     recorded = found.get(f"{rendered.name}/{ONBOARDED_FILE}")
     return Newcomer(rendered, key or None, recorded.text if recorded else None)
@@ -177,7 +170,7 @@ def _thread_files(column: Column, rendered: Thread, found: Files, fanout: Path) 
                 f"{place} holds a key of Backblaze B2, and the destination is now of kind s3",
                 remedy="run b2_application_key first, as playbooks/site.yml does: it deletes that key",
             )
-        files[place] = File(keys.render(KeyFile(current=column.s3_key(name))))
+        files[place] = File(key_file.render(KeyFile(current=column.s3_key(name))))
     return files
 
 
@@ -206,20 +199,20 @@ def minted_keys(found: Files) -> dict[str, File]:
 def unreadable_key(path: str, file: File) -> str:
     """Return what to tell a user about a key file that nobody can use any more, or "" if it can be read."""
     try:
-        keys.parse(file.text.encode(), path)
+        key_file.parse(file.text.encode(), path)
     except ConfigurationError:
         return f"{path} stays and cannot be read. Remedy: look for its key at Backblaze and delete both"
     return ""
 
 
 def _left_key(path: str, file: File) -> str:
-    current = keys.parse(file.text.encode(), path).current
+    current = key_file.parse(file.text.encode(), path).current
     key_id = current.key_id if current else "none"
     return f"{path} stays with the key {key_id}. Remedy: run b2_application_key, which deletes both"
 
 
 def _minted(file: File) -> bool:
     try:
-        return keys.parse(file.text.encode(), KEY_FILE).api_url is not None
+        return key_file.parse(file.text.encode(), KEY_FILE).api_url is not None
     except ConfigurationError:
         return True

@@ -7,16 +7,16 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ... import confinement
-from ...contract.app import Column
 from ...contract.errors import BackupError, about
 from ...contract.thread import IDENTITY_FILE
-from ...files import locked_folder, make_private_folder
-from ...identities import recipient
+from ...inventory.column import Column
+from ...local import confinement
+from ...local.files import locked_folder, make_private_folder
+from ...local.identities import recipient
 from ..base import Change, joined
 from . import systemd
+from .column_files import UNITS, File, State, apply, read_state, shown, sweep_column, wanted_state
 from .command import executable
-from .files import UNITS, File, State, apply, read_state, shown, sweep_column, wanted_state
 from .plan import kept_records, minted_keys, plan, unreadable_key
 from .units import unit_name
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...contract.app import Column
+from ...contract.codec import decode_json
 from ...contract.errors import ConfigurationError
-from ...contract.places import REMEDY, Place, place
-from ...contract.record import decode_json
 from ...contract.thread import Thread
-from .files import THREAD_FILE
+from ...inventory.column import Column
+from ...inventory.locations import REMEDY, Place, place
+from .column_files import THREAD_FILE
 
 
 def places_of_others(column: Column) -> dict[str, Place]:

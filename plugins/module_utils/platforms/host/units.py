@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from ...contract.app import Column
-from ...contract.schedule import Schedule
-from .files import THREAD_FILE, UNITS, File
+from ...inventory.column import Column
+from ...inventory.schedule import Schedule
+from .column_files import THREAD_FILE, UNITS, File
 
 _MODE = 0o644
 _HEADER = "# Written by fanout.backup: the next roll-out overwrites every change.\n"

@@ -12,17 +12,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ...contract.app import Column
-from ...contract.cluster import DRILL, object_name
 from ...contract.errors import BackupError, ConfigurationError, Unavailable, about
 from ...contract.login import Login, render_login
+from ...inventory.column import Column
+from ...inventory.kubernetes import DRILL, object_name
+from ...k8s.cluster import Cluster, connect
+from ...k8s.resources import Manifest, shown_name
 from ..base import ThreadResult
-from ..said import judged, marked, said
-from .cluster import Cluster, connect
-from .found import Found, id_of
+from ..command_result import judged, marked, said
 from .ingress import obstacle
 from .jobs import Order, run
-from .kinds import Manifest, shown_name
+from .live_objects import Found, id_of
 from .objects import BACKUP, COLUMN, labels, namespace, proof_in
 from .pods import LENT, LIVE, backup_pod, drill_pod, history_pod, restore_pod
 from .threads import job_spec

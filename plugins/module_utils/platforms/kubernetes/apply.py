@@ -10,10 +10,10 @@ import json
 from collections.abc import Iterator
 
 from ...contract.errors import ConfigurationError
-from ..differing import differing
-from .cluster import Cluster, Missing, identity
-from .found import Objects, is_ours, label
-from .kinds import Manifest, shown_name
+from ...k8s.cluster import Cluster, Missing, identity
+from ...k8s.resources import Manifest, shown_name
+from ..differences import differing
+from .live_objects import Objects, is_ours, label
 from .objects import COLUMN, KEY_OF
 
 # The digest of what we sent last. As long as it is the same and every value that we sent is there, sending it again

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...contract import keys
-from ...contract.app import Column
-from ...contract.cluster import KEY, object_name
+from ...contract import key_file
 from ...contract.errors import ConfigurationError, about
 from ...contract.thread import KEY_FILE, B2Destination
+from ...inventory.column import Column
+from ...inventory.kubernetes import KEY, object_name
+from ...k8s.cluster import connect
+from ...k8s.resources import Manifest, shown_name
 from ..base import Drift
-from ..differing import ROLL_OUT, fields_of_json, listed, told
+from ..differences import ROLL_OUT, fields_of_json, listed, told
 from .apply import unlike
-from .cluster import connect
-from .found import Found, Id, id_of, label, read
-from .identity import Identity, identity
-from .kinds import Manifest, shown_name
-from .login import login
+from .database_password import login
+from .drill_identity import Identity, identity
+from .live_objects import Found, Id, id_of, label, read
 from .objects import DESTINATION, KEY_OF, namespace, proof_in, secret_text
 from .onboarding import Onboarding
 from .plan import Plan, plan
@@ -118,7 +118,7 @@ def _of_a_minted_key(column: Column, found: Found, destination: str) -> Iterator
         yield f"{_shown(column, key)} is missing"
         return
     try:
-        current = keys.parse((secret_text(live, KEY_FILE) or "").encode(), KEY_FILE).current
+        current = key_file.parse((secret_text(live, KEY_FILE) or "").encode(), KEY_FILE).current
     except ConfigurationError:
         current = None
     if label(live, KEY_OF) != column.app or current is None:

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...contract.app import Column
 from ...contract.errors import BackupError, ConfigurationError, Unavailable
-from .cluster import Cluster
-from .found import Found, at_once
-from .kinds import Manifest
+from ...inventory.column import Column
+from ...k8s.cluster import Cluster
+from ...k8s.resources import Manifest
+from .live_objects import Found, at_once
 from .objects import BACKUP, namespace, pod_labels
 
 Labels = Mapping[str, str]

@@ -11,16 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...contract.app import Column
 from ...contract.errors import BackupError, TryAgain
 from ...contract.text import NONCE
+from ...inventory.column import Column
+from ...k8s.cluster import Cluster
+from ...k8s.resources import Manifest, shown_name
 from ..base import ThreadResult
-from ..said import said
-from .cluster import Cluster
-from .kinds import Manifest, shown_name
-from .needed import check_there
+from ..command_result import said
+from .pod_diagnostics import Watched, ended_badly, ended_from_outside, stuck
+from .pod_mounts import check_there
 from .pods import COMMAND
-from .trouble import Watched, ended_badly, ended_from_outside, stuck
 
 # Between two looks: short against starting a pod, long for the API server.
 _LOOK = 1.0

@@ -7,10 +7,10 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...contract.app import Column
-from ...contract.cluster import DRILL, address_block
 from ...contract.thread import B2Destination, DirectoryDestination, Network, S3Destination
-from .kinds import Manifest
+from ...inventory.column import Column
+from ...inventory.kubernetes import DRILL, address_block
+from ...k8s.resources import Manifest
 from .objects import BACKUP, named, of_column, pod_labels
 
 # What is no public address: nothing there is Backblaze, and all of it may be somebody's home.

@@ -7,13 +7,13 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from ...contract import keys
-from ...contract.app import Column
-from ...contract.cluster import DRILL, DRILL_IDENTITY, KEY, ONBOARDED, object_name
-from ...contract.keys import KeyFile
+from ...contract import key_file
+from ...contract.key_file import KeyFile
 from ...contract.thread import IDENTITY_FILE, KEY_FILE, DirectoryDestination, Nfs
-from ..proof import UNPROVED, Proof
-from .kinds import KINDS, Manifest
+from ...inventory.column import Column
+from ...inventory.kubernetes import DRILL, DRILL_IDENTITY, KEY, ONBOARDED, object_name
+from ...k8s.resources import KINDS, Manifest
+from ..probe_record import UNPROVED, Proof
 
 COLUMN = "fanout.backup/column"
 DESTINATION = "fanout.backup/destination"
@@ -57,7 +57,7 @@ def key_secret(column: Column, destination: str, file: KeyFile, *, minted: bool)
     ours = labels(column, destination)
     if minted:
         ours[KEY_OF] = ours.pop(COLUMN)
-    return opaque_secret(column, object_name(column.app, destination, KEY), ours, {KEY_FILE: keys.render(file)})
+    return opaque_secret(column, object_name(column.app, destination, KEY), ours, {KEY_FILE: key_file.render(file)})
 
 
 def volumes(column: Column, destination: str) -> list[Manifest]:

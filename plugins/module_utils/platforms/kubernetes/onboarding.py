@@ -8,18 +8,18 @@ import secrets
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
-from ...contract import keys as key_file
-from ...contract.app import Column
-from ...contract.cluster import KEY, ONBOARDED, object_name
+from ...contract import key_file
 from ...contract.errors import BackupError, about
-from ...contract.keys import KeyFile
+from ...contract.key_file import KeyFile
 from ...contract.thread import KEY_FILE, B2Destination, DirectoryDestination, S3Destination, Thread, render
-from ..onboarded import is_known, onboarded
+from ...inventory.column import Column
+from ...inventory.kubernetes import KEY, ONBOARDED, object_name
+from ...k8s.cluster import Cluster
+from ...k8s.resources import Manifest
+from ..onboarding import is_known, onboarded
 from .apply import applied
-from .cluster import Cluster
-from .found import Found, at_once, id_of
-from .identity import Identity
-from .kinds import Manifest
+from .drill_identity import Identity
+from .live_objects import Found, at_once, id_of
 from .network import default_deny, policies
 from .objects import BACKUP, labels, namespace, opaque_secret, proof_in
 from .plan import Onboarded

@@ -7,16 +7,16 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ...certificates import certificates_of
-from ...contract.app import Column
-from ...contract.cluster import object_name
 from ...contract.errors import BackupError, about
-from ...contract.keys import KeyFile
+from ...contract.key_file import KeyFile
 from ...contract.thread import DrillKeys, S3Destination
-from ..proof import Proof, logins, proof_after
-from .found import Found, Id, Objects, id_of
-from .kinds import Manifest
-from .login import login_secret
+from ...inventory.column import Column
+from ...inventory.kubernetes import object_name
+from ...k8s.resources import Manifest
+from ...local.certificates import certificates_of
+from ..probe_record import Proof, logins, proof_after
+from .database_password import login_secret
+from .live_objects import Found, Id, Objects, id_of
 from .network import default_deny, policies
 from .objects import key_secret, namespace, onboarded_map, proof_in, secret_text
 from .pods import THREAD_FILE

@@ -8,9 +8,9 @@ import posixpath
 from collections.abc import Sequence
 from typing import Any
 
-from ...contract.app import SCRATCH_SERVER, Column
-from ...contract.cluster import DRILL_IDENTITY, KEY, object_name
 from ...contract.thread import IDENTITY_FILE, KEY_FILE, B2Destination, DirectoryDestination, S3Destination, Source
+from ...inventory.column import SCRATCH_SERVER, Column
+from ...inventory.kubernetes import DRILL_IDENTITY, KEY, object_name
 from ...sources.postgresql import sidecar
 
 RUN_AS = 10001

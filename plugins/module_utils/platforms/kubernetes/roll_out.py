@@ -5,23 +5,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...contract.app import Column
-from ...contract.cluster import DRILL_IDENTITY, ONBOARDED
 from ...contract.errors import BackupError, about
-from ...identities import recipient
+from ...inventory.column import Column
+from ...inventory.kubernetes import DRILL_IDENTITY, ONBOARDED
+from ...k8s.cluster import Cluster, connect
+from ...k8s.resources import Manifest, shown_name
+from ...local.identities import recipient
 from ..base import Change, joined
 from .apply import applied, shown
-from .cluster import Cluster, connect
+from .database_password import login
 from .drift import suspended
-from .found import Found, Id, at_once, id_of, label, read
-from .identity import identity
+from .drill_identity import identity
 from .ingress import blocked
-from .kinds import Manifest, shown_name
-from .login import login
-from .moving import move
+from .live_objects import Found, Id, at_once, id_of, label, read
 from .objects import DESTINATION
 from .onboarding import Onboarding
 from .plan import Plan, plan
+from .relocation import move
 
 
 def present(column: Column, check_mode: bool, take_over: bool) -> Change:

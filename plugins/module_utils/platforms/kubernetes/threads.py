@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...contract.app import Column
-from ...contract.cluster import DRILL
-from ...contract.schedule import Schedule
 from ...contract.thread import Thread, render
-from .kinds import Manifest
+from ...inventory.column import Column
+from ...inventory.kubernetes import DRILL
+from ...inventory.schedule import Schedule
+from ...k8s.resources import Manifest
 from .objects import BACKUP, named, pod_labels, volumes
 from .pods import PASSWD, THREAD_FILE, backup_pod, drill_pod
 

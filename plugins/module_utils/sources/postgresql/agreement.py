@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .archive import Contents
+from .identifiers import shown
 from .moving import Moved
-from .names import shown
 
 Rows = Mapping[tuple[str, str], int]
 

@@ -17,7 +17,7 @@ from ...contract.errors import BackupError, ConfigurationError, NoPermission
 from ...contract.evidence import PostgresqlEvidence, QueryAnswer
 from ...contract.thread import PostgresqlSource
 from ...contract.verdict import Finding
-from ...progress import Phases
+from ...local.progress import Phases
 from ..base import Decrypted, NewDatabase, Restored, RestoredBeside
 from . import by_hand, catalog, client, compare, failures, guest, properties, restore, switch
 from .archive_toc import TocEntry
@@ -28,7 +28,7 @@ from .globals import RoleStatement, read_globals, without_power
 from .grants import for_guest
 from .guest import PREFIX, Guest
 from .handover import Handover
-from .names import LONGEST, literal, quoted
+from .identifiers import LONGEST, literal, quoted
 from .owners import beyond
 from .selection import select
 from .target import Target

@@ -14,7 +14,7 @@ from ...contract.verdict import Finding
 from .archive_toc import TocEntry
 from .definitions import without_secrets
 from .failures import Failure, needs, subject
-from .names import qualified, quoted
+from .identifiers import qualified, quoted
 from .owners import Withheld
 
 CHECK = "superuser"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ...contract.evidence import Answer, Locale, PostgresqlEvidence, QueryAnswer
 from ...contract.thread import Query
 from .connection import reason
+from .identifiers import quoted, shown
 from .moving import Moved
-from .names import quoted, shown
 
 if TYPE_CHECKING:
     import psycopg

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ...contract.errors import ConfigurationError
 from ...contract.thread import PostgresqlSource
-from .names import literal
+from .identifiers import literal
 
 if TYPE_CHECKING:
     import psycopg

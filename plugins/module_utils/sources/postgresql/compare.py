@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from ...contract.evidence import PostgresqlEvidence
 from ...contract.verdict import Finding
-from ...streams import CHUNK
+from ...local.streams import CHUNK
 from . import catalog, needs
 from .archive import ArchiveReader, Contents
 from .archive_toc import TocEntry
 from .connection import reason
-from .names import listed, qualified, quoted, shown, unquoted
+from .identifiers import listed, qualified, quoted, shown, unquoted
 from .server_settings import SCHEMA
 
 if TYPE_CHECKING:

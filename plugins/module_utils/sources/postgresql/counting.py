@@ -16,7 +16,7 @@ from ...contract.evidence import QueryAnswer
 from ...contract.thread import Query
 from . import catalog, dump
 from .catalog import Table
-from .names import qualified, quoted, shown
+from .identifiers import qualified, quoted, shown
 
 if TYPE_CHECKING:
     import psycopg

@@ -15,11 +15,11 @@ from typing import IO, Any, BinaryIO
 
 from ...contract.errors import Unavailable
 from ...contract.manifest import FileRecord
-from ...contract.names import dump_file
+from ...contract.object_names import dump_file
 from ...contract.thread import PostgresqlSource
-from ...encryption import encrypt
-from ...progress import Phases
-from ...streams import HashedFile
+from ...local.encryption import encrypt
+from ...local.progress import Phases
+from ...local.streams import HashedFile
 from . import client
 from .archive import ArchiveReader, Contents
 from .complaints import failure, warnings

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from ...contract.errors import ConfigurationError, Full, NoPermission, TryAgain
 from ...contract.evidence import PostgresqlEvidence
 from ...contract.verdict import SOURCE, Finding
-from ...streams import CHUNK
+from ...local.streams import CHUNK
 from .archive import ArchiveReader
 from .archive_toc import TocEntry
 from .connection import reason
-from .names import shown
+from .identifiers import shown
 from .sqlstates import named
 from .target import Target
 

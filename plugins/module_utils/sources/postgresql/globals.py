@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import ConfigurationError, DataRefused
 from .catalog import roles
-from .names import literal, quoted, unquoted
+from .identifiers import literal, quoted, unquoted
 
 if TYPE_CHECKING:
     import psycopg

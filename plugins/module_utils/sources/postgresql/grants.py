@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .archive_toc import TocEntry
 from .connection import reason
 from .failures import Failure, needs
-from .names import quoted, unquoted
+from .identifiers import quoted, unquoted
 from .properties import statements
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import NoPermission
-from ...files import write_private
-from .names import literal, quoted
+from ...local.files import write_private
+from .identifiers import literal, quoted
 from .target import Target
 
 if TYPE_CHECKING:

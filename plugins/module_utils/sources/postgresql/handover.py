@@ -22,7 +22,7 @@ from .archive_toc import TocEntry
 from .connection import reason
 from .failures import Failure
 from .guest import Guest
-from .names import qualified, quoted, unquoted
+from .identifiers import qualified, quoted, unquoted
 from .owners import Owners, Withheld
 from .properties import TEXT, as_written, text_anew
 from .target import Target

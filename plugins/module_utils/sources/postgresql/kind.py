@@ -9,15 +9,15 @@ from pathlib import Path
 
 from ...contract.evidence import PostgresqlEvidence
 from ...contract.thread import PostgresqlSource
-from ...progress import Phases
+from ...local.progress import Phases
 from ..base import Decrypted, Restored
 from . import catalog, compare, failures, restore, server_settings
 from .ask import ask
 from .beside import check_beside, restore_beside
 from .globals import read_globals
 from .probe import probe
+from .scratch_server import scratch_server, waiting_server
 from .selection import database_of, without_remote
-from .server import scratch_server, waiting_server
 from .session import session
 from .target import Target
 from .verify import verify, verify_indexes

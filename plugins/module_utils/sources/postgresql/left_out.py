@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .catalog import UNLOGGED, Tables
-from .names import quoted, shown
+from .identifiers import quoted, shown
 
 if TYPE_CHECKING:
     import psycopg

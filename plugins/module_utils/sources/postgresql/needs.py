@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from . import client
-from .names import shown, unquoted
+from .identifiers import shown, unquoted
 
 if TYPE_CHECKING:
     import psycopg

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .archive_toc import TocEntry
-from .names import quoted, unquoted
+from .identifiers import quoted, unquoted
 
 if TYPE_CHECKING:
     import psycopg

@@ -14,7 +14,7 @@ from typing import IO
 
 from ...contract.errors import TryAgain, Unavailable
 from ...contract.verdict import Finding
-from ...streams import room
+from ...local.streams import room
 from . import client, compare, steps
 from .archive_toc import TocEntry
 from .target import Target

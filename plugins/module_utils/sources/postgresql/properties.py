@@ -11,7 +11,7 @@ from ...contract.errors import DataRefused
 from ...contract.verdict import Finding
 from .archive_toc import TocEntry
 from .connection import reason
-from .names import literal, quoted, unquoted
+from .identifiers import literal, quoted, unquoted
 
 if TYPE_CHECKING:
     import psycopg

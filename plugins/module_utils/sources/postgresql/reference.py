@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import BackupError, NoPermission, TryAgain, about
 from ...contract.evidence import PostgresqlEvidence
-from ...streams import CHUNK
+from ...local.streams import CHUNK
 from . import catalog, client, properties
 from .archive import ArchiveReader
 from .archive_toc import TocEntry
 from .handover import Handover
-from .names import literal, quoted
+from .identifiers import literal, quoted
 from .restore import create_database, load
 from .selection import Selection
 from .target import Target

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ...contract.errors import BackupError, ConfigurationError, NoPermission, TryAgain, Unavailable
 from ...contract.thread import PostgresqlSource
 from .client import AUTHENTICATION
-from .names import quoted
+from .identifiers import quoted
 from .sqlstates import is_raised, named, only_names
 
 if TYPE_CHECKING:

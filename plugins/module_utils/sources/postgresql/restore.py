@@ -18,7 +18,7 @@ from .archive_toc import TocEntry
 from .connection import reason
 from .failures import ADMINISTRATOR, Failure
 from .globals import RoleStatement
-from .names import literal, quoted
+from .identifiers import literal, quoted
 from .pg_restore import content, pg_restore
 from .server_settings import SCHEMA
 from .target import Target

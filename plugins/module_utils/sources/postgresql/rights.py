@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import NoPermission
-from .names import listed, quoted, shown
+from .identifiers import listed, quoted, shown
 
 if TYPE_CHECKING:
     import psycopg

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .catalog import roles_named
 from .globals import RoleStatement, read_globals, statements_for
-from .names import unquoted
+from .identifiers import unquoted
 
 if TYPE_CHECKING:
     import psycopg

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from ...contract.evidence import PostgresqlEvidence
 from ...contract.verdict import Finding
-from ...progress import Phases
-from ...streams import CHUNK
+from ...local.progress import Phases
+from ...local.streams import CHUNK
 from .archive import ArchiveReader, Contents
 from .archive_toc import TocEntry
 from .connection import reason
-from .names import shown
+from .identifiers import shown
 from .read_back import PsqlFailed, Reader, Text
 
 

@@ -17,7 +17,7 @@ from typing import TypeAlias
 from ...contract.verdict import Finding
 from .archive_toc import TocEntry
 from .definitions import both
-from .names import shown
+from .identifiers import shown
 from .server_settings import SCHEMA
 
 Key: TypeAlias = tuple[str, str, str]

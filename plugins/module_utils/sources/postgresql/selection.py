@@ -7,12 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ...contract.codec import nearest
 from ...contract.errors import ConfigurationError, DataRefused
 from ...contract.evidence import PostgresqlEvidence
-from ...contract.record import nearest
 from .archive import Contents
 from .archive_toc import TocEntry
-from .names import shown, unquoted
+from .identifiers import shown, unquoted
 
 # What belongs to a table and works without the rest of the app. Triggers, rules, policies, grants and views do not.
 _PARTS = {

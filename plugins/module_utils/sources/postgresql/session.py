@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from ...contract.errors import TryAgain
 from ...contract.evidence import PostgresqlEvidence
 from ...contract.manifest import FileRecord, SourceRecord
-from ...contract.names import dump_file, globals_file
+from ...contract.object_names import dump_file, globals_file
 from ...contract.thread import PostgresqlSource, Query
-from ...encryption import encrypt_text
-from ...progress import Phases
+from ...local.encryption import encrypt_text
+from ...local.progress import Phases
 from ..base import Taken
 from . import catalog, client, dump, left_out, moving, needs, rights
 from .agreement import check_agreement
@@ -28,8 +28,8 @@ from .connection import check_direct, connect, open_ways, reason, translated
 from .counting import Counter
 from .encoding import check_names
 from .globals import globals_sql
+from .identifiers import qualified, shown
 from .moving import Catalogue, Moved
-from .names import qualified, shown
 from .reasons import Locks, explained
 
 if TYPE_CHECKING:

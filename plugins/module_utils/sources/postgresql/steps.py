@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ...contract import evidence as evidence_record
+from ...contract.codec import encode_json
 from ...contract.evidence import Evidence, PostgresqlEvidence
-from ...contract.record import encode_json
 from .archive_toc import TocEntry
 from .globals import HEADER, STATEMENTS
-from .names import literal
+from .identifiers import literal
 
 # What a database, its owner or its server may have set so that rows would be refused, or read as something else. The
 # dump is written with the same lc_monetary (see client.py).

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from ...contract.thread import PostgresqlSource
-from .names import LONGEST, literal, quoted
+from .identifiers import LONGEST, literal, quoted
 
 # No app's database, so that none of the blocks renames or drops the one that it is pasted in.
 _MAINTENANCE = "template1"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...contract.verdict import Finding
-from ...progress import Phases
+from ...local.progress import Phases
 from ..base import Decrypted
 from . import catalog, compare, database, roles, schema
 from .archive_toc import TocEntry

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.fanout.backup.plugins.module_utils.contract.errors import NoPermission
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.base import ThreadResult
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.host import acts, drift
-from fanout.wiring.noted import noted
+from fanout.wiring.outcomes import noted
 
 from .calling import RECIPIENT, call
 

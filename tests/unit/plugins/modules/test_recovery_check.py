@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from fanout.encryption import decrypt_bytes
-from fanout.identities import new_identity, recipient_of
+from fanout.local.encryption import decrypt_bytes
+from fanout.local.identities import new_identity, recipient_of
 
 from .calling import call
 

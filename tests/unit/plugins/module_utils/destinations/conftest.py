@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from fanout.contract.keys import StoredKey
+from fanout.contract.key_file import StoredKey
 from fanout.destinations.b2 import B2Bucket
 from fanout.destinations.directory import Directory
 from fanout.destinations.owner import Terms
-from fanout.destinations.patience import Patience
+from fanout.destinations.retry import Patience
 from tests.sandbox.b2.client import Control, running
 
 MIB = 1 << 20

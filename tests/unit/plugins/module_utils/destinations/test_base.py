@@ -15,7 +15,7 @@ from fanout.contract.errors import ConfigurationError, DataRefused, TryAgain
 from fanout.destinations.b2 import B2Bucket
 from fanout.destinations.directory import Directory
 from fanout.destinations.owner import Terms
-from fanout.destinations.patience import Patience
+from fanout.destinations.retry import Patience
 
 from .conftest import ARTIFACT, DUMP, HASTY, MANIFEST, MIB, OWNER
 

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 import pytest
 
 from fanout.contract.errors import BackupError, ConfigurationError, DataRefused, Full, NoPermission, Unavailable
+from fanout.destinations import copying
 from fanout.destinations import directory as module
-from fanout.destinations import files
 from fanout.destinations.directory import Directory
 from fanout.destinations.owner import Terms
 
@@ -63,14 +63,14 @@ def test_files_and_folders_are_private_whatever_the_umask(root: Path, folder: Di
 def test_no_more_is_fetched_than_was_listed_however_fast_a_file_grows(
     root: Path, folder: Directory, tmp_path: Path
 ) -> None:
-    stored = folder.put_bytes(DUMP, b"d" * (files.PIECE + 1))
+    stored = folder.put_bytes(DUMP, b"d" * (copying.PIECE + 1))
     fetched = []
 
     def grow(size: int) -> None:
         fetched.append(size)
         if len(fetched) < 9:
             with (root / "forgejo" / DUMP).open("ab") as stream:
-                stream.write(b"d" * files.PIECE)
+                stream.write(b"d" * copying.PIECE)
 
     with pytest.raises(DataRefused, match=f"expected {stored.size}"):
         folder.get(stored, tmp_path / "dump", progress=grow)
@@ -248,7 +248,7 @@ def test_what_the_disk_gives_back_differently_is_not_published(
 ) -> None:
     def damage(stream: BinaryIO, check: Callable[[], None]) -> str:
         Path(opened(stream.fileno())).write_bytes(b"rotten")
-        return files.sync_and_reread(stream, check)
+        return copying.sync_and_reread(stream, check)
 
     monkeypatch.setattr(module, "sync_and_reread", damage)
 

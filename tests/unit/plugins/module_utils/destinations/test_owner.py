@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from fanout.contract.errors import ConfigurationError
-from fanout.contract.keys import StoredKey
-from fanout.contract.names import OWNER as FILE
+from fanout.contract.key_file import StoredKey
+from fanout.contract.object_names import OWNER as FILE
 from fanout.destinations import owner
 from fanout.destinations.b2 import B2Bucket
 from fanout.destinations.owner import Terms

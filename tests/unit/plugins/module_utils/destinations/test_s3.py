@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fanout.contract.errors import ConfigurationError, Unavailable
-from fanout.contract.keys import StoredKey
+from fanout.contract.key_file import StoredKey
 from fanout.destinations.b2 import B2Bucket
 from fanout.destinations.s3 import S3Bucket
 

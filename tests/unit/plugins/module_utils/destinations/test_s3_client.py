@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from fanout.contract.errors import BackupError, ConfigurationError, NoPermission, TryAgain, Unavailable
-from fanout.contract.keys import StoredKey
+from fanout.contract.key_file import StoredKey
 from fanout.destinations.b2 import B2Bucket
-from fanout.destinations.patience import Patience
+from fanout.destinations.retry import Patience
 from fanout.destinations.s3 import S3Bucket
 from fanout.destinations.s3_client import Connection
 from fanout.destinations.s3_upload import send_in_parts

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fanout.contract.errors import Unavailable
-from fanout.contract.keys import StoredKey
+from fanout.contract.key_file import StoredKey
 from fanout.contract.probe import ProbeStep
 from fanout.destinations.b2 import B2Bucket
 from fanout.destinations.s3 import S3Bucket

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fanout.contract.errors import ConfigurationError, NoPermission
-from fanout.contract.keys import StoredKey
+from fanout.contract.key_file import StoredKey
 from fanout.destinations.s3 import S3Bucket
 
 from .conftest import DUMP, HASTY, MANIFEST, WRITER, Lab

@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fanout.contract.app import Column, parse
-from fanout.identities import new_identity, recipient_of
+from fanout.inventory.column import Column, parse
+from fanout.local.identities import new_identity, recipient_of
 
 RECOVERY = recipient_of(new_identity(), "a recovery identity")
 PASSWORD = "a-long-secret-password"

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from fanout.contract import keys
-from fanout.contract.app import Column
+from fanout.contract import key_file
 from fanout.contract.errors import Unavailable
+from fanout.inventory.column import Column
 from fanout.platforms.host import systemd
 from fanout.platforms.host.drift import differences
 from fanout.platforms.host.roll_out import present
@@ -38,7 +38,7 @@ def folder(make: Make) -> Path:
     given = make()
     present(given, check_mode=False, take_over=False)
     folder = Path(given.folder)
-    (folder / "b2/key.json").write_text(keys.render(MINTED))
+    (folder / "b2/key.json").write_text(key_file.render(MINTED))
     (folder / "b2/key.json").chmod(0o600)
     return folder
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from fanout.contract import keys
-from fanout.contract.app import Column
+from fanout.contract import key_file
 from fanout.contract.errors import ConfigurationError, TryAgain, Unavailable
-from fanout.contract.keys import KeyFile, Minted, StoredKey
+from fanout.contract.key_file import KeyFile, Minted, StoredKey
 from fanout.contract.thread import load
-from fanout.encryption import decrypt_bytes, encrypt_bytes
-from fanout.files import locked_folder
-from fanout.identities import new_identity
+from fanout.inventory.column import Column
+from fanout.local.encryption import decrypt_bytes, encrypt_bytes
+from fanout.local.files import locked_folder
+from fanout.local.identities import new_identity
 from fanout.platforms.base import Change
 from fanout.platforms.host import onboarding, roll_out
 from fanout.platforms.host.plan import UNBORN
@@ -31,7 +31,7 @@ MINTED = KeyFile(
     api_url="https://api.backblazeb2.com",
     current=StoredKey(
         "b2", "0042", "minted-secret-value", "https://s3.example", "us-west-004", "backups", "forgejo/",
-        minted=Minted("fanout-forgejo-b2", "bucket-id", keys.WRITER_CAPABILITIES, 4, 0),
+        minted=Minted("fanout-forgejo-b2", "bucket-id", key_file.WRITER_CAPABILITIES, 4, 0),
     ),
 )  # fmt: skip
 
@@ -183,7 +183,7 @@ def test_nothing_that_is_shown_holds_a_secret(make: Make, folder: Path, tmp_path
     identity = (folder / "drill-identity.txt").read_text().splitlines()[-1]
     shown = json.dumps([change.before, change.after])
     assert not [secret for secret in (PASSWORD, secret, identity) if secret in shown]
-    key = keys.load_key(folder / "minio/key.json")
+    key = key_file.load_key(folder / "minio/key.json")
     assert (key.kind, key.key_id, key.secret, key.endpoint) == ("s3", key_id, secret, state["s3_endpoint"])
     assert (folder / "minio/key.json").stat().st_mode & 0o777 == 0o600
 
@@ -372,7 +372,7 @@ def test_a_thread_whose_secret_is_not_given_this_time_goes_on_as_it_is(make: Mak
 
 
 def test_a_minted_key_is_never_touched(make: Make, folder: Path) -> None:
-    put(folder / "b2/key.json", keys.render(MINTED))
+    put(folder / "b2/key.json", key_file.render(MINTED))
     text = (folder / "b2/key.json").read_text()
 
     change = present(make({"b2": B2}), check_mode=False)
@@ -383,12 +383,12 @@ def test_a_minted_key_is_never_touched(make: Make, folder: Path) -> None:
 
 
 def test_a_minted_key_is_not_overwritten_by_that_of_another_server(make: Make, folder: Path) -> None:
-    put(folder / "minio/key.json", keys.render(MINTED))
+    put(folder / "minio/key.json", key_file.render(MINTED))
 
     change = present(make({"minio": MINIO}, secrets={"app_s3_keys": S3_KEYS}), check_mode=False)
 
     assert "run b2_application_key first" in str(change.failure)
-    assert keys.load_key(folder / "minio/key.json").key_id == "0042"
+    assert key_file.load_key(folder / "minio/key.json").key_id == "0042"
 
 
 def test_what_belongs_to_a_removed_destination_goes_but_for_a_minted_key_which_is_named(
@@ -396,7 +396,7 @@ def test_what_belongs_to_a_removed_destination_goes_but_for_a_minted_key_which_i
 ) -> None:
     secrets = {"app_database_password": PASSWORD, "app_s3_keys": S3_KEYS}
     present(make({"b2": B2, "minio": MINIO, "nas": nas}, secrets=secrets), check_mode=False)
-    put(folder / "b2/key.json", keys.render(MINTED))
+    put(folder / "b2/key.json", key_file.render(MINTED))
 
     change = present(make({"nas": nas}), check_mode=False)
 
@@ -476,7 +476,7 @@ def test_an_absent_column_leaves_only_the_identity_a_minted_key_and_which_folder
 ) -> None:
     wanted = make({"b2": B2, "nas": nas})
     present(wanted, check_mode=False)
-    put(folder / "b2/key.json", keys.render(MINTED))
+    put(folder / "b2/key.json", key_file.render(MINTED))
     gone = dataclasses.replace(wanted, present=False)
 
     planned = absent(gone, check_mode=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fanout.contract.app import Column
+from fanout.inventory.column import Column
 from fanout.platforms.host.roll_out import present
 
 from .columns import B2, column, directory, tree

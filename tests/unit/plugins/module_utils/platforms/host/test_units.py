@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from fanout.contract.app import Column
-from fanout.platforms.host.files import File
+from fanout.inventory.column import Column
+from fanout.platforms.host.column_files import File
 from fanout.platforms.host.units import quoted, unit_files
 
 from .columns import B2, column, directory

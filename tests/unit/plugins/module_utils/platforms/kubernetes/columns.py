@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fanout.contract.app import Column, parse
 from fanout.contract.thread import DrillKeys
-from fanout.platforms.kubernetes.kinds import Manifest
+from fanout.inventory.column import Column, parse
+from fanout.k8s.resources import Manifest
 from fanout.platforms.kubernetes.network import policies
 from fanout.platforms.kubernetes.threads import thread_objects
 

@@ -9,9 +9,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from fanout.platforms.kubernetes.cluster import Cluster, identity
-from fanout.platforms.kubernetes.connection import Answer
-from fanout.platforms.kubernetes.kinds import KINDS, Manifest
+from fanout.k8s.cluster import Cluster, identity
+from fanout.k8s.connection import Answer
+from fanout.k8s.resources import KINDS, Manifest
 
 
 class Scripted:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from fanout.contract.errors import ConfigurationError
+from fanout.k8s.cluster import Missing
+from fanout.k8s.resources import Manifest
 from fanout.platforms.kubernetes.apply import applied, shown
-from fanout.platforms.kubernetes.cluster import Missing
-from fanout.platforms.kubernetes.kinds import Manifest
 from fanout.platforms.kubernetes.objects import COLUMN, KEY_OF
 
 from .scripted import Scripted, cluster, path, refusal

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from fanout.contract.keys import KeyFile, Minted, StoredKey
-from fanout.identities import new_identity
+from fanout.contract.key_file import KeyFile, Minted, StoredKey
+from fanout.k8s.resources import Manifest
+from fanout.local.identities import new_identity
 from fanout.platforms.kubernetes import drift
 from fanout.platforms.kubernetes.apply import _stamped
-from fanout.platforms.kubernetes.found import Found, id_of
-from fanout.platforms.kubernetes.identity import identity as identity_of
-from fanout.platforms.kubernetes.kinds import Manifest
+from fanout.platforms.kubernetes.drill_identity import identity as identity_of
+from fanout.platforms.kubernetes.live_objects import Found, id_of
 from fanout.platforms.kubernetes.objects import identity_secret, key_secret
 from fanout.platforms.kubernetes.plan import Onboarded, plan
-from fanout.platforms.onboarded import onboarded
+from fanout.platforms.onboarding import onboarded
 
 from .columns import B2, PASSWORD, column
 from .scripted import Scripted, cluster, refusal

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from fanout.contract.app import Column
-from fanout.platforms.kubernetes.found import Found
+from fanout.inventory.column import Column
+from fanout.k8s.resources import Manifest
 from fanout.platforms.kubernetes.ingress import blocked
-from fanout.platforms.kubernetes.kinds import Manifest
+from fanout.platforms.kubernetes.live_objects import Found
 
 from .columns import column
 from .scripted import Scripted, cluster, refusal

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from fanout.contract.errors import Exit
+from fanout.k8s.connection import Answer
+from fanout.k8s.resources import Manifest
 from fanout.platforms.base import ThreadResult
 from fanout.platforms.kubernetes import jobs
-from fanout.platforms.kubernetes.connection import Answer
 from fanout.platforms.kubernetes.jobs import Order
-from fanout.platforms.kubernetes.kinds import Manifest
 
 from .columns import column
 from .scripted import Scripted, answer, cluster, refusal

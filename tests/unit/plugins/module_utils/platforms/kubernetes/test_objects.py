@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import json
 
-from fanout.platforms.kubernetes.login import login_secret
+from fanout.platforms.kubernetes.database_password import login_secret
 from fanout.platforms.kubernetes.objects import identity_secret, namespace, secret_text
 
 from .columns import PASSWORD, column

@@ -10,7 +10,7 @@ import pytest
 
 from fanout.contract.errors import ConfigurationError
 from fanout.contract.thread import DrillKeys
-from fanout.platforms.kubernetes.found import Found, id_of
+from fanout.platforms.kubernetes.live_objects import Found, id_of
 from fanout.platforms.kubernetes.objects import namespace, proof_in
 from fanout.platforms.kubernetes.plan import Onboarded, Plan, plan
 from fanout.platforms.kubernetes.pods import backup_pod, drill_pod, restore_pod

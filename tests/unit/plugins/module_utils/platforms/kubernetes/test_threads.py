@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from fanout.contract.record import decode_json
+from fanout.contract.codec import decode_json
 from fanout.contract.thread import Thread
-from fanout.platforms.kubernetes.kinds import Manifest
+from fanout.k8s.resources import Manifest
 
 from .columns import PASSWORD, column, objects, pod_of
 

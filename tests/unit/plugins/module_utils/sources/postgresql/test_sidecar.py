@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from fanout.contract.errors import ConfigurationError
+from fanout.local.streams import last_words
 from fanout.sources.postgresql import sidecar
 from fanout.sources.postgresql.server_settings import SETTINGS
-from fanout.streams import last_words
 
 PATIENCE = 60
 

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What lies at a destination: complete artifacts, unfinished ones, manifests, verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ..contract.errors import DataRefused
+from ..contract.manifest import MAXIMUM_SIZE, Manifest, read_manifest
+from ..contract.object_names import DUMP_ENDING, EVIDENCE, GLOBALS_ENDING, MANIFEST, MARKED, ArtifactName, artifact_of
+from ..contract.thread import Thread
+from ..destinations.base import Destination, Stored
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A complete artifact: its manifest's object, and all of its files by name. The name of its manifest says whether
+    it is `marked`: it was kept although something is wrong with it."""
+
+    name: ArtifactName
+    manifest: Stored
+    files: dict[str, Stored]
+
+    @property
+    def marked(self) -> bool:
+        """Whether its run left marks."""
+        return MARKED in self.files
+
+    @property
+    def has_files(self) -> bool:
+        """Whether there is all that any backup leaves, by name."""
+        dumps = [name for name in self.files if name.endswith(DUMP_ENDING)]
+        others = {dump.removesuffix(DUMP_ENDING) + GLOBALS_ENDING for dump in dumps}
+        return bool(dumps) and {EVIDENCE, *others} <= set(self.files)
+
+    def lacks(self, manifest: Manifest) -> str:
+        """Return which file is not there as the manifest says, in words, or ""."""
+        for name, record in sorted(manifest.files.items()):
+            stored = self.files.get(name)
+            if stored is None:
+                return f"{name} is missing"
+            if stored.size != record.size:
+                return f"{name} has {stored.size} bytes, the manifest says {record.size}"
+        return ""
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of all files, the manifest's first: without it the rest is no artifact any more."""
+        others = [stored for _name, stored in sorted(self.files.items()) if stored is not self.manifest]
+        return [self.manifest.key, *(stored.key for stored in others)]
+
+
+def group(objects: Iterable[Stored]) -> dict[ArtifactName, dict[str, Stored]]:
+    """Return {artifact: {file name: object}}. Of several versions of one key the first counts: the newest, as
+    listed."""
+    found: dict[ArtifactName, dict[str, Stored]] = {}
+    for stored in objects:
+        name = artifact_of(stored.key)
+        if name is not None:
+            found.setdefault(name, {}).setdefault(stored.key.partition("/")[2], stored)
+    return found
+
+
+def complete(objects: Iterable[Stored]) -> list[Artifact]:
+    """Return the artifacts that have a manifest, newest first."""
+    return [
+        Artifact(name, manifest, files)
+        for name, files in sorted(group(objects).items(), reverse=True)
+        if (manifest := files.get(MANIFEST) or files.get(MARKED)) is not None
+    ]
+
+
+def unfinished(objects: Iterable[Stored]) -> dict[ArtifactName, list[str]]:
+    """Return {artifact: keys} for those without a manifest: runs that are under way, or died before they published."""
+    return {
+        name: sorted(stored.key for stored in files.values())
+        for name, files in group(objects).items()
+        if MANIFEST not in files and MARKED not in files
+    }
+
+
+def manifest_of(destination: Destination, artifact: Artifact, thread: Thread) -> Manifest:
+    """Fetch and check an artifact's manifest. Raise DataRefused when it is not whole, or not of this app's sources."""
+    manifest = read_manifest(destination.read(artifact.manifest, MAXIMUM_SIZE), app=thread.app, artifact=artifact.name)
+    if artifact.manifest.key != artifact.name.key(MARKED if manifest.marks else MANIFEST):
+        raise DataRefused(
+            f"the manifest of {artifact.name} has the name of {'a good' if manifest.marks else 'a marked'} backup",
+            remedy="find out who wrote it there; use an older artifact meanwhile",
+        )
+    if [record.name for record in manifest.sources] != [source.name for source in thread.sources]:
+        raise DataRefused(
+            f"the manifest of {artifact.name} has other sources than the thread",
+            remedy="use an artifact of today's sources",
+        )
+    return manifest
+
+
+def readable(
+    destination: Destination, artifacts: Iterable[Artifact], thread: Thread
+) -> Iterator[tuple[Artifact, Manifest]]:
+    """Yield artifacts with their manifests, passing over those whose manifest is refused. Each is read when it is asked
+    for: stop asking at the first that will do."""
+    for artifact in artifacts:
+        try:
+            yield artifact, manifest_of(destination, artifact, thread)
+        except DataRefused:
+            continue  # a drill says what is wrong with it; here it only does not count

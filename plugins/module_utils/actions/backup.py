@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""source -> destination: the one place where a backup is made.
+
+The order of the steps is what makes it safe: every source is dumped into scratch and its transaction ended before the
+first byte is uploaded; the evidence follows the archives, and the manifest comes last: without a manifest there is no
+backup.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ..contract import evidence as evidence_record
+from ..contract import manifest as manifest_record
+from ..contract import marks as marking
+from ..contract.codec import encode_json
+from ..contract.durations import spoken
+from ..contract.errors import BackupError, ConfigurationError, DataRefused, about
+from ..contract.evidence import Evidence
+from ..contract.manifest import FileRecord, Manifest, timestamp
+from ..contract.object_names import EVIDENCE, MANIFEST, MARKED, ArtifactName, new_artifact
+from ..contract.thread import ShrinkLimit, Thread
+from ..contract.version import VERSION
+from ..destinations.base import Destination, Stored
+from ..destinations.registry import open_destination
+from ..local.encryption import encrypt_text
+from ..local.progress import Phases, Report, silent
+from ..local.scratch import scratch_folder
+from ..sources.base import Session, Taken
+from ..sources.registry import kind_of
+from . import artifacts
+from .artifacts import Artifact
+from .history import written_again
+from .retirement import Retired, retire_old
+
+_FUTURE = timedelta(minutes=5)  # how far ahead an artifact's time may be before a clock must be wrong
+
+
+@dataclass(frozen=True)
+class BackupResult:
+    """What a backup left: its manifest, the artifacts it retired, and what a user should know. `reasons` are, by mark
+    of the manifest, what the server said about it: not for clear text at a destination."""
+
+    thread: str
+    manifest: Manifest
+    retired: tuple[str, ...]
+    warnings: tuple[str, ...]
+    reasons: dict[str, str]
+
+
+def backup(
+    thread: Thread, *, accept_shrink: bool = False, accept_server: bool = False, report: Report = silent
+) -> BackupResult:
+    """Make one backup of `thread` and return what was left at the destination.
+
+    A run that shrank beyond the limit or could not answer a query is kept, marked, and retires nothing; `accept_shrink`
+    takes a shrunken run as the new normal, and nothing else. A server that is not the one of the newest backup is
+    refused, unless `accept_server` says that it is right. Every BackupError raised names the thread and the phase; no
+    manifest exists then.
+    """
+    with about(thread.id):
+        return _backup(thread, accept_shrink, accept_server, Phases(report))
+
+
+def _backup(thread: Thread, accept_shrink: bool, accept_server: bool, phases: Phases) -> BackupResult:
+    deadline = time.monotonic() + thread.limits.deadline
+    started = datetime.now(UTC)
+    with contextlib.ExitStack() as stack:
+        with phases.phase("check"):
+            destination = open_destination(thread, deadline=deadline)
+            destination.check()
+            sessions = [stack.enter_context(kind_of(source).session(source, thread.id)) for source in thread.sources]
+            present = destination.list()
+            name = _name(started, present)
+            whole = artifacts.complete(present)
+            if not accept_server:
+                _check_servers(thread, sessions, destination, whole)
+            previous = _newest_not_shrunk(destination, thread, whole)
+        folder = stack.enter_context(scratch_folder(thread.scratch_directory, f"{thread.app}.{thread.name}"))
+        taken = [session.take(folder, thread.recipients.all(), thread.queries, phases) for session in sessions]
+        files = {file: record for each in taken for file, record in each.files.items()}
+        files[EVIDENCE] = _write_evidence(thread, name, taken, folder)
+        manifest = Manifest(
+            format=manifest_record.FORMAT,
+            app=thread.app,
+            thread=thread.id,
+            artifact=str(name),
+            started=timestamp(started),
+            finished="",
+            version=VERSION,
+            recipients=thread.recipients.all(),
+            files=files,
+            sources=tuple(each.record for each in taken),
+            seconds=phases.seconds,
+            notices=tuple(notice for each in taken for notice in each.notices),
+        )
+        reasons = _failed_queries(taken)
+        marks = (*reasons, *([marking.NO_TABLES] if manifest.tables == 0 else []))
+        if previous is not None and not accept_shrink:
+            marks += shrunk(manifest, previous, thread.shrink_limit)
+        elif whole and not accept_shrink:
+            marks += (marking.NOTHING_TO_COMPARE,)
+        manifest = _publish(destination, thread, dataclasses.replace(manifest, marks=marks), folder, phases)
+        retired = Retired()
+        if not marks:
+            retired = retire_old(thread, destination, name)
+    warnings = (*(warning for each in taken for warning in each.warnings), *retired.warnings)
+    return BackupResult(thread.id, manifest, retired.artifacts, warnings, reasons)
+
+
+def _name(started: datetime, present: Sequence[Stored]) -> ArtifactName:
+    """A fresh name that sorts behind every artifact that is there already. Raise ConfigurationError if a clock is
+    wrong."""
+    newest = max(artifacts.group(present), default=None)
+    if newest is None or newest.time < started.replace(microsecond=0):
+        return new_artifact(started)
+    if newest.time > started + _FUTURE:
+        ahead = spoken((newest.time - started).total_seconds())
+        raise ConfigurationError(
+            f"the newest artifact, {newest}, is {ahead} ahead of this machine's clock",
+            remedy="correct the clock; if it is right, hide that artifact at the destination",
+        )
+    return new_artifact(newest.time + timedelta(seconds=1))
+
+
+def _write_evidence(thread: Thread, name: ArtifactName, taken: Sequence[Taken], folder: Path) -> FileRecord:
+    record = Evidence(evidence_record.FORMAT, thread.app, str(name), tuple(each.evidence for each in taken))
+    return encrypt_text(encode_json(record), folder / EVIDENCE, thread.recipients.all())
+
+
+def _check_servers(
+    thread: Thread, sessions: Sequence[Session], destination: Destination, whole: Sequence[Artifact]
+) -> None:
+    """Raise ConfigurationError if a source's server is not the one of the newest backup: a restored copy, or a test
+    system that took the name of the real one, would push the real one's backups out."""
+    _artifact, newest = next(artifacts.readable(destination, whole, thread), (None, None))
+    before = {source.name: source.system_identifier for source in newest.sources} if newest else {}
+    for source, session in zip(thread.sources, sessions, strict=True):
+        known = before.get(source.name)
+        if newest is not None and known and known != session.system_identifier:
+            raise ConfigurationError(
+                f"the server is another one: its system identifier is {session.system_identifier}, that of the newest"
+                f" backup, {newest.artifact}, is {known}",
+                remedy="correct the host; after an upgrade or a move, back up once with --accept-server"
+                " (-e app_accept_server=true)",
+            )
+
+
+def _newest_not_shrunk(destination: Destination, thread: Thread, whole: Sequence[Artifact]) -> Manifest | None:
+    """The measure for this run's size, however many runs ago it was. A run whose mark is about something else, such as
+    a question, is one, too: else such a mark would end the guard against shrinking."""
+    newest = artifacts.readable(destination, whole, thread)
+    return next((manifest for _artifact, manifest in newest if not any(map(marking.is_of_size, manifest.marks))), None)
+
+
+def _failed_queries(taken: Sequence[Taken]) -> dict[str, str]:
+    """A query that fails stops no backup: the app's next version may have renamed a table. Return {mark: reason}."""
+    answers = (answer for each in taken for answer in each.evidence.answers)
+    return {marking.unanswered(answer.query.name): answer.error for answer in answers if answer.error is not None}
+
+
+def shrunk(manifest: Manifest, previous: Manifest, limit: ShrinkLimit) -> tuple[str, ...]:
+    """Return what is smaller than in `previous` by more than the limit's percentages."""
+    pairs = (
+        ("bytes", manifest.size, previous.size, limit.bytes),
+        ("rows", manifest.rows, previous.rows, limit.rows),
+        ("tables", manifest.tables, previous.tables, limit.tables),
+    )
+    return tuple(
+        marking.shrank(name, before, now, percent)
+        for name, now, before, percent in pairs
+        if now * 100 < before * (100 - percent)
+    )
+
+
+def _publish(destination: Destination, thread: Thread, manifest: Manifest, folder: Path, phases: Phases) -> Manifest:
+    """Upload the artifact's files, evidence behind the archives, manifest last. What a failure leaves is hidden
+    again."""
+    name = manifest.name
+    sent: list[str] = []
+    try:
+        with phases.phase("upload", total=sum(record.size for record in manifest.files.values())):
+            for file, record in sorted(manifest.files.items(), key=lambda item: item[0] == EVIDENCE):
+                sent.append(name.key(file))
+                destination.put(name.key(file), folder / file, sha256=record.sha256, progress=phases.advance)
+        with phases.phase("publish"):
+            _check_alone(destination, thread, name, sent)
+            finished = timestamp(datetime.now(UTC))
+            manifest = dataclasses.replace(manifest, finished=finished, seconds=dict(phases.seconds))
+            key = name.key(MARKED if manifest.marks else MANIFEST)
+            sent.append(key)
+            destination.put_bytes(key, manifest_record.render_manifest(manifest))
+    except BaseException:
+        # Best effort: without a manifest these files are no backup, and a later run retires them.
+        with contextlib.suppress(BackupError):
+            if destination.can_retire:
+                destination.retire(list(reversed(sent)))
+        raise
+    return manifest
+
+
+def _check_alone(destination: Destination, thread: Thread, name: ArtifactName, sent: Sequence[str]) -> None:
+    """Raise DataRefused if anybody else has stored something in the place of this run: of each file the first version
+    counts, which has to be the run's own."""
+    found = destination.versions(f"{name}/")
+    foreign = {stored.key for stored in found} - set(sent) | {stored.key for stored in written_again(found, thread)}
+    if foreign:
+        raise DataRefused(
+            f"somebody else has stored {min(foreign)} during this run",
+            remedy="find out who holds the key, end that, and run the backup again",
+        )

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""destination -> scratch -> verdict: the one place where a backup is proven.
+
+A copy that is bad, a drill that could not run, and a drill that passed are three verdicts: a full disk or a missing
+extension on the machine that drills must never condemn a backup.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..contract import verdict as verdict_record
+from ..contract.codec import encode_json
+from ..contract.errors import BackupError, DataRefused, Exit, about, with_remedy
+from ..contract.manifest import Manifest, timestamp
+from ..contract.object_names import begun_key, verdict_key
+from ..contract.thread import Thread
+from ..contract.verdict import Begun, Finding, Result, Verdict, summary
+from ..contract.version import VERSION
+from ..destinations.base import Destination
+from ..destinations.registry import open_destination
+from ..local.encryption import encrypt_bytes
+from ..local.progress import Phases, Report, silent
+from ..local.scratch import scratch_folder
+from ..local.signatures import sign
+from ..sources.registry import kind_of
+from . import artifacts
+from .artifacts import Artifact
+from .fetch import pick, unpack
+from .queries import Comparison, compared
+
+
+@dataclass(frozen=True)
+class Details:
+    """The encrypted part of a verdict: what differs, by name."""
+
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DrillResult:
+    """A drill's verdict with everything by name. `exit_code` is OK, DATA_REFUSED or the reason why it could not run."""
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+    exit_code: Exit
+    warning: str = ""
+
+
+@dataclass
+class _State:
+    """What is known so far: a drill that fails half-way reports it all the same."""
+
+    started: datetime
+    chosen: bool
+    artifact: Artifact | None = None
+    manifest: Manifest | None = None
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+def drill(
+    thread: Thread, *, at: datetime | None = None, live: Mapping[str, str] | None = None, report: Report = silent
+) -> DrillResult:
+    """Restore the newest artifact of `thread`, or the newest one not younger than `at`, into scratch and compare it.
+
+    `live` are the live database's answers by query name, asked beforehand by somebody who may: a drill holds no login.
+    The verdict is stored beside the artifacts. Raise BackupError only when not even the destination could be opened.
+    """
+    with about(thread.id):
+        return _drill(thread, at, live, Phases(report))
+
+
+def _drill(thread: Thread, at: datetime | None, live: Mapping[str, str] | None, phases: Phases) -> DrillResult:
+    state = _State(datetime.now(UTC), chosen=at is not None)
+    destination = open_destination(thread, deadline=time.monotonic() + thread.limits.deadline)
+    result: Result = "pass"
+    reason, code = "", Exit.OK
+    try:
+        _run(thread, destination, at, live, phases, state)
+    except DataRefused as error:
+        result, reason, code = "fail", with_remedy(_because(error), ""), Exit.DATA_REFUSED
+        state.findings.append(Finding(error.doing or "artifact", thread.id, error.problem))
+    except BackupError as error:
+        result, reason, code = "inconclusive", with_remedy(_because(error), error.remedy), error.exit_code
+    except Exception as error:
+        # A mistake of ours: the last verdict of this thread must not go on as if nothing had been tried since.
+        reason = f"unexpected {type(error).__name__}. Remedy: report it"
+        _store(thread, destination, _verdict(thread, state, "inconclusive", reason, phases), state.started)
+        raise
+    else:
+        if state.findings:
+            result, code = "fail", Exit.DATA_REFUSED
+            reason = summary(state.findings)
+    verdict = _verdict(thread, state, result, reason, phases)
+    warning = _store(thread, destination, verdict, state.started)
+    return DrillResult(verdict, tuple(state.findings), tuple(state.notes), tuple(state.comparisons), code, warning)
+
+
+def _because(error: BackupError) -> str:
+    return f"{error.doing}: {error.problem}" if error.doing else error.problem
+
+
+def _run(
+    thread: Thread,
+    destination: Destination,
+    at: datetime | None,
+    live: Mapping[str, str] | None,
+    phases: Phases,
+    state: _State,
+) -> None:
+    with phases.phase("find"):
+        destination.check()
+        artifact = state.artifact = pick(destination, at, thread)
+        manifest = state.manifest = artifacts.manifest_of(destination, artifact, thread)
+        if at is None:
+            state.findings += _visible(artifact)
+            _begin(thread, destination, state)
+        for mark in manifest.marks:
+            state.notes.append(f"this backup is marked: {mark}")
+        state.notes += manifest.notices
+    with scratch_folder(thread.scratch_directory, f"drill.{thread.app}.{thread.name}") as folder:
+        for copy in unpack(thread, destination, artifact, folder, phases, manifest=manifest):
+            state.left_out += copy.evidence.left_out
+            restored = kind_of(copy.source).restore_and_compare(copy, folder, phases)
+            answers = compared(copy.evidence.answers, restored.answers, live)
+            state.findings += [*restored.findings, *answers.findings]
+            state.notes += [*restored.notes, *answers.notes]
+            state.comparisons += answers.comparisons
+
+
+def _begin(thread: Thread, destination: Destination, state: _State) -> None:
+    """Store that the drill begins. What it restores may end this very process, which then leaves no verdict."""
+    artifact = str(state.artifact.name) if state.artifact else ""
+    begun = Begun(verdict_record.FORMAT, thread.id, artifact, timestamp(state.started))
+    try:
+        signature = sign(begun.signed, Path(thread.identity_file))
+        record = encode_json(dataclasses.replace(begun, signature=signature))
+        destination.put_bytes(begun_key(state.started), record.encode())
+    except BackupError as error:
+        state.notes.append(f"that it began could not be stored: {error.problem}")
+
+
+def _visible(artifact: Artifact) -> list[Finding]:
+    """Return a finding if the newest artifact, or one of its files, is hidden: the bucket's rule will purge it."""
+    hidden = {name: stored for name, stored in sorted(artifact.files.items()) if stored.hidden}
+    if not hidden:
+        return []
+    what = "the newest backup" if artifact.manifest.hidden else f"{', '.join(hidden)} of the newest backup"
+    since = min((stored.hidden_since for stored in hidden.values() if stored.hidden_since), default=None)
+    difference = f"{what} is hidden{f' since {timestamp(since)}' if since else ''}"
+    return [Finding("visible", str(artifact.name), difference)]
+
+
+def _verdict(thread: Thread, state: _State, result: Result, reason: str, phases: Phases) -> Verdict:
+    details = encode_json(Details(tuple(state.findings), tuple(state.notes))).encode()
+    manifest = state.manifest
+    counts: dict[str, int] = {}
+    for finding in state.findings:
+        counts[finding.check] = counts.get(finding.check, 0) + 1
+    return Verdict(
+        format=verdict_record.FORMAT,
+        app=thread.app,
+        thread=thread.id,
+        artifact=str(state.artifact.name) if state.artifact else "",
+        result=result,
+        reason=reason,
+        started=timestamp(state.started),
+        finished=timestamp(datetime.now(UTC)),
+        version=VERSION,
+        tables=manifest.tables if manifest else 0,
+        rows=manifest.rows if manifest else 0,
+        age=int((state.started - state.artifact.name.time).total_seconds()) if state.artifact else 0,
+        objective=thread.limits.objective,
+        seconds=phases.seconds,
+        findings=counts,
+        left_out=tuple(state.left_out),
+        details=encrypt_bytes(details, thread.recipients.all(), armored=True).decode(),
+        chosen=state.chosen,
+    )
+
+
+def _store(thread: Thread, destination: Destination, verdict: Verdict, started: datetime) -> str:
+    """Store the verdict beside the artifacts. Return why it could not be stored, or "".
+
+    What is stored is clear text: the reason of a failure names objects, so that only its kind goes in."""
+    clear = dataclasses.replace(verdict, reason=verdict.reason if verdict.result == "inconclusive" else "")
+    try:
+        signature = sign(clear.signed, Path(thread.identity_file))
+        destination.put_bytes(
+            verdict_key(started), encode_json(dataclasses.replace(clear, signature=signature)).encode()
+        )
+    except BackupError as error:
+        return f"the verdict could not be stored: {error.problem}"
+    return ""

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""destination -> how old, how proven. Trusts nothing but what lies there: a green timer proves no copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ..contract import key_file
+from ..contract.durations import spoken
+from ..contract.errors import DataRefused, about
+from ..contract.manifest import Manifest
+from ..contract.thread import Thread
+from ..destinations.base import Destination
+from ..destinations.registry import open_destination
+from . import artifacts
+from .artifacts import Artifact
+from .history import as_written, doubtful, tampered
+from .verdicts import SKEW, Proof, Proofs, proofs
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """One thread's copies. Ages in seconds; None where there is nothing. `problems` are reasons not to rely on it,
+    `notices` what its owner should know of the source and of the copies; they close no gate."""
+
+    thread: str
+    newest: str | None
+    age: int | None
+    size: int | None
+    rows: int | None
+    tables: int | None
+    copies: int
+    last_drill: Proof | None
+    last_pass: Proof | None
+    fresh_within: int
+    drilled_within: int
+    can_retire: bool
+    problems: tuple[str, ...]
+    notices: tuple[str, ...] = ()
+
+
+def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | None = None) -> Freshness:
+    """Look at a thread's destination and return what lies there.
+
+    `drills_expected` says whether drills of this thread are planned: without them a missing drill is no problem.
+    """
+    now = now or datetime.now(UTC)
+    problems: list[str] = []
+    with about(thread.id, "status"):
+        destination = open_destination(thread)
+        destination.check()
+        objects = destination.versions()
+        visible = [stored for stored in objects if not stored.hidden]
+        complete = artifacts.complete(visible)
+        newest = next(_whole(destination, complete, thread, problems), None)
+        found = proofs(
+            destination,
+            as_written(objects, thread),
+            {str(each.name) for each in complete if each.has_files},
+            thread,
+            now,
+        )
+        problems += tampered(objects, thread, clocked=destination.has_clock)
+        doubts = doubtful(objects, thread, clocked=destination.has_clock)
+    age = _age(newest[0], now) if newest else None
+    if newest is None or age is None:
+        problems.insert(0, "there is no backup")
+    else:
+        problems[:0] = [*_age_problems(newest[0], age, thread, now), *_mark_problems(newest[1])]
+    problems += found.strange
+    problems += _drill_problems(thread, found) if drills_expected else []
+    return Freshness(
+        thread=thread.id,
+        newest=str(newest[0].name) if newest else None,
+        age=age,
+        size=sum(record.size for record in newest[1].files.values()) if newest else None,
+        rows=newest[1].rows if newest else None,
+        tables=newest[1].tables if newest else None,
+        copies=len(complete),
+        last_drill=found.last,
+        last_pass=found.passed,
+        fresh_within=thread.limits.fresh_within,
+        drilled_within=thread.limits.drilled_within,
+        can_retire=destination.can_retire,
+        problems=tuple(problems),
+        notices=(*(newest[1].notices if newest else ()), *doubts, *_replaced_keys(thread)),
+    )
+
+
+def _replaced_keys(thread: Thread) -> list[str]:
+    """Return what a user should know of keys that were replaced and still work: whoever has one may use it."""
+    file = key_file.read(thread.key_file) if thread.key_file else None
+    names = ", ".join(key.name for key in file.retiring) if file else ""
+    return [f"the replaced key {names} still works: site.yml deletes it when no run can need it"] if names else []
+
+
+def _whole(
+    destination: Destination, complete: Sequence[Artifact], thread: Thread, problems: list[str]
+) -> Iterator[tuple[Artifact, Manifest]]:
+    """Yield the artifacts whose files are there as their manifests say, newest first. Each is read when it is asked
+    for. What was passed over goes into `problems`, the newest by name."""
+    for number, artifact in enumerate(complete):
+        try:
+            manifest = artifacts.manifest_of(destination, artifact, thread)
+        except DataRefused:
+            problem = f"the manifest of {artifact.name} cannot be read"
+        else:
+            lacks = artifact.lacks(manifest)
+            if not lacks:
+                yield artifact, manifest
+                return
+            problem = f"{artifact.name} is no backup: {lacks}"
+        if number == 0:
+            problems.append(problem)
+
+
+def _age(artifact: Artifact, now: datetime) -> int:
+    """Age of the data. A name can be forged by the holder of a writer key, the destination's own time cannot: the older
+    one of the two counts. Clocks differ, and two runs in one second push names ahead: a little before is now."""
+    return max(0, int((now - min(artifact.name.time, artifact.manifest.modified + SKEW)).total_seconds()))
+
+
+def _age_problems(artifact: Artifact, age: int, thread: Thread, now: datetime) -> list[str]:
+    ahead = (artifact.name.time - now).total_seconds()
+    if ahead > SKEW.total_seconds():
+        return [f"the newest backup, {artifact.name}, is {spoken(ahead)} ahead of this machine's clock"]
+    if age > thread.limits.fresh_within:
+        return [f"the newest backup is {spoken(age)} old, the limit is {spoken(thread.limits.fresh_within)}"]
+    return []
+
+
+def _mark_problems(manifest: Manifest) -> list[str]:
+    return [f"the newest backup is marked: {mark}" for mark in manifest.marks]
+
+
+def _drill_problems(thread: Thread, found: Proofs) -> list[str]:
+    if found.last is not None and found.last.result != "pass":
+        what = "failed" if found.last.result == "fail" else "could not run" if found.last.ended else "never ended"
+        ago = spoken(found.last.age)
+        return [f"the last drill {what}, {ago} ago. Remedy: run playbooks/drill.yml, and read what it says"]
+    if found.failed is not None:
+        return [f"the drill of {found.failed.artifact or 'the newest backup'} failed, and none has passed since"]
+    if found.passed is None:
+        return ["it was never drilled" if found.last is None else "what passed the last drill is not there any more"]
+    limit = thread.limits.drilled_within
+    if found.passed.age > limit:
+        return [f"the last drill is {spoken(found.passed.age)} ago, the limit is {spoken(limit)}"]
+    return []

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the history at a destination is what our own runs left there.
+
+Every object is written once, and what is retired follows from names, times and marks alone. So a listing tells what
+somebody else did: whoever holds a writer key can overwrite and hide, and where versions are kept nothing is lost by it
+until the destination purges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
+
+from ..contract.object_names import MANIFEST, MARKED, ArtifactName, artifact_of, drill_name
+from ..contract.thread import Thread
+from ..destinations.base import Stored
+from . import artifacts, retention
+from .artifacts import Artifact
+from .verdicts import RECOVER, SKEW
+
+_DAY = timedelta(days=1)
+_NAMED = 3
+
+
+def tampered(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tuple[str, ...]:
+    """Return what no run of ours did, in words. `objects` are all versions; `clocked` says whether their times are
+    those of the destination's own clock, which its writers do not set."""
+    visible = artifacts.complete(stored for stored in objects if not stored.hidden)
+    forged = [each for each in visible if is_forged(each, thread, clocked=clocked)]
+    again = [stored.key for stored in written_again(objects, thread)]
+    written = as_written(objects, thread)
+    hidden = [
+        each for each in hidden_against_policy(written, thread, clocked=clocked) if each.manifest.key not in again
+    ]
+    soon = [each for each in hidden if _may_be_its_run_s(each, written, thread)]
+    names = [str(each.name) for each in hidden if each not in soon]
+    told = _told([
+        ("were written again after their run", again, RECOVER),
+        ("are hidden although app_keep promises them (unless it was raised since)", names, RECOVER),
+        ("were stored at another time than their names say", [str(each.name) for each in forged], "hide them"),
+        ("have a manifest and not all of their files", [str(a.name) for a in visible if not a.has_files], RECOVER),
+        ("have two manifests", [str(a.name) for a in visible if {MANIFEST, MARKED} <= set(a.files)], "hide one"),
+    ])  # fmt: skip
+    return (*told, *_told_of_hidden_soon([str(each.name) for each in soon]))
+
+
+def _told(kinds: Iterable[tuple[str, Sequence[str], str]]) -> Iterator[str]:
+    for what, names, remedy in kinds:
+        if names:
+            yield f"somebody else wrote here: {_few(names)} {what}; find out who holds the key, then {remedy}"
+
+
+def _told_of_hidden_soon(names: Sequence[str]) -> Iterator[str]:
+    if names:
+        yield (
+            f"{_few(names)} were hidden within the time of their own run: it could not publish them, as its log then"
+            f" says, or somebody else hid them; find out which, then {RECOVER}"
+        )
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
+
+
+def as_written(objects: Iterable[Stored], thread: Thread) -> list[Stored]:
+    """Return of each key of a run or a drill the version that it left there, sorted by key: the first, or the last of
+    the tries that follow it. `objects` are all versions."""
+    return [_tries(versions, thread)[-1] for _key, versions in _versions(objects)]
+
+
+def written_again(objects: Iterable[Stored], thread: Thread) -> list[Stored]:
+    """Return what `as_written` returns of those keys of which somebody stored something else later."""
+    found = []
+    for _key, versions in _versions(objects):
+        tries = _tries(versions, thread)
+        if len(tries) < len(versions):
+            found.append(tries[-1])
+    return found
+
+
+def _versions(objects: Iterable[Stored]) -> list[tuple[str, list[Stored]]]:
+    """Return each key with its versions, the oldest first."""
+    found: dict[str, list[Stored]] = {}
+    for stored in objects:
+        if artifact_of(stored.key) is not None or drill_name(stored.key) is not None:
+            # Listed newest first: of two versions of one moment, the later in the listing is the older.
+            found.setdefault(stored.key, []).insert(0, stored)
+    return [(key, sorted(found[key], key=lambda stored: stored.modified)) for key in sorted(found)]
+
+
+def _tries(versions: Sequence[Stored], thread: Thread) -> list[Stored]:
+    """Return the first of a key's versions, which are sorted by age, and those that follow it and are one more try: a
+    run stores the same bytes again when an answer was lost, and nobody has stored others in between."""
+    first = versions[0]
+
+    def is_try(stored: Stored) -> bool:
+        same = first.digest is not None and stored.digest == first.digest
+        return stored is first or (same and stored.modified - first.modified <= _longest(thread))
+
+    return list(takewhile(is_try, versions))
+
+
+def _longest(thread: Thread) -> timedelta:
+    """Return how long a run may take; limits change, and older runs had others."""
+    return max(timedelta(seconds=thread.limits.end), _DAY)
+
+
+def is_forged(artifact: Artifact, thread: Thread, *, clocked: bool) -> bool:
+    """Whether an artifact was stored at another time than its name says."""
+    since = artifact.manifest.modified - artifact.name.time
+    return clocked and not -SKEW <= since <= _longest(thread) + SKEW
+
+
+def is_good(artifact: Artifact, thread: Thread, *, clocked: bool) -> bool:
+    """Whether retention counts on an artifact: a listing tells."""
+    return artifact.has_files and not artifact.marked and not is_forged(artifact, thread, clocked=clocked)
+
+
+def not_kept(
+    found: Sequence[Artifact], thread: Thread, *, clocked: bool, now: datetime, doubt: bool = True
+) -> tuple[ArtifactName, ...]:
+    """Return what retention does not keep of these artifacts, oldest first. Without `doubt`, as if they were all ours,
+    however close together."""
+    return retention.to_retire(
+        [each.name for each in found],
+        marked=[each.name for each in found if not is_good(each, thread, clocked=clocked)],
+        keep=thread.keep,
+        now=now,
+        period=timedelta(seconds=thread.limits.period if doubt else 0),
+    )
+
+
+def doubtful(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tuple[str, ...]:
+    """Return what is kept, or was hidden, where copies are closer together than app_period allows, in words: whoever
+    runs backups by hand does that, too. `objects` are all versions."""
+    written = as_written(objects, thread)
+    everything = artifacts.complete(written)
+    if not retention.crowds([each.name for each in everything], timedelta(seconds=thread.limits.period)):
+        return ()
+    visible = [each for each in everything if not each.manifest.hidden]
+    now = max((each.name.time for each in visible), default=datetime.now(UTC))
+    retired = not_kept(visible, thread, clocked=clocked, now=now)
+    ours = not_kept(visible, thread, clocked=clocked, now=now, doubt=False)
+    kept = [str(name) for name in ours if name not in retired]
+    told_already = hidden_against_policy(written, thread, clocked=clocked)
+    doubted = hidden_against_policy(written, thread, clocked=clocked, doubt=True)
+    hidden = [str(each.name) for each in doubted if each not in told_already]
+    why = "copies there are closer together than app_period allows: by hand, at another app_period, or made up"
+    told = ((kept, "are kept as well"), (hidden, "were hidden and would be kept now"))
+    return tuple(f"{_few(names)} {what}: {why}" for names, what in told if names)
+
+
+def hidden_against_policy(
+    objects: Sequence[Stored], thread: Thread, *, clocked: bool, doubt: bool = False
+) -> list[Artifact]:
+    """Return the hidden artifacts that no retirement explains, newest first. `objects` are those of `as_written`. With
+    `doubt` also those that only a retirement at another app_period explains, or one that somebody made look right.
+
+    What the policy did not keep when it was hidden was retired by us. A run of ours that does not learn that its
+    manifest was stored hides a whole artifact, too; so might anybody, and it is a good one.
+    """
+    everything = artifacts.complete(objects)
+    found = []
+    for artifact in everything:
+        since = artifact.manifest.hidden_since
+        if is_forged(artifact, thread, clocked=clocked) or not artifact.manifest.hidden:
+            continue
+        if since is None:
+            continue
+        then = [each for each in everything if each.manifest.modified <= since and not _hidden_before(each, since)]
+        last_run = min(since, max(each.name.time for each in then))
+        retired = not_kept(then, thread, clocked=clocked, now=last_run, doubt=doubt)
+        if artifact.name not in retired:
+            found.append(artifact)
+    return found
+
+
+def _may_be_its_run_s(artifact: Artifact, objects: Sequence[Stored], thread: Thread) -> bool:
+    """Whether the run that made a hidden artifact may itself have hidden it: no later one had begun."""
+    since = artifact.manifest.hidden_since
+    if since is None or since - artifact.manifest.modified > timedelta(seconds=thread.limits.end):
+        return False
+    return not any(artifact.name < each.name and each.name.time < since - SKEW for each in artifacts.complete(objects))
+
+
+def _hidden_before(artifact: Artifact, moment: datetime) -> bool:
+    since = artifact.manifest.hidden_since
+    return artifact.manifest.hidden and since is not None and since < moment - SKEW

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""destination -> a new database beside the live one: what an owner does when data are lost.
+
+The live database is not touched: switching to the new one is the owner's own step, after looking at it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from ..contract.errors import Exit, about, with_remedy
+from ..contract.login import Login
+from ..contract.manifest import Manifest
+from ..contract.thread import Source, Thread
+from ..contract.verdict import Finding, Result, summary
+from ..destinations.registry import open_destination
+from ..local.files import write_private
+from ..local.progress import Phases, Report, silent
+from ..local.scratch import scratch_folder
+from ..sources.base import Decrypted, NewDatabase
+from ..sources.registry import kind_of
+from . import artifacts
+from .fetch import pick, unpack
+from .queries import Comparison, compared
+
+
+@dataclass(frozen=True)
+class RestoreOrder:
+    """What is restored: into the new database `to`, the newest artifact, or the newest one not younger than `at`; all
+    of it, or the named tables (schema.table) only. `login` may make databases; None is the login of backups."""
+
+    to: str
+    at: datetime | None = None
+    tables: tuple[str, ...] = ()
+    login: Login | None = None
+
+
+@dataclass
+class RestoreResult:
+    """A restored database. `result` is what the comparison said, `reason` why unless it passed; `steps` is how to go
+    on. `tables` and `rows` are those that were restored."""
+
+    thread: str
+    database: str
+    artifact: str
+    tables: int = 0
+    rows: int = 0
+    result: Result = "pass"
+    reason: str = ""
+    exit_code: Exit = Exit.OK
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def restore(thread: Thread, order: RestoreOrder, *, report: Report = silent) -> RestoreResult:
+    """Restore a copy of `thread` into a new database beside the live one and compare everything.
+
+    A copy that differs from its evidence is restored all the same, and the result says so. Raise BackupError when
+    nothing was restored: nothing is left behind then, and nothing that existed before was touched.
+    """
+    with about(thread.id):
+        return _restore(thread, order, Phases(report))
+
+
+def _restore(thread: Thread, order: RestoreOrder, phases: Phases) -> RestoreResult:
+    destination = open_destination(thread, deadline=time.monotonic() + thread.limits.deadline)
+    with scratch_folder(thread.scratch_directory, f"restore.{thread.app}.{thread.name}") as folder:
+        new = [
+            NewDatabase(order.to, _login(source, order, folder), thread.limits.deadline, order.tables)
+            for source in thread.sources
+        ]
+        with phases.phase("check"):
+            for source, database in zip(thread.sources, new, strict=True):
+                kind_of(source).check_beside(database)
+        with phases.phase("find"):
+            destination.check()
+            artifact = pick(destination, order.at, thread)
+            manifest = artifacts.manifest_of(destination, artifact, thread)
+        result = RestoreResult(thread.id, order.to, str(artifact.name), seconds=phases.seconds)
+        result.notes += _notes(manifest, hidden=artifact.manifest.hidden)
+        copies = unpack(thread, destination, artifact, folder, phases, manifest=manifest)
+        for copy, database in zip(copies, new, strict=True):
+            _restore_source(copy, database, folder, phases, result)
+    if result.findings:
+        result.result, result.exit_code = "fail", Exit.DATA_REFUSED
+        result.reason = summary(result.findings)
+    return result
+
+
+def _login(source: Source, order: RestoreOrder, folder: Path) -> Source:
+    """Return the source with the login that restores. Its password lies in scratch for as long as that takes."""
+    if order.login is None:
+        return source
+    password_file = None
+    if order.login.password is not None:
+        password_file = str(folder / f"{source.name}.password")
+        write_private(Path(password_file), order.login.password)
+    return dataclasses.replace(source, user=order.login.user, password_file=password_file)
+
+
+def _notes(manifest: Manifest, *, hidden: bool) -> Sequence[str]:
+    notes = [f"this backup is marked: {mark}" for mark in manifest.marks]
+    return [*notes, "this backup is hidden at its destination"] if hidden else notes
+
+
+def _restore_source(
+    copy: Decrypted, database: NewDatabase, folder: Path, phases: Phases, result: RestoreResult
+) -> None:
+    made = kind_of(copy.source).restore_beside(copy, database, folder, phases)
+    result.tables += len(made.evidence.tables)
+    result.rows += sum(made.evidence.tables.values())
+    result.findings += made.restored.findings
+    result.notes += made.restored.notes
+    result.steps += made.steps
+    if made.unchecked is not None:
+        result.result, result.exit_code = "inconclusive", made.unchecked.exit_code
+        result.reason = with_remedy(made.unchecked.problem, made.unchecked.remedy)
+        return
+    answers = compared(made.evidence.answers, made.restored.answers, None)
+    result.comparisons += answers.comparisons
+    result.findings += answers.findings
+    result.notes += answers.notes

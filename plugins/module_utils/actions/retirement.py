@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Retention at a destination, after a good run: what is no longer promised is taken out of sight, undoably."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..contract.errors import BackupError
+from ..contract.object_names import ArtifactName
+from ..contract.thread import Thread
+from ..destinations.base import Destination
+from ..inventory.bounds import UNFINISHED
+from . import artifacts
+from .artifacts import Artifact
+from .history import not_kept
+from .verdicts import proofs
+
+_MOST = 50  # artifacts that one run may retire: a wrong clock or setting does bounded harm
+
+
+@dataclass(frozen=True)
+class Retired:
+    """The artifacts that were retired, and what a user should know if some or all could not be."""
+
+    artifacts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def retire_old(thread: Thread, destination: Destination, name: ArtifactName) -> Retired:
+    """Retire what `thread.keep` does not promise any more, after the good run that left the artifact `name`.
+
+    That backup is safe by now, so that trouble here must not call it failed: a BackupError becomes a warning.
+    """
+    try:
+        if destination.can_retire:
+            return _retire(thread, destination, name)
+        return Retired(warnings=("nothing is retired: this destination cannot take objects away undoably",))
+    except BackupError as error:
+        return Retired(warnings=(f"retention stopped: {error.problem}",))
+
+
+def _retire(thread: Thread, destination: Destination, name: ArtifactName) -> Retired:
+    present = destination.list()
+    whole = {artifact.name: artifact for artifact in artifacts.complete(present)}
+    if not _is_good(thread, destination, whole.get(name)):
+        return Retired(warnings=(f"nothing is retired: the destination does not give back {name}, just written",))
+    now = name.time
+    found = proofs(destination, present, set(map(str, whole)), thread, now)
+    old = [
+        each
+        for each in not_kept(list(whole.values()), thread, clocked=destination.has_clock, now=now)
+        if found.passed is None or str(each) != found.passed.artifact
+    ][:_MOST]
+    for artifact in old:
+        destination.retire(whole[artifact].keys)
+    dead = [keys for artifact, keys in artifacts.unfinished(present).items() if artifact.time < now - UNFINISHED]
+    for keys in dead[: _MOST - len(old)]:
+        destination.retire(keys)
+    # The destination's own clock counts as well: if ours ran ahead, what was retired just now would be purged at once.
+    destination.purge(min(now, whole[name].manifest.modified))
+    return Retired(tuple(map(str, old)))
+
+
+def _is_good(thread: Thread, destination: Destination, written: Artifact | None) -> bool:
+    """Whether the destination gives back what was just written: what it keeps is worth something, then."""
+    if written is None or written.marked or not written.has_files:
+        return False
+    return next(artifacts.readable(destination, [written], thread), None) is not None

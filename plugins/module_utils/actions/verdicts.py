@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the verdicts at a destination prove. Whoever holds the writer key can put any of them there: only those that a
+drill has signed count, for copies that are still there, and as new as the destination's own clock says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ..contract.codec import decode_json
+from ..contract.errors import DataRefused
+from ..contract.manifest import timestamp
+from ..contract.object_names import drill_name, is_begun, parse_artifact
+from ..contract.thread import Thread
+from ..contract.verdict import MAXIMUM_SIZE, Begun, Result, Verdict
+from ..destinations.base import Destination, Stored
+from ..local.signatures import is_signed
+
+SKEW = timedelta(minutes=5)
+RECOVER = "bring them back with playbooks/recover_history.yml"
+_VERDICTS = 800  # newest records that are looked at until a drill has passed: a year of daily ones that all failed
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One drill in short: its result, which artifact it drilled, and how old the result is, in seconds. One that has
+    not `ended`, and cannot be under way any more, is inconclusive."""
+
+    result: Result
+    artifact: str
+    age: int
+    ended: bool = True
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """The `last` drill of a thread, its last `passed` one that counts, and what is wrong with other verdicts there.
+
+    `failed` is the last one whose failure stands: only a pass of a copy that is not older, and that nobody had chosen,
+    ends what it says."""
+
+    last: Proof | None = None
+    passed: Proof | None = None
+    failed: Proof | None = None
+    strange: tuple[str, ...] = ()
+
+
+def proofs(
+    destination: Destination, objects: Iterable[Stored], whole: Collection[str], thread: Thread, now: datetime
+) -> Proofs:
+    """Read verdicts, the newest first, until one has passed and none can have failed with a newer artifact.
+
+    `objects` are what lies at the destination, as it was written: a verdict that somebody hid counts all the same.
+    `whole` are the names of the artifacts that are whole."""
+    last: Proof | None = None
+    passed: Proof | None = None
+    failed: Proof | None = None
+    newest = ""  # of the artifacts that passed so far: their names sort by time
+    strange: list[str] = []
+
+    def is_enough(time: datetime) -> bool:
+        artifact = parse_artifact(newest)
+        return artifact is not None and time < artifact.time
+
+    for proof, chosen in _signed(destination, objects, thread, now, strange, is_enough):
+        if chosen and proof.result != "fail":
+            continue
+        last = last or proof
+        if proof.result == "fail" and (passed is None or proof.artifact > newest):
+            failed = failed or proof
+        if proof.result == "pass" and proof.artifact in whole:
+            passed = passed or proof
+            newest = max(newest, proof.artifact)
+    return Proofs(last, passed, failed, tuple(strange))
+
+
+def _signed(
+    destination: Destination,
+    objects: Iterable[Stored],
+    thread: Thread,
+    now: datetime,
+    strange: list[str],
+    is_enough: Callable[[datetime], bool],
+) -> Iterator[tuple[Proof, bool]]:
+    """Yield the verdicts of the thread's own drills, newest first, and whether somebody had chosen the artifact; in
+    the place of a verdict that is not there also that the drill began. Each is read when it is asked for, until those
+    of a time are not wanted any more; what was not written by such a drill goes into `strange`, in words."""
+    named = [(name.time, not is_begun(each.key), each) for each in objects if (name := drill_name(each.key))]
+    ended: set[datetime] = set()
+    for time, is_verdict, stored in sorted(named, key=lambda one: one[:2], reverse=True)[:_VERDICTS]:
+        if is_enough(time):
+            return
+        age = max(0, int((now - min(time, stored.modified + SKEW)).total_seconds()))
+        if max(time, stored.modified) > now + SKEW:
+            _tell(strange, stored, "is of a time to come: it does not count")
+            continue
+        if not is_verdict and (time in ended or age <= thread.limits.end):
+            continue  # it may be under way
+        kind: type[Verdict | Begun] = Verdict if is_verdict else Begun
+        try:
+            record = decode_json(kind, destination.read(stored, MAXIMUM_SIZE), "a verdict", error=DataRefused)
+        except DataRefused:
+            _tell(strange, stored, "cannot be read: it does not count")
+            continue
+        # Its own time, too: else an old one could be stored again under a new name.
+        ours = record.thread == thread.id and record.started == timestamp(time)
+        if not ours or not is_signed(record.signed, record.signature, thread.verifier):
+            _tell(strange, stored, "was not written by a drill of this thread: it does not count")
+            continue
+        if stored.hidden:
+            strange.append(f"the verdict {stored.key} was hidden and counts all the same: {RECOVER}")
+        if isinstance(record, Verdict):
+            ended.add(time)
+            yield Proof(record.result, record.artifact, age), record.chosen
+        else:
+            yield Proof("inconclusive", record.artifact, age, ended=False), False
+
+
+def _tell(strange: list[str], stored: Stored, what: str) -> None:
+    """Say what is wrong with a verdict that does not count, unless its owner has hidden it."""
+    if not stored.hidden:
+        strange.append(f"the verdict {stored.key} {what}")

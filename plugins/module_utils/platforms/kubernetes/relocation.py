@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A folder on an NFS server that is now another one. A PersistentVolume cannot change its source, so it and its claim
+are made anew. What it holds stays where it is."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from ...contract.errors import BackupError, TryAgain, about
+from ...inventory.column import Column
+from ...k8s.cluster import Cluster
+from ...k8s.resources import Manifest, shown_name
+from .live_objects import Found, Id, id_of
+from .objects import volumes
+
+# What keeps a volume from being gone is a pod that still uses it.
+_TO_GO = 60.0
+
+
+@dataclass
+class Moved:
+    """What is no longer there, or in check mode would not be; threads whose volume does not go away; what a user should
+    know."""
+
+    gone: set[Id] = field(default_factory=set)
+    stuck: set[str] = field(default_factory=set)
+    failures: list[BackupError] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def move(cluster: Cluster, column: Column, found: Found, *, check_mode: bool) -> Moved:
+    """Delete the volumes whose source is another one than it was, and wait until they are gone."""
+    moved = Moved()
+    for destination in column.destinations:
+        wanted = volumes(column, destination)
+        if not any(_has_another_source(found, one) for one in wanted):
+            continue
+        thread = f"{column.app}/{destination}"
+        keys = {id_of(one) for one in wanted}
+        try:
+            with about(thread, "giving it another folder"):
+                if not check_mode:
+                    _remove(cluster, column, keys)
+        except BackupError as error:
+            moved.failures.append(error)
+            moved.stuck.add(destination)
+            continue
+        moved.gone |= keys
+        moved.warnings.append(f"{thread}: its folder is now another one. Copies in the old one stay there")
+    return moved
+
+
+def _has_another_source(found: Found, wanted: Manifest) -> bool:
+    if wanted["kind"] != "PersistentVolume" or id_of(wanted) not in found.objects:
+        return False
+    return bool(found.objects[id_of(wanted)]["spec"].get("nfs") != wanted["spec"]["nfs"])
+
+
+def _remove(cluster: Cluster, column: Column, keys: set[Id]) -> None:
+    for kind, name in sorted(keys, reverse=True):  # the claim before its volume
+        cluster.delete(kind, column.namespace, name)
+    patience_ends = time.monotonic() + _TO_GO
+    for kind, name in keys:
+        while cluster.get(kind, column.namespace, name) is not None:
+            if time.monotonic() > patience_ends:
+                raise TryAgain(
+                    f"{shown_name(kind, column.namespace, name)} does not go away: a pod uses it",
+                    remedy="wait until the thread's run is over, then roll out again",
+                )
+            time.sleep(0.2)

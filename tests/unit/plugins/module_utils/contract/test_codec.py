@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+
+import pytest
+
+from fanout.contract import manifest as manifest_record
+from fanout.contract.codec import decode_json
+from fanout.contract.errors import BackupError, DataRefused, Unavailable, about
+from fanout.contract.manifest import FileRecord, Manifest, SourceRecord, read_manifest, render_manifest
+from fanout.contract.object_names import artifact_of, drill_name, new_artifact, parse_artifact, verdict_key
+
+NOW = datetime(2026, 11, 25, 9, 30, 15, tzinfo=UTC)
+NAME = new_artifact(NOW)
+FILES = ("database.dump.age", "database.globals.sql.age", "evidence.json.age")
+
+
+def manifest(**changes: object) -> Manifest:
+    source = SourceRecord("database", "postgresql", *FILES[:2], 3, 10, "18.1", "18.1", "1")
+    record = FileRecord(1, "0", 1, "0")
+    given: dict[str, object] = {
+        "format": manifest_record.FORMAT,
+        "app": "forgejo",
+        "thread": "forgejo/b2",
+        "artifact": str(NAME),
+        "started": "2026-11-25T09:30:15Z",
+        "finished": "2026-11-25T09:31:15Z",
+        "version": "1.0.0",
+        "recipients": ("age1x", "age1y"),
+        "files": dict.fromkeys(FILES, record),
+        "sources": (source,),
+        "seconds": {"dump": 1.5, "upload": 2.0},
+    }
+    return Manifest(**{**given, **changes})  # type: ignore[arg-type]
+
+
+def test_a_manifest_is_read_back_as_it_was_written() -> None:
+    assert read_manifest(render_manifest(manifest()), app="forgejo", artifact=NAME) == manifest()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"app": "nextcloud"}, {"artifact": "20200101T000000Z-00000000"}, {"format": 99}, {"files": {}}]
+)
+def test_a_manifest_that_is_another_ones_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(DataRefused):
+        read_manifest(render_manifest(manifest(**changes)), app="forgejo", artifact=NAME)
+
+
+@pytest.mark.parametrize(
+    "name", ["../../../cron/evil", "/etc/cron.d/evil", "evil", "x.age", "manifest.json", ".x.age", "a\nb.age", "a\0b"]
+)
+def test_a_manifest_that_names_other_files_than_a_backup_has_is_refused_on_one_printable_line(name: str) -> None:
+    record = FileRecord(1, "0", 1, "0")
+    with pytest.raises(DataRefused) as caught:
+        read_manifest(render_manifest(manifest(files={**manifest().files, name: record})), app="forgejo", artifact=NAME)
+    assert "lists other files than a backup does" in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("source", ["../evil", "", "a/b", "x" * 200, "A b"])
+def test_a_manifest_of_a_source_that_cannot_exist_is_refused(source: str) -> None:
+    files = (f"{source}.dump.age", f"{source}.globals.sql.age")
+    record = SourceRecord(source, "postgresql", *files, 3, 10, "18.1", "18.1", "1")
+    one = FileRecord(1, "0", 1, "0")
+    changed = manifest(sources=(record,), files=dict.fromkeys((*files, "evidence.json.age"), one))
+    with pytest.raises(DataRefused, match="has a source whose name is none"):
+        read_manifest(render_manifest(changed), app="forgejo", artifact=NAME)
+
+
+@pytest.mark.parametrize("changes", [{"started": "soon"}, {"finished": ""}, {"started": "2026-13-01T00:00:00Z"}])
+def test_a_manifest_with_a_time_that_is_none_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(DataRefused, match="is no UTC time"):
+        read_manifest(render_manifest(manifest(**changes)), app="forgejo", artifact=NAME)
+
+
+@pytest.mark.parametrize("number", [2**63 + 1, -(2**64), 10**4000], ids=["a little", "below", "endless"])
+def test_a_number_that_no_server_counts_to_is_refused_with_its_place(number: int) -> None:
+    source = dataclasses.replace(manifest().sources[0], rows=number)
+    counted, timed = manifest(sources=(source,)), manifest(seconds={"dump": number})
+    for changed, place in ((counted, r"sources\[0\].rows"), (timed, "seconds.dump")):
+        with pytest.raises(DataRefused, match=rf"{place} is a number beyond all bounds"):
+            read_manifest(render_manifest(changed), app="forgejo", artifact=NAME)
+
+
+def test_a_number_that_is_written_as_endless_is_refused() -> None:
+    text = render_manifest(manifest()).replace(b"1.5", b"1e999")
+    with pytest.raises(DataRefused, match=r"seconds\.dump is a number beyond all bounds"):
+        read_manifest(text, app="forgejo", artifact=NAME)
+
+
+@pytest.mark.parametrize("place", [b'"1.0.0"', b'"version"', b'"age1x"'])
+def test_half_a_character_which_cannot_be_written_again_is_refused_on_one_printable_line(place: bytes) -> None:
+    text = render_manifest(manifest()).replace(place, rb'"\udfff"')
+    with pytest.raises(DataRefused, match="surrogates not allowed") as caught:
+        read_manifest(text, app="forgejo", artifact=NAME)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("text", [b"[" * 100_000, b'{"a":' * 100_000, b'{"format": NaN}', b'{"format": Infinity}'])
+def test_what_would_break_a_reader_of_json_is_refused_in_one_line(text: bytes) -> None:
+    with pytest.raises(DataRefused) as caught:
+        decode_json(Manifest, text, "the manifest", error=DataRefused)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"format": "1"}', b'{"format": 1, "surprise": 2}', b"\xff"])
+def test_broken_text_is_refused_in_one_line(text: bytes) -> None:
+    with pytest.raises(DataRefused) as caught:
+        decode_json(Manifest, text, "the manifest", error=DataRefused)
+    assert "\n" not in str(caught.value)
+
+
+def test_names_of_artifacts_sort_by_time_and_are_read_back() -> None:
+    assert parse_artifact(str(NAME)) == NAME
+    assert new_artifact(NOW) < new_artifact(NOW.replace(second=16))
+    assert artifact_of(f"{NAME}/manifest.json") == NAME
+    odd = [f"{NAME}/{file}" for file in ("../x.age", "a/b.age", ".x.age", "", "x", "x.age/", "x\n.age", "X.age")]
+    for foreign in ("drills/x.json", "probe", f"{NAME}", "20261399T000000Z-00000000/x.age", "../x", *odd):
+        assert artifact_of(foreign) is None
+    name = drill_name(verdict_key(NOW))
+    assert name is not None
+    assert name.time == NOW
+
+
+def test_the_innermost_name_of_an_error_wins_and_the_line_stays_one_line() -> None:
+    with pytest.raises(BackupError) as caught, about("forgejo/b2", "upload"), about(doing="part 3"):
+        raise Unavailable("no\nanswer", remedy="wait")
+    assert str(caught.value) == "forgejo/b2: part 3: no answer. Remedy: wait"
