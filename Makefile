@@ -33,8 +33,8 @@ types: .venv/installed-dev $(COLLECTION) ## mypy --strict
 sanity: .venv/primed-sanity ## ansible-test sanity, without containers and without network
 	$(BIN)/python -m tools.sanity
 
-test-unit: .venv/installed-dev $(COLLECTION) ## tests/unit
-	$(BIN)/python -m pytest tests/unit -n 2
+test-unit: .venv/installed-dev $(COLLECTION) ## tests/unit, and those of the mutants themselves
+	$(BIN)/python -m pytest tests/unit tests/mutants -n 2
 
 test-end-to-end: .venv/installed-dev $(COLLECTION) ## tests/end_to_end and tests/field, against a real PostgreSQL and the sandbox
 	$(BIN)/python -m pytest tests/end_to_end tests/field -n 2 --dist loadfile

@@ -13,8 +13,8 @@ import pytest
 from fanout.actions.backup import backup
 from fanout.contract.manifest import Manifest
 from fanout.contract.thread import Query, Thread
-from tests.end_to_end.databases import Database
 from tests.sandbox.postgresql import PostgresServer, throwaway
+from tests.support.databases import Database
 
 from .installed import install
 from .known import FOLDER, App, folder

@@ -7,8 +7,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.end_to_end.databases import Database
 from tests.sandbox.postgresql import PostgresServer
+from tests.support.databases import Database
 
 from .known import App
 

@@ -11,10 +11,10 @@ from fanout.actions.drill import drill
 from fanout.actions.restore import RestoreOrder, restore
 from fanout.contract.errors import Exit
 from fanout.contract.login import Login
-from tests.end_to_end.databases import rows_of
-from tests.end_to_end.guide import NAS, counted, script, settings_for, typed
-from tests.end_to_end.test_drill import damaged, found
 from tests.sandbox.postgresql import throwaway
+from tests.support.damage import damaged, found
+from tests.support.databases import rows_of
+from tests.support.recovery_guide import NAS, counted, script, settings_for, typed
 
 from . import damage, known
 from .conftest import MAJOR, Installed

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from fanout.local.identities import new_identity, recipient_of
-from tests.end_to_end.databases import Database, rows_of
-from tests.end_to_end.playing import CHECKOUT, Run, last_word, player_in, said
 from tests.sandbox.postgresql import throwaway
+from tests.support.databases import Database, rows_of
+from tests.support.playbooks import CHECKOUT, Run, last_word, player_in, said
 
 from .conftest import MAJOR
 from .installed import install

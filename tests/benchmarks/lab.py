@@ -19,9 +19,9 @@ from fanout.contract import key_file
 from fanout.contract.thread import B2Destination, Limits, PostgresqlSource, Recipients, Thread, load, render
 from fanout.local.identities import new_identity, recipient_of
 from fanout.local.signatures import drill_keys
-from tests.onboarding import onboarded
 from tests.sandbox.b2.client import running
 from tests.sandbox.postgresql import PostgresServer, throwaway
+from tests.support.onboarding import onboarded
 
 from . import databases, measure
 

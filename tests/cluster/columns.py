@@ -15,7 +15,7 @@ import pytest
 
 from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.cluster.pods import serve_postgresql
-from tests.unit.plugins.modules.calling import RECIPIENT, call
+from tests.support.modules import RECIPIENT, call
 
 PASSWORD = "a-password-of-forgejo"
 SUPERUSER_PASSWORD = "a-password-of-postgres"

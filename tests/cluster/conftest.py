@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.kubernetes import pod_diagnostics
-from tests.end_to_end.key_owner import BUCKET, Account
 from tests.sandbox.b2.client import running
 from tests.sandbox.cluster import needs, state
 from tests.sandbox.cluster.access import Access
+from tests.support.account import BUCKET, Account
 
 from .columns import leave_out_elsewhere
 

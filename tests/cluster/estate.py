@@ -26,12 +26,12 @@ import yaml
 
 from fanout.b2.buckets import find_bucket
 from fanout.local.identities import new_identity, recipient_of
-from tests.end_to_end.key_owner import Account
-from tests.end_to_end.playing import CHECKOUT, TELL_ALL, Run
 from tests.sandbox import apps
 from tests.sandbox.cluster.access import Access
 from tests.sandbox.cluster.places import folder as cluster_folder
 from tests.sandbox.cluster.pods import serve_postgresql
+from tests.support.account import Account
+from tests.support.playbooks import CHECKOUT, TELL_ALL, Run
 
 from .columns import Owner
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from fanout.local.identities import new_identity, recipient_of
-from tests.end_to_end.eavesdropper import Heard
-from tests.end_to_end.key_owner import BUCKET, Account
 from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.cluster.places import folder as cluster_folder
+from tests.support.account import BUCKET, Account
+from tests.support.eavesdropper import Heard
 
 from .columns import SUPERUSER_PASSWORD, Database, Owner
 

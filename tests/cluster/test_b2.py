@@ -10,9 +10,9 @@ import urllib.parse
 
 import pytest
 
-from tests.end_to_end.key_owner import Account
 from tests.sandbox.cluster.access import Access
 from tests.sandbox.cluster.pods import restricted
+from tests.support.account import Account
 
 _ASK = """
 import sys, urllib.error, urllib.request

@@ -115,7 +115,7 @@ def test_nothing_can_be_written_but_what_is_mounted(access, namespace):
 
 def test_the_runner_carries_the_library_and_the_client_of_the_servers_major(access, namespace):
     check = (
-        "import os, fanout.backup, fanout.drill, boto3, psycopg, pyrage, backports.zstd; "
+        "import os, fanout.actions.backup, fanout.actions.drill, boto3, psycopg, pyrage, backports.zstd; "
         "print(os.getuid(), os.path.exists('/usr/lib/postgresql/17/bin/pg_dump'))"
     )
     spec = restricted(access.cluster.images.runner, "/opt/fanout/bin/python", "-c", check)

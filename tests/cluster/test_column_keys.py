@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.key_owner import BUCKET, Account
 from tests.sandbox.cluster.access import Access
+from tests.support.account import BUCKET, Account
 
 from .columns import Owner
 

@@ -17,9 +17,9 @@ from ansible_collections.fanout.backup.plugins.module_utils.contract.errors impo
 from ansible_collections.fanout.backup.plugins.module_utils.inventory.column import Column, parse
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.base import ThreadResult
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.kubernetes import drift, jobs
-from tests.end_to_end.playing import Play, last_word, player_in, said
 from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.cluster.places import folder as cluster_folder
+from tests.support.playbooks import Play, last_word, player_in, said
 
 from .columns import Owner
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import pytest
 import yaml
 
-from tests.end_to_end.key_owner import Account
-from tests.end_to_end.playing import CHECKOUT, Run, last_word, recap, said
 from tests.sandbox.cluster.access import Access
+from tests.support.account import Account
+from tests.support.playbooks import CHECKOUT, Run, last_word, recap, said
 
 from .estate import APPS, Estate, diffs, estate
 

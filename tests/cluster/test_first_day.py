@@ -17,10 +17,10 @@ from kubernetes import client
 from ansible_collections.fanout.backup.plugins.module_utils.k8s.connection import Connection
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.base import ThreadResult
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.kubernetes import jobs
-from tests.end_to_end.key_owner import BUCKET, Account
 from tests.sandbox.b2.client import running
 from tests.sandbox.cluster.access import Access
 from tests.sandbox.cluster.places import folder as cluster_folder
+from tests.support.account import BUCKET, Account
 
 from .columns import PASSWORD, SUPERUSER_PASSWORD, Database, Owner, without_onboarding
 from .page import Reach, block

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.playing import Run, last_word, player_in, said
 from tests.sandbox.cluster.access import Access
 from tests.sandbox.cluster.places import folder as cluster_folder
 from tests.sandbox.cluster.pods import restricted
+from tests.support.playbooks import Run, last_word, player_in, said
 
 from .columns import Database, Owner
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.eavesdropper import Heard, search
-from tests.end_to_end.key_owner import Account
 from tests.sandbox.cluster.access import Access
 from tests.sandbox.cluster.pods import restricted
+from tests.support.account import Account
+from tests.support.eavesdropper import Heard, search
 
 from .neighbours import Neighbours, get, kept, neighbours
 

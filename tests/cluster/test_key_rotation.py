@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from fanout.contract.key_file import KeyFile, StoredKey, parse, render
-from tests.end_to_end.key_owner import BUCKET, Account
 from tests.sandbox.b2.account import Account as Client
 from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.cluster.places import folder as cluster_folder
-from tests.unit.plugins.modules.calling import call
+from tests.support.account import BUCKET, Account
+from tests.support.modules import call
 
 from .columns import Database, Owner
 

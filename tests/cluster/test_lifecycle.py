@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.places import fuse
 from tests.sandbox import processes, tree
 from tests.sandbox.cluster import places, state
 from tests.sandbox.places import CHECKOUT
+from tests.support.file_systems import fuse
 
 from .conftest import leave_out_without_means
 

@@ -17,12 +17,12 @@ from functools import partial
 import pytest
 
 from fanout.contract.errors import Exit
-from tests.end_to_end.key_owner import Account
-from tests.faults import places as faults
-from tests.faults.places import Orders
 from tests.sandbox import tree
 from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.cluster.places import folder as cluster_folder
+from tests.support import file_systems as faults
+from tests.support.account import Account
+from tests.support.file_systems import Orders
 
 from .columns import Database, Owner
 from .runs import Run, start

@@ -9,11 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.end_to_end.conftest import sandbox  # noqa: F401 - a fixture
-from tests.end_to_end.playing import Play, last_word, player, recap
 from tests.sandbox.cluster.access import Access
 from tests.sandbox.cluster.places import folder as cluster_folder
 from tests.sandbox.state import Sandbox
+from tests.support.playbooks import Play, last_word, player, recap
 
 from .columns import PASSWORD, SUPERUSER_PASSWORD, Database, Owner
 
@@ -32,7 +31,7 @@ def owner(access: Access) -> Iterator[Owner]:
 
 
 @pytest.fixture
-def play(sandbox: Sandbox) -> Play:  # noqa: F811 - a fixture
+def play(sandbox: Sandbox) -> Play:
     return player(sandbox)
 
 

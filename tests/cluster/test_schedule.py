@@ -12,9 +12,9 @@ from datetime import datetime
 
 import pytest
 
-from tests.end_to_end.key_owner import Account
 from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.cluster.places import folder as cluster_folder
+from tests.support.account import Account
 
 from .columns import Database, Owner
 from .runs import Run, change, first_run, missed_a_run, scheduled, starts_every_minute

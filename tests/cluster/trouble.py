@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.places import CHECKOUT, Orders
 from tests.sandbox.cluster import node, places, state
 from tests.sandbox.cluster.access import until
+from tests.support.file_systems import CHECKOUT, Orders
 
 _PATIENCE = 60
 
@@ -31,14 +31,14 @@ def our_node() -> node.Node:
 
 @contextlib.contextmanager
 def troubled_nas(path: Path) -> Iterator[Orders]:
-    """Let the folder `path`, as pods see it, fail on order (tests/faults/troubled.py). What they store stays in it."""
+    """Let the folder `path`, as pods see it, fail on order (tests/support/troubled.py). What they store stays in it."""
     home = our_node()
     store, orders = (path.with_name(f"{path.name}.{name}") for name in ("store", "orders"))
     path.rename(store)
     for folder in (path, orders):
         folder.mkdir()
     # Entering the node changes the working directory.
-    program = (sys.executable, "-m", "tests.faults.troubled", str(store), str(orders), str(path))
+    program = (sys.executable, "-m", "tests.support.troubled", str(store), str(orders), str(path))
     process = subprocess.Popen(home.inside("env", f"--chdir={CHECKOUT}", *program), stderr=subprocess.DEVNULL)
     try:
         until("the NAS is mounted", lambda: process.poll() is not None or _is_mounted(home, path))

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.host import systemd
 from tests.sandbox.state import Sandbox
-from tests.unit.plugins.modules.calling import call
+from tests.support.modules import call
 
 
 class Owner:

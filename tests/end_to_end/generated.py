@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-_FORMS = Path(__file__).parent / "schemas" / "forms.txt"
+_FORMS = Path(__file__).parents[1] / "support" / "schemas" / "forms.txt"
 _SECTION = re.compile(r"== (?P<name>[a-z ]+?)(?: (?P<needed>\d+|xml))?\n(?P<lines>(?:(?!==).+\n)+)")
 
 

@@ -16,8 +16,7 @@ from fanout.actions.backup import BackupResult
 from fanout.contract.thread import Thread
 from fanout.local.encryption import decrypt_bytes
 from tests.sandbox.postgresql import throwaway
-
-from .everything import PASSWORD, Everything
+from tests.support.whole_database import PASSWORD, Everything
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,7 @@ from fanout.destinations.registry import open_destination
 from fanout.local.encryption import decrypt_bytes
 from fanout.local.identities import new_identity, recipient_of
 from fanout.sources.registry import kind_of
-
-from .everything import Everything, everything, with_program
+from tests.support.whole_database import Everything, everything, with_program
 
 
 @pytest.fixture(scope="module")

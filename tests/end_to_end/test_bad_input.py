@@ -22,9 +22,9 @@ from fanout.contract.key_file import KeyFile, StoredKey, load_key, read, render
 from tests.sandbox.b2.account import Account
 from tests.sandbox.b2.client import Control, running
 from tests.sandbox.state import Sandbox
-from tests.unit.plugins.modules.calling import call
+from tests.support.modules import call
+from tests.support.playbooks import Run, last_word, player, said
 
-from .playing import Run, last_word, player, said
 from .troubled_estate import BUCKET, RULED, SECRETS, Estate, estate
 
 # Apps whose login is good, whatever else is wrong with them.

@@ -17,11 +17,11 @@ from fanout.contract.key_file import render as render_key
 from fanout.contract.login import Login, render_login
 from fanout.contract.thread import S3Destination, Thread, render
 from runner.main import main
-from tests.onboarding import onboarded
 from tests.sandbox.b2.client import Control, running
+from tests.support.account import BUCKET
+from tests.support.onboarding import onboarded
+from tests.support.whole_database import WITHOUT_A_SUPERUSERS, Everything, everything
 
-from .everything import WITHOUT_A_SUPERUSERS, Everything, everything
-from .key_owner import BUCKET
 from .test_recovery import BUCKET as THE_WAY_OF_A_BUCKET
 from .test_recovery import script, typed
 

@@ -16,9 +16,9 @@ import pytest
 from fanout.contract.errors import Exit
 from fanout.local.identities import new_identity, recipient_of
 from tests.sandbox.cluster.certificates import Authority
-from tests.unit.plugins.modules.calling import call
+from tests.support.modules import call
+from tests.support.whole_database import PASSWORD, WITHOUT_A_SUPERUSERS, Everything, everything
 
-from .everything import PASSWORD, WITHOUT_A_SUPERUSERS, Everything, everything
 from .tls import reload, with_tls
 
 RECOVERY = recipient_of(new_identity(), "recovery")

@@ -22,8 +22,7 @@ from fanout.contract.codec import encode_json
 from fanout.contract.thread import Thread
 from fanout.local import confinement
 from tests.sandbox.postgresql import PostgresServer, throwaway
-
-from .databases import Database
+from tests.support.databases import Database
 
 PASSWORD = "pw-of-the-app-in-tests"
 # Runs in each process that restores the row, as whoever restores it.

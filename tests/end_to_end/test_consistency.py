@@ -18,9 +18,9 @@ from fanout.contract.errors import ConfigurationError
 from fanout.contract.thread import Thread
 from fanout.destinations.registry import open_destination
 from tests.sandbox.postgresql import PostgresServer, throwaway
+from tests.support.copies import Folder
+from tests.support.whole_database import Everything, everything
 
-from .copies import Folder
-from .everything import Everything, everything
 from .relay import Passed, relay, unchanged, with_a_process_id_of_its_own
 
 

@@ -13,8 +13,8 @@ from fanout.actions.backup import backup
 from fanout.actions.drill import drill
 from fanout.contract.errors import ConfigurationError
 from fanout.sources.postgresql.connection import connect
+from tests.support.whole_database import PASSWORD, with_program
 
-from .everything import PASSWORD, with_program
 from .small import Small, quiet, small
 
 # Room for few locks, so that few tables fill it.

@@ -15,8 +15,8 @@ from fanout.actions.drill import drill
 from fanout.contract.errors import TryAgain
 from fanout.contract.thread import Query
 from fanout.sources.postgresql import dump
+from tests.support.whole_database import PASSWORD
 
-from .everything import PASSWORD
 from .small import Small, quiet, small
 
 _MADE = "CREATE TYPE pair AS (a int);;CREATE FUNCTION f() RETURNS pair LANGUAGE sql AS 'SELECT NULL::pair'"

@@ -190,7 +190,7 @@ def test_a_full_scratch_disk_is_told_apart_from_the_destination(
 IN_LITTLE_MEMORY = """
 import sys
 from pathlib import Path
-from fanout.contract.keys import load_key
+from fanout.contract.key_file import load_key
 from fanout.destinations.b2 import B2Bucket
 from fanout.destinations.owner import Terms
 

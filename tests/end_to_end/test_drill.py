@@ -6,21 +6,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from fanout.actions.backup import backup
-from fanout.actions.drill import DrillResult, drill
+from fanout.actions.drill import drill
 from fanout.contract.errors import Exit
 from fanout.contract.thread import Query, Thread
 from fanout.contract.verdict import drill_line
-from fanout.sources.postgresql import read_back, restore
+from fanout.sources.postgresql import read_back
 from fanout.sources.postgresql.archive_toc import TocEntry
-from fanout.sources.postgresql.connection import connect
-from fanout.sources.postgresql.target import Target
-
-from .everything import Everything, everything
+from tests.support.damage import damaged, found
+from tests.support.whole_database import Everything, everything
 
 
 @pytest.fixture(scope="module", params=[16, 18, 15, 17])
@@ -43,31 +40,6 @@ def backed_up(lab: Everything) -> Thread:
     thread = lab.thread()
     backup(thread)
     return thread
-
-
-def damaged(monkeypatch: pytest.MonkeyPatch, sql: str) -> None:
-    """Let the damage happen in the scratch database between its restore and its comparison."""
-    original = restore.load
-
-    def and_then(target: Target, *copy: Any) -> restore.Loaded:
-        loaded = original(target, *copy)
-        with contextlib.closing(connect(target.source, "damage")) as connection:
-            for statement in sql.split(";;"):
-                connection.execute(statement.encode())
-        return loaded
-
-    monkeypatch.setattr(restore, "load", and_then)
-
-
-def found(result: DrillResult) -> set[tuple[str, str]]:
-    """Return check and subject of each finding; the number of a large object is different on every server."""
-    return {
-        (
-            finding.check,
-            "oid of it" if finding.check == "large object" and finding.subject.isdigit() else finding.subject,
-        )
-        for finding in result.findings
-    }
 
 
 def test_an_undamaged_copy_of_every_kind_of_object_passes_without_a_finding(any_major: Everything) -> None:

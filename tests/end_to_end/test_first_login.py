@@ -13,8 +13,7 @@ import psycopg
 import pytest
 
 from tests.sandbox.state import Sandbox
-
-from .playing import Play, Run, folder_of, last_word, player, recap, said
+from tests.support.playbooks import Play, Run, folder_of, last_word, player, recap, said
 
 PASSWORD = "q7!"  # as short as that of many a compose file
 Site = Callable[..., Run]

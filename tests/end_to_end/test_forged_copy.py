@@ -20,8 +20,8 @@ from fanout.contract.login import Login
 from fanout.contract.manifest import render_manifest
 from fanout.contract.thread import Query, Thread
 from fanout.local.encryption import encrypt_text
+from tests.support.whole_database import PASSWORD
 
-from .everything import PASSWORD
 from .small import Small, small
 
 _ROLES = "database.globals.sql.age"

@@ -21,10 +21,9 @@ from botocore.exceptions import ClientError
 from fanout.b2.application_keys import delete_key, list_keys
 from fanout.contract.key_file import render
 from tests.sandbox.b2.client import CHECKOUT, running
-from tests.unit.plugins.modules.calling import call
-
-from .key_owner import BUCKET, Account, App
-from .playing import TELL_ALL
+from tests.support.account import BUCKET, Account, App
+from tests.support.modules import call
+from tests.support.playbooks import TELL_ALL
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,7 @@ from fanout.contract.errors import Unavailable
 from fanout.contract.key_file import KeyFile
 from fanout.platforms.key_store import FileStore
 from tests.sandbox.b2.client import CHECKOUT, running
-
-from .key_owner import BUCKET, Account, App
+from tests.support.account import BUCKET, Account, App
 
 
 @pytest.fixture(scope="module")

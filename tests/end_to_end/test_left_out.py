@@ -12,8 +12,8 @@ from fanout.actions.backup import BackupResult, backup
 from fanout.actions.drill import drill
 from fanout.actions.freshness import freshness
 from fanout.contract.errors import ConfigurationError, NoPermission
+from tests.support.whole_database import with_program
 
-from .everything import with_program
 from .small import Small, quiet, small
 
 

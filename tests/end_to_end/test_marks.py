@@ -22,9 +22,8 @@ from fanout.contract.thread import Query, Thread, render
 from fanout.platforms.base import ThreadResult
 from fanout.platforms.command_result import marked
 from runner.main import main
-
-from .copies import Folder, folder_place
-from .everything import Everything, everything
+from tests.support.copies import Folder, folder_place
+from tests.support.whole_database import Everything, everything
 
 MINUTE = timedelta(minutes=1)
 MANY = 10**9  # rows, of which the database has a small part

@@ -19,9 +19,9 @@ from fanout.contract.thread import Thread, render
 from runner.main import main
 from tests.sandbox.b2.client import Control
 from tests.sandbox.state import Sandbox
+from tests.support.playbooks import folder_of, last_word, player, said
 
 from .column_owner import Owner
-from .playing import folder_of, last_word, player, said
 from .small import Small, quiet, small
 
 

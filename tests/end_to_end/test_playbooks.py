@@ -22,8 +22,7 @@ from fanout.b2.client import B2Client
 from fanout.contract.key_file import read
 from tests.sandbox.b2.client import Control
 from tests.sandbox.state import Sandbox
-
-from .playing import CHECKOUT, Play, Run, folder_of, last_word, player, recap, said
+from tests.support.playbooks import CHECKOUT, Play, Run, folder_of, last_word, player, recap, said
 
 APPS = ["forgejo", "gitlab", "immich", "nextcloud", "paperless"]
 THREADS = {f"{app}/{destination}" for app in APPS for destination in ("nas", "b2")}

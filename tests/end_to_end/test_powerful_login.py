@@ -15,9 +15,9 @@ from fanout.contract.thread import Query
 from fanout.sources.postgresql import catalog
 from fanout.sources.postgresql.ask import ask
 from fanout.sources.postgresql.probe import probe
+from tests.support.whole_database import PASSWORD
 
 from .attack import ENTRANCES, FIRST, SHADOWS, TAKE
-from .everything import PASSWORD
 from .small import Small, small
 
 # Functions that the planner runs, because nothing in their arguments changes.

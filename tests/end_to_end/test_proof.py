@@ -26,8 +26,7 @@ from fanout.destinations.directory import Directory
 from fanout.destinations.registry import open_destination
 from fanout.local.encryption import encrypt_bytes, encrypt_text
 from fanout.sources.postgresql import restore
-
-from .everything import Everything, everything, with_program
+from tests.support.whole_database import Everything, everything, with_program
 
 
 @pytest.fixture(scope="module")

@@ -23,11 +23,10 @@ from fanout.contract.thread import B2Destination, Keep, render
 from fanout.destinations.base import Stored
 from runner.main import main
 from tests.sandbox.b2.client import running
-from tests.unit.plugins.module_utils.platforms.host.columns import column
-from tests.unit.plugins.modules.calling import call
-
-from .copies import SMALL, Bucket, Folder, Place, bucket_place, folder_place
-from .key_owner import BUCKET, Account, App
+from tests.support.account import BUCKET, Account, App
+from tests.support.copies import SMALL, Bucket, Folder, Place, bucket_place, folder_place
+from tests.support.host_columns import column
+from tests.support.modules import call
 
 HOUR = timedelta(hours=1)
 RUNS = 8

@@ -26,11 +26,10 @@ from tests.sandbox.b2.account import Account
 from tests.sandbox.b2.client import Control
 from tests.sandbox.postgresql import throwaway
 from tests.sandbox.state import Sandbox
-
-from .databases import rows_of
-from .everything import Everything, everything
-from .guide import BUCKET, EARLIER, NAS, RETIRED, counted, script, sections, settings_for, typed
-from .playing import Play, Run, folder_of, last_word, player, said
+from tests.support.databases import rows_of
+from tests.support.playbooks import Play, Run, folder_of, last_word, player, said
+from tests.support.recovery_guide import BUCKET, EARLIER, NAS, RETIRED, counted, script, sections, settings_for, typed
+from tests.support.whole_database import Everything, everything
 
 PASSWORD = "pw-of-the-login-after-recovery"
 # What the console gives a key of one bucket that is "Read Only" holds these; the guide must not need more.

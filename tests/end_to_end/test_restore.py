@@ -27,8 +27,7 @@ from fanout.sources.postgresql import beside
 from fanout.sources.postgresql import restore as restoring
 from fanout.sources.postgresql.target import Target
 from tests.sandbox.postgresql import PostgresServer, throwaway
-
-from .everything import PASSWORD, WITHOUT_A_SUPERUSERS, Everything, everything
+from tests.support.whole_database import PASSWORD, WITHOUT_A_SUPERUSERS, Everything, everything
 
 FANOUT = str(Path(sys.executable).with_name("fanout"))
 

@@ -20,13 +20,13 @@ from fanout.contract.login import Login, render_login
 from fanout.contract.thread import Thread, render
 from fanout.sources.postgresql import guest
 from tests.sandbox.postgresql import PostgresServer
+from tests.support.whole_database import PASSWORD, everything
 
 from .attack import ENTRANCES, FIRST, SHADOWS, TAKE
-from .everything import PASSWORD, everything
 from .extensions import extension
 from .small import Small, quiet, small
 
-SCHEMAS = Path(__file__).parent / "schemas"
+SCHEMAS = Path(__file__).parents[1] / "support" / "schemas"
 FANOUT = str(Path(sys.executable).with_name("fanout"))
 _OURS = "SELECT rolname FROM pg_roles WHERE rolname LIKE 'fanout%'"
 # Owners, rights and the like of everything that has some, in names.

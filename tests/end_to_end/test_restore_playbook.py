@@ -8,8 +8,7 @@ import re
 import pytest
 
 from tests.sandbox.state import Sandbox
-
-from .playing import Play, last_word, player, said
+from tests.support.playbooks import Play, last_word, player, said
 
 
 @pytest.fixture(scope="module")

@@ -19,10 +19,9 @@ from fanout.contract.errors import DataRefused, Unavailable
 from fanout.contract.object_names import EVIDENCE, MANIFEST
 from fanout.contract.thread import Keep, Query, Thread
 from tests.sandbox.b2.client import running
-
-from .copies import PURGE_DAYS, SMALL, Place, bucket_place, folder_place
-from .everything import Everything, everything
-from .key_owner import BUCKET, Account
+from tests.support.account import BUCKET, Account
+from tests.support.copies import PURGE_DAYS, SMALL, Place, bucket_place, folder_place
+from tests.support.whole_database import Everything, everything
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

@@ -16,8 +16,7 @@ from fanout.contract.errors import NoPermission
 from fanout.contract.thread import PostgresqlSource, Thread
 from fanout.sources.postgresql import kind, rights
 from fanout.sources.postgresql.connection import connect
-
-from .everything import Everything, everything
+from tests.support.whole_database import Everything, everything
 
 _DOCUMENT = (Path(__file__).parents[2] / "docs/login.md").read_text(encoding="utf-8")
 _BARRED = """

@@ -9,8 +9,7 @@ import pytest
 
 from fanout.actions.backup import backup
 from fanout.actions.drill import drill
-
-from .everything import PASSWORD, Everything, everything
+from tests.support.whole_database import PASSWORD, Everything, everything
 
 # Text that depends on settings of the session: the search path, the styles, the places of a float.
 _TEXTS = """

@@ -10,9 +10,9 @@ import pytest
 
 from fanout.actions.backup import backup
 from fanout.actions.drill import DrillResult, drill
+from tests.support.damage import damaged, found
+from tests.support.whole_database import everything
 
-from .everything import everything
-from .test_drill import damaged, found
 from .test_schema_property import by_superuser
 
 # A table to change, its columns and conditions in forms that are printed otherwise after a restore.

@@ -11,8 +11,8 @@ import pytest
 from fanout.actions.backup import backup
 from fanout.actions.drill import drill
 from fanout.contract.thread import Thread
+from tests.support.whole_database import Everything, everything
 
-from .everything import Everything, everything
 from .generated import statements
 
 _SEEDS = range(3)

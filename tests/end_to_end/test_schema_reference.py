@@ -17,11 +17,11 @@ from fanout.contract.thread import Thread
 from fanout.sources.postgresql import reference, verify
 from fanout.sources.postgresql.target import Target
 from tests.sandbox.postgresql import PostgresServer, throwaway
+from tests.support.damage import damaged, found
+from tests.support.whole_database import PASSWORD, Everything, everything
 
-from .everything import PASSWORD, Everything, everything
 from .extensions import extension
 from .generated import statements
-from .test_drill import damaged, found
 from .test_schema_property import by_superuser
 
 # What every object-relational mapper writes: printed otherwise after a restore.

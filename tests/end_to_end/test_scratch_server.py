@@ -17,8 +17,8 @@ from fanout.contract.thread import Thread
 from fanout.sources.postgresql import restore
 from fanout.sources.postgresql.target import Target
 from tests.sandbox.postgresql import PostgresServer, throwaway
+from tests.support.databases import Database
 
-from .databases import Database
 from .extensions import extension
 
 PASSWORD = "pw-of-the-app-in-tests"

@@ -26,9 +26,8 @@ import yaml
 from fanout.contract.key_file import WRITER_CAPABILITIES, load_key
 from tests.sandbox.b2.account import Account
 from tests.sandbox.state import Sandbox, Server
-
-from .eavesdropper import Eavesdropper, Found, Heard, search
-from .playing import CHECKOUT, TELL_ALL
+from tests.support.eavesdropper import Eavesdropper, Found, Heard, search
+from tests.support.playbooks import CHECKOUT, TELL_ALL
 
 PLANTED = 'Tr0ub4dor4nd3"and\\3:very %long/words+'
 APPS = ("diary", "ledger")

@@ -14,11 +14,10 @@ from fanout.actions.backup import backup
 from fanout.actions.restore import RestoreOrder, RestoreResult, restore
 from fanout.contract.login import Login
 from fanout.contract.thread import Thread
-
-from .everything import PASSWORD, Everything, everything
+from tests.support.whole_database import PASSWORD, Everything, everything
 
 DATABASE, NEW = "single", "single_restored"
-SCHEMAS = Path(__file__).parent / "schemas"
+SCHEMAS = Path(__file__).parents[1] / "support" / "schemas"
 LEFT_OUT = "not restored with these tables"
 
 Restore = Callable[..., RestoreResult]

@@ -18,8 +18,7 @@ from fanout.contract.thread import PostgresqlSource
 from fanout.sources.postgresql.identifiers import quoted
 from fanout.sources.postgresql.switch import steps, steps_for_tables
 from tests.sandbox.postgresql import PostgresServer, throwaway
-
-from .playing import CHECKOUT
+from tests.support.playbooks import CHECKOUT
 
 ODD = 'Rest ored "of" it\'s \\c :name -- /* $$'
 LIKE_AN_ADDRESS = "postgresql://nowhere/'x' \\"

@@ -23,9 +23,8 @@ from fanout.contract.object_names import MANIFEST, ArtifactName
 from fanout.contract.thread import render
 from runner.main import main
 from tests.sandbox.b2.client import running
-
-from .copies import SMALL, Bucket, bucket_place
-from .key_owner import BUCKET, Account
+from tests.support.account import BUCKET, Account
+from tests.support.copies import SMALL, Bucket, bucket_place
 
 TEXT = b"ssh-ed25519 of a thief\n"
 

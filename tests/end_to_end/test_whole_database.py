@@ -16,10 +16,10 @@ from fanout.actions.restore import RestoreOrder, restore
 from fanout.contract.login import Login
 from fanout.contract.thread import Thread
 from fanout.sources.postgresql import kind
+from tests.support.damage import damaged, found
+from tests.support.whole_database import Everything, everything
 
-from .everything import Everything, everything
 from .extensions import extension
-from .test_drill import damaged, found
 from .test_schema_property import by_superuser
 
 _SETTINGS = """

@@ -15,8 +15,8 @@ from fanout.contract.errors import ConfigurationError
 from fanout.sources.postgresql import client
 from tests.sandbox.b2.account import Account
 from tests.sandbox.state import Sandbox, Server
+from tests.support.playbooks import folder_of
 
-from .playing import folder_of
 from .pooler import PROGRAM, pgbouncer
 
 PASSWORD = "the-password-of-troubled-databases"

@@ -12,12 +12,12 @@ from typing import Any
 
 from fanout.contract.errors import Exit
 from fanout.contract.key_file import WRITER_CAPABILITIES
+from tests.support.column import Column, Kind
+from tests.support.lab import BUCKET
+from tests.support.waiting import until
 
-from .column import Column, Kind
-from .lab import BUCKET
 from .line import silence, slow_line
 from .row import Inflict, Meanwhile, Row
-from .waiting import until
 
 AT_A_BUCKET: Sequence[Kind] = ("b2",)
 _CAPPED = "Cannot upload files, storage cap exceeded. See the Caps & Alerts page to increase your cap."

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from .lab import Lab
-from .lab import lab as new_lab
+from tests.support.lab import Lab
+from tests.support.lab import lab as new_lab
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from fanout.contract.object_names import new_artifact
+from tests.support.column import Column, good
+from tests.support.lab import BUCKET
 
-from .column import Column, good
-from .lab import BUCKET
 from .row import Inflict
 
 DUMP, EVIDENCE, MANIFEST = "database.dump.age", "evidence.json.age", "manifest.json"

@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 
 from fanout.contract.errors import Exit
 from fanout.contract.object_names import OWNER
-from tests.onboarding import onboarded
 from tests.sandbox import tree
+from tests.support import file_systems
+from tests.support.column import Column, Kind
+from tests.support.onboarding import onboarded
+from tests.support.waiting import until
 
-from . import places
 from .bucket import migrate
-from .column import Column, Kind
 from .row import Inflict, Meanwhile, Row
 from .source import BEFORE_THE_DUMP, at_a_pause, sessions
-from .waiting import until
 
 AT_A_DISK: Sequence[Kind] = ("directory",)
 _ENOSPC, _EIO, _EDQUOT = 28, 5, 122
@@ -27,7 +27,7 @@ _ENOSPC, _EIO, _EDQUOT = 28, 5, 122
 @contextlib.contextmanager
 def on_a_disk_of_its_own(column: Column) -> Iterator[None]:
     """Let the NAS be a file system of 64 MiB, from the first backup on."""
-    with places.small_disk(column.nas, "64m"):
+    with file_systems.small_disk(column.nas, "64m"):
         onboarded(column.thread)
         yield
 
@@ -61,7 +61,7 @@ def gone(column: Column) -> Iterator[None]:
 @contextlib.contextmanager
 def swapped(column: Column) -> Iterator[None]:
     """Another disk, onboarded as well, is mounted in its place."""
-    with places.small_disk(column.nas, "64m"):
+    with file_systems.small_disk(column.nas, "64m"):
         onboarded(dataclasses.replace(column.thread, verifier="ab12" * 16))
         yield
         found = [path.name for path in column.nas.glob("*/*")]
@@ -84,11 +84,11 @@ def filled(column: Column) -> Iterator[None]:
 @contextlib.contextmanager
 def read_only(column: Column) -> Iterator[None]:
     """The system mounted it anew after an error, for reading only."""
-    places.remount(column.nas, "ro")
+    file_systems.remount(column.nas, "ro")
     try:
         yield
     finally:
-        places.remount(column.nas, "rw")
+        file_systems.remount(column.nas, "rw")
 
 
 def trouble(operation: str, order: str) -> Inflict:
@@ -96,7 +96,7 @@ def trouble(operation: str, order: str) -> Inflict:
 
     @contextlib.contextmanager
     def inflict(column: Column) -> Iterator[None]:
-        with places.troubled(column.nas, column.folder) as disk, disk.order(operation, order):
+        with file_systems.troubled(column.nas, column.folder) as disk, disk.order(operation, order):
             yield
 
     return inflict
@@ -111,7 +111,7 @@ def in_mid_upload(order: str, act: Callable[[Column, subprocess.Popen[bytes]], N
             until(lambda: tree.below(column.nas, "*.partial"), "it writes the dump", process)
             act(column, process)
 
-        with places.troubled(column.nas, column.folder) as disk, disk.order("write", order):
+        with file_systems.troubled(column.nas, column.folder) as disk, disk.order("write", order):
             yield meanwhile
 
     return inflict
@@ -125,7 +125,7 @@ def hung(column: Column) -> Iterator[Meanwhile]:
         disk.fall_silent()
 
     with (
-        places.troubled(column.nas, column.folder) as disk,
+        file_systems.troubled(column.nas, column.folder) as disk,
         column.deadline(12),
         at_a_pause(BEFORE_THE_DUMP, go_away)(column) as dump,
     ):
@@ -151,7 +151,7 @@ def slow(seconds: float, deadline: int) -> Inflict:
 
 
 def _unmount(column: Column, _process: subprocess.Popen[bytes]) -> None:
-    places.unmount(column.nas)
+    file_systems.unmount(column.nas)
 
 
 def _stop(_column: Column, process: subprocess.Popen[bytes]) -> None:
@@ -179,7 +179,7 @@ DISK_ROWS = (
         Exit.CONFIGURATION,
         r": checking \S+: \S+ belongs to another owner \(owner ab12ab12\)",
         AT_A_DISK,
-        mark=places.mounts,
+        mark=file_systems.mounts,
     ),
     Row(
         "the NAS is unmounted in the middle of the upload",
@@ -188,7 +188,7 @@ DISK_ROWS = (
         r": storing ",
         AT_A_DISK,
         database="large",
-        mark=places.fuse,
+        mark=file_systems.fuse,
         leaks=True,
     ),
     Row(
@@ -197,7 +197,7 @@ DISK_ROWS = (
         Exit.FULL,
         r": storing .*: no room at \S+ \(found before writing\): [0-9]+ bytes needed, [0-9]+ bytes free",
         AT_A_DISK,
-        mark=places.mounts,
+        mark=file_systems.mounts,
         where=on_a_disk_of_its_own,
     ),
     Row(
@@ -206,7 +206,7 @@ DISK_ROWS = (
         Exit.FULL,
         r": storing .*: no room at \S+ \(No space left on device\): [0-9]+ bytes needed, [0-9]+ bytes free",
         AT_A_DISK,
-        mark=places.fuse,
+        mark=file_systems.fuse,
     ),
     Row(
         "the quota is reached",
@@ -214,7 +214,7 @@ DISK_ROWS = (
         Exit.FULL,
         r": storing .*: no room at \S+ \(Disk quota exceeded\)",
         AT_A_DISK,
-        mark=places.fuse,
+        mark=file_systems.fuse,
     ),
     Row(
         "the disk is read-only",
@@ -222,7 +222,7 @@ DISK_ROWS = (
         Exit.NO_PERMISSION,
         r": storing .*: \S+ refuses it \(Read-only file system\)",
         AT_A_DISK,
-        mark=places.mounts,
+        mark=file_systems.mounts,
         where=on_a_disk_of_its_own,
     ),
     Row(
@@ -231,7 +231,7 @@ DISK_ROWS = (
         Exit.UNAVAILABLE,
         r": storing .*: \S+ does not answer \(Input/output error\)",
         AT_A_DISK,
-        mark=places.fuse,
+        mark=file_systems.fuse,
     ),
     Row(
         "the disk fails when it shall keep what was written",
@@ -239,7 +239,7 @@ DISK_ROWS = (
         Exit.UNAVAILABLE,
         r": storing .*: \S+ does not answer \(Input/output error\)",
         AT_A_DISK,
-        mark=places.fuse,
+        mark=file_systems.fuse,
     ),
     Row(
         "the disk gives other bytes back than were written",
@@ -247,7 +247,7 @@ DISK_ROWS = (
         Exit.DATA_REFUSED,
         r": storing .*: what the disk kept of \S+ has sha256 [0-9a-f]{64}, expected [0-9a-f]{64}",
         AT_A_DISK,
-        mark=places.fuse,
+        mark=file_systems.fuse,
     ),
     Row(
         "the disk is slower than the deadline allows",
@@ -256,7 +256,7 @@ DISK_ROWS = (
         r": storing .*: its deadline of 12 s passed",
         AT_A_DISK,
         database="large",
-        mark=places.fuse,
+        mark=file_systems.fuse,
     ),
     Row(
         "it is told to stop in the middle of the upload",
@@ -265,8 +265,10 @@ DISK_ROWS = (
         r": storing .*: it was told to stop",
         AT_A_DISK,
         database="large",
-        mark=places.fuse,
+        mark=file_systems.fuse,
     ),
 )
 
-SURVIVED_AT_A_DISK = (Row("the disk is slow", slow(0.05, 120), kinds=AT_A_DISK, database="large", mark=places.fuse),)
+SURVIVED_AT_A_DISK = (
+    Row("the disk is slow", slow(0.05, 120), kinds=AT_A_DISK, database="large", mark=file_systems.fuse),
+)

@@ -12,14 +12,15 @@ from pathlib import Path
 
 from fanout.contract.errors import Exit
 from fanout.local.identities import new_identity
+from tests.support import file_systems
+from tests.support.column import Column
+from tests.support.waiting import until
 
-from . import bucket, copies, disk, places
+from . import bucket, copies, disk
 from .bucket import AT_A_BUCKET, fault, refusing
-from .column import Column
 from .copies import DUMP, EVIDENCE, MANIFEST
 from .disk import AT_A_DISK
 from .row import Inflict, Meanwhile, Row
-from .waiting import until
 
 BAD = (
     Row("the dump is cut", copies.cut(DUMP), says=r"fetch: database\.dump\.age has \d+ bytes, the manifest says \d+"),
@@ -59,7 +60,7 @@ def no_identity(column: Column) -> contextlib.AbstractContextManager[None]:
 
 
 def small_scratch(size: str) -> Inflict:
-    return lambda column: places.small_disk(column.scratch, size)
+    return lambda column: file_systems.small_disk(column.scratch, size)
 
 
 @contextlib.contextmanager
@@ -110,7 +111,7 @@ PREVENTED = (
         Exit.FULL,
         r"fetch: \S+ has no room: [0-9]+ bytes are free, [0-9]+ are needed and [0-9]+ stay free for others",
         database="large",
-        mark=places.mounts,
+        mark=file_systems.mounts,
     ),
     # What follows the download knows nothing of the destination: one kind stands for all.
     Row(
@@ -120,7 +121,7 @@ PREVENTED = (
         r"decrypt: \S+ has no room: [0-9]+ bytes are free, [0-9]+ are needed and [0-9]+ stay free for others",
         kinds=AT_A_DISK,
         database="large",
-        mark=places.mounts,
+        mark=file_systems.mounts,
     ),
     Row(
         "scratch is full when the scratch server is made",
@@ -129,7 +130,7 @@ PREVENTED = (
         r"scratch server: .*scratch is full",
         kinds=AT_A_DISK,
         database="large",
-        mark=places.mounts,
+        mark=file_systems.mounts,
     ),
     Row(
         "scratch is full when the copy is restored",
@@ -138,7 +139,7 @@ PREVENTED = (
         r"restore: .*Remedy: free space",
         kinds=AT_A_DISK,
         database="large",
-        mark=places.mounts,
+        mark=file_systems.mounts,
     ),
     Row(
         "scratch is full when the scratch server writes its log ahead, which ends it",
@@ -147,7 +148,7 @@ PREVENTED = (
         r"restore: .*Remedy: free space",
         kinds=AT_A_DISK,
         database="large",
-        mark=places.mounts,
+        mark=file_systems.mounts,
     ),
     Row(
         "the scratch server is killed in the restore",
@@ -210,7 +211,7 @@ PREVENTED = (
         Exit.CONFIGURATION,
         r"belongs to another owner",
         AT_A_DISK,
-        mark=places.mounts,
+        mark=file_systems.mounts,
     ),
     Row(
         "the disk fails when it is read",
@@ -218,7 +219,7 @@ PREVENTED = (
         Exit.UNAVAILABLE,
         r"does not answer \(Input/output error\)",
         AT_A_DISK,
-        mark=places.fuse,
+        mark=file_systems.fuse,
     ),
 )
 

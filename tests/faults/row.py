@@ -13,8 +13,7 @@ from typing import TypeAlias
 import pytest
 
 from fanout.contract.errors import Exit
-
-from .column import Column, Kind, Ran
+from tests.support.column import Column, Kind, Ran
 
 # What a test does beside a run that is under way.
 Meanwhile: TypeAlias = Callable[[subprocess.Popen[bytes]], None]

@@ -10,12 +10,12 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 
-from tests.end_to_end.everything import with_program
 from tests.sandbox.binaries import installed_binaries
+from tests.support.column import Column
+from tests.support.waiting import until
+from tests.support.whole_database import with_program
 
-from .column import Column
 from .row import Inflict, Meanwhile
-from .waiting import until
 
 Act = Callable[[Column, "subprocess.Popen[bytes]"], None]
 

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from fanout.contract.errors import Exit
+from tests.support import file_systems
 
-from . import places, source
+from . import source
 from .row import Row
 from .source import BEFORE_THE_DUMP, DUMPING, HOLDING_THE_SNAPSHOT, IN_THE_DUMP, at_a_pause, pg_dump
 
@@ -124,11 +125,11 @@ SOURCE_ROWS = (
     ),
     Row(
         "scratch is full",
-        lambda column: places.small_disk(column.scratch, "4m"),
+        lambda column: file_systems.small_disk(column.scratch, "4m"),
         Exit.FULL,
         r": dump: .* is full: [0-9]+ bytes are free, about [0-9]+ are needed",
         database="large",
-        mark=places.mounts,
+        mark=file_systems.mounts,
     ),
 )
 

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+from tests.support.column import OLD, Column, Kind, drills, good
+from tests.support.lab import Lab
+
 from .bucket import BUCKET_ROWS, SURVIVED_AT_A_BUCKET
-from .column import OLD, Column, Kind, drills, good
 from .disk import DISK_ROWS, SURVIVED_AT_A_DISK
-from .lab import Lab
 from .row import Row, cases, told
 from .source_rows import SOURCE_ROWS, SURVIVED_AT_THE_SOURCE
 

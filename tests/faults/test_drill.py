@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fanout.contract.errors import Exit
+from tests.support import file_systems
+from tests.support.column import Column, Kind, Ran, drills, good
+from tests.support.lab import Lab
 
-from . import places
-from .column import Column, Kind, Ran, drills, good
 from .copies import DUMP, copy_without_manifest
 from .disk import trouble
 from .drill_rows import BAD, PREVENTED, SURVIVED, restoring
-from .lab import Lab
 from .row import Row, cases, told_by_verdict
 from .test_runs import each_kind
 
@@ -72,7 +72,7 @@ def test_a_drill_gets_over_what_passes(lab: Lab, row: Row, kind: Kind) -> None:
         assert all(fault["hits"] for fault in lab.control.faults())
 
 
-@places.fuse
+@file_systems.fuse
 def test_a_disk_that_gives_other_bytes_back_fails_the_drill_as_a_bad_copy(lab: Lab) -> None:
     column = Column(lab, "directory")
     artifact = good(column)

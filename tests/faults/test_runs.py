@@ -15,15 +15,15 @@ import pytest
 from fanout.contract.errors import Exit
 from fanout.contract.object_names import new_artifact
 from tests.sandbox import tree
+from tests.support import file_systems
+from tests.support.column import OLD, Column, Kind, drills, good
+from tests.support.lab import NOTES, Lab
+from tests.support.waiting import until
 
-from . import places
 from .bucket import at_a_request, fault, was_hit
-from .column import OLD, Column, Kind, drills, good
 from .disk import hung, in_mid_upload
-from .lab import NOTES, Lab
 from .row import Inflict, Meanwhile, told
 from .source import BEFORE_THE_DUMP, IN_THE_DUMP, at_a_pause, held_lock, sessions
-from .waiting import until
 
 each_kind = pytest.mark.parametrize("kind", ["b2", "directory"])
 
@@ -45,7 +45,7 @@ KILLED: dict[str, Inflict] = {
         ("b2", "dump"),
         ("directory", "dump"),
         ("b2", "upload to b2"),
-        pytest.param("directory", "upload to directory", marks=places.fuse),
+        pytest.param("directory", "upload to directory", marks=file_systems.fuse),
     ],
 )
 def test_a_run_that_is_killed_leaves_nothing_that_later_ones_do_not_take_away(lab: Lab, kind: Kind, phase: str) -> None:
@@ -68,7 +68,7 @@ def test_a_run_that_is_killed_leaves_nothing_that_later_ones_do_not_take_away(la
     assert column.unfinished() == [], "what it had uploaded is gone"
 
 
-@places.fuse
+@file_systems.fuse
 def test_a_run_that_a_hanging_nas_holds_in_the_kernel_ends_all_the_same_while_the_app_migrates(lab: Lab) -> None:
     column = Column(lab, "directory")
     earlier = good(column)

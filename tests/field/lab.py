@@ -15,9 +15,9 @@ from pathlib import Path
 
 from fanout.contract.login import Login, render_login
 from fanout.contract.thread import Thread, render
-from tests.end_to_end.databases import Database, rows_of
-from tests.end_to_end.guide import NAS, script, settings_for, typed
 from tests.sandbox.postgresql import PostgresServer, throwaway
+from tests.support.databases import Database, rows_of
+from tests.support.recovery_guide import NAS, script, settings_for, typed
 
 PASSWORD = "pw-of-the-owner-in-tests"
 NEW_PASSWORD = "pw-of-the-login-after-recovery"

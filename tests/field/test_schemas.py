@@ -7,8 +7,8 @@ import dataclasses
 import re
 
 from fanout.contract.errors import Exit
-from tests.end_to_end.playing import CHECKOUT
 from tests.sandbox.postgresql import throwaway
+from tests.support.playbooks import CHECKOUT
 
 from .lab import PASSWORD, field, words
 

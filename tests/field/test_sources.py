@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 import psycopg
 
 from fanout.contract.errors import Exit
-from tests.end_to_end.everything import with_program
 from tests.sandbox.postgresql import PostgresServer
 from tests.sandbox.processes import identity
+from tests.support.whole_database import with_program
 
 from .lab import field, words
 

@@ -28,7 +28,7 @@ CONFINING = (
         file=f"{LIBRARY}/actions/minting.py",
         original='_difference(created.key.scope, spec.scope) or ("name" if created.key.name != name else "")',
         mutated='"name" if created.key.name != name else ""',
-        tests=(f"{UNIT}/b2/test_provision.py",),
+        tests=(f"{UNIT}/actions/test_minting.py",),
         harm="a key that reaches the whole account is stored",
     ),
     Mutant(
@@ -52,7 +52,7 @@ CONFINING = (
         file=f"{LIBRARY}/contract/key_file.py",
         original="    secret: str = field(repr=False)\n",
         mutated="    secret: str\n",
-        tests=(f"{UNIT}/contract/test_keys.py",),
+        tests=(f"{END}/test_keys.py",),
         harm="the first traceback or debug line prints the key",
     ),
     Mutant(
@@ -84,7 +84,7 @@ CONFINING = (
         file=f"{LIBRARY}/local/files.py",
         original="            temporary.replace(path)\n",
         mutated="            temporary.chmod(0o644)\n            temporary.replace(path)\n",
-        tests=(f"{UNIT}/test_files.py",),
+        tests=(f"{UNIT}/local/test_files.py",),
         harm="any user of the machine reads passwords and identities",
     ),
     Mutant(
@@ -119,7 +119,7 @@ CONFINING = (
         file=f"{LIBRARY}/local/scratch.py",
         original="fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)",
         mutated="os.fstat(lock)",
-        tests=(f"{UNIT}/test_scratch.py::test_the_folder_of_a_run_that_is_alive_is_never_touched_however_old_it_is",),
+        tests=(f"{UNIT}/local/test_scratch.py::test_the_folder_of_a_run_that_is_alive_is_never_touched_however_old_it_is",),
         harm="one thread's run takes away another's dump while it is uploaded",
     ),
     Mutant(
@@ -127,7 +127,7 @@ CONFINING = (
         file=f"{LIBRARY}/local/scratch.py",
         original='kill -9 "${file%/*}" && found=yes',
         mutated=":",
-        tests=(f"{UNIT}/test_scratch.py::test_no_program_of_a_run_outlives_it_when_it_is_killed",),
+        tests=(f"{UNIT}/local/test_scratch.py::test_no_program_of_a_run_outlives_it_when_it_is_killed",),
         harm="a restore that was killed fills a database that nobody watches any more",
     ),
     Mutant(

@@ -11,7 +11,7 @@ KEEPING = (
         file=f"{LIBRARY}/actions/retention.py",
         original="kept = set(_through_sure(good[::-1], crowded, NEWEST_GOOD))",
         mutated="kept: set[ArtifactName] = set()",
-        tests=(f"{UNIT}/test_retention.py", f"{UNIT}/test_retirement.py"),
+        tests=(f"{UNIT}/actions/test_retention.py", f"{UNIT}/actions/test_retirement.py"),
         harm="with a short app_keep, a thread that ran once after a pause retires what it just made",
     ),
     Mutant(
@@ -19,7 +19,7 @@ KEEPING = (
         file=f"{LIBRARY}/actions/retention.py",
         original="_through_sure([artifact for artifact in artifacts if artifact not in bad], crowded)",
         mutated="_through_sure([artifact for artifact in artifacts if artifact not in bad][::-1], crowded)",
-        tests=(f"{UNIT}/test_retention.py",),
+        tests=(f"{UNIT}/actions/test_retention.py",),
         harm="the kept one of a day changes with every run, and each is hidden and stored anew",
     ),
     Mutant(
@@ -27,7 +27,7 @@ KEEPING = (
         file=f"{LIBRARY}/actions/retention.py",
         original="        if count <= 0:\n",
         mutated="        if (past[-1].time - artifacts[0].time).days >= count:\n",
-        tests=(f"{UNIT}/test_retention.py",),
+        tests=(f"{UNIT}/actions/test_retention.py",),
         harm="the first run after a long pause retires everything from before it",
     ),
     Mutant(
@@ -35,7 +35,7 @@ KEEPING = (
         file=f"{LIBRARY}/actions/retention.py",
         original="other.time - one.time < period * 3 / 4",
         mutated="other.time < one.time",
-        tests=(f"{UNIT}/test_retention.py", f"{UNIT}/test_retirement.py"),
+        tests=(f"{UNIT}/actions/test_retention.py", f"{UNIT}/actions/test_retirement.py"),
         harm="one made-up copy a day makes our own runs hide the real ones",
     ),
     Mutant(
@@ -51,7 +51,7 @@ KEEPING = (
         file=f"{LIBRARY}/actions/retirement.py",
         original="if not _is_good(thread, destination, whole.get(name)):",
         mutated="if not whole:",
-        tests=(f"{UNIT}/test_retirement.py",),
+        tests=(f"{UNIT}/actions/test_retirement.py",),
         harm="a destination that forgets what it was given loses the old copies as well",
     ),
     Mutant(
@@ -69,7 +69,7 @@ KEEPING = (
         file=f"{LIBRARY}/actions/artifacts.py",
         original="return [self.manifest.key, *(stored.key for stored in others)]",
         mutated="return [stored.key for _name, stored in sorted(self.files.items())]",
-        tests=(f"{UNIT}/test_artifacts.py",),
+        tests=(f"{UNIT}/actions/test_artifacts.py",),
         harm="a retirement that was interrupted leaves an artifact without its dump that looks whole",
     ),
     Mutant(

@@ -40,7 +40,7 @@ PROVING = (
         file=f"{LIBRARY}/actions/queries.py",
         original="    if before.answer is None and after.answer is None:\n",
         mutated="    if before.answer is None and after.answer is before:\n",
-        tests=(f"{UNIT}/test_answers.py::test_no_value_on_both_sides_proves_nothing_and_says_so",),
+        tests=(f"{UNIT}/actions/test_queries.py::test_no_value_on_both_sides_proves_nothing_and_says_so",),
         harm="a question that has never had an answer passes every drill in silence",
     ),
     Mutant(
@@ -48,7 +48,7 @@ PROVING = (
         file=f"{LIBRARY}/contract/manifest.py",
         original="if manifest.app != app or manifest.artifact != str(artifact):",
         mutated="if not manifest.app or not manifest.artifact:",
-        tests=(f"{UNIT}/contract/test_record.py",),
+        tests=(f"{UNIT}/contract/test_codec.py",),
         harm="a copy that somebody moved counts as a fresh one",
     ),
     Mutant(
@@ -205,7 +205,7 @@ PROVING = (
         file=f"{LIBRARY}/actions/freshness.py",
         original="min(artifact.name.time, artifact.manifest.modified + SKEW)",
         mutated="artifact.name.time",
-        tests=(f"{UNIT}/test_freshness.py",),
+        tests=(f"{UNIT}/actions/test_freshness.py",),
         harm="one forged name keeps a dead thread fresh for ever",
     ),
     Mutant(

@@ -11,7 +11,7 @@ WALLS = (
         file=f"{LIBRARY}/actions/verdicts.py",
         original="if not ours or not is_signed(record.signed, record.signature, thread.verifier):",
         mutated="if not ours:",
-        tests=(f"{UNIT}/test_freshness.py::test_a_verdict_that_no_drill_has_signed_does_not_count_and_is_told",),
+        tests=(f"{UNIT}/actions/test_freshness.py::test_a_verdict_that_no_drill_has_signed_does_not_count_and_is_told",),
         harm="a thief of the key opens the gate with one small file",
     ),
     Mutant(
@@ -38,7 +38,7 @@ WALLS = (
         file=f"{LIBRARY}/contract/manifest.py",
         original="    if set(manifest.files) != files:\n",
         mutated="    if not files:\n",
-        tests=(f"{UNIT}/contract/test_record.py",),
+        tests=(f"{UNIT}/contract/test_codec.py",),
         harm="a thief writes files on the machine that drills",
     ),
     Mutant(
@@ -62,7 +62,7 @@ WALLS = (
         file=f"{LIBRARY}/actions/history.py",
         original="        if artifact.name not in retired:\n",
         mutated="        if artifact.name in retired:\n",
-        tests=(f"{UNIT}/test_history.py",),
+        tests=(f"{UNIT}/actions/test_history.py",),
         harm="history goes away and nobody is told",
     ),
     Mutant(

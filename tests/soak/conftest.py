@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.lab import Lab
-from tests.faults.lab import lab as new_lab
+from tests.support.lab import Lab
+from tests.support.lab import lab as new_lab
 
 _FELL = "where the kills fell"
 _SEED = "12"

@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 
 from fanout.contract.key_file import KeyFile, StoredKey, read
 from fanout.contract.thread import load
-from tests.end_to_end.key_owner import Account, App
-from tests.faults.lab import Lab
 from tests.sandbox import tree
-from tests.unit.plugins.modules.calling import call
+from tests.support.account import Account, App
+from tests.support.lab import Lab
+from tests.support.modules import call
 
 from .act import Act
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.faults.lab import Lab
+from tests.support.lab import Lab
 
 from .act import Act, soak
 from .keys import ColumnsOfRollOuts, KeysOfRollOuts, Rotations

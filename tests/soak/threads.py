@@ -21,10 +21,10 @@ from fanout.contract.thread import Keep, S3Destination
 from fanout.contract.verdict import Verdict
 from fanout.destinations.base import Destination
 from fanout.destinations.registry import open_destination
-from tests.end_to_end import copies
-from tests.faults.column import Column, good
-from tests.faults.lab import BUCKET, Lab
 from tests.sandbox import tree
+from tests.support import copies
+from tests.support.column import Column, good
+from tests.support.lab import BUCKET, Lab
 
 from .act import Act, programs_of, until
 from .killing import Run

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.end_to_end.key_owner import BUCKET, Account
 from tests.sandbox.b2.client import running
 from tests.sandbox.cluster import state
 from tests.sandbox.cluster.access import Access
 from tests.sandbox.cluster.places import folder as cluster_folder
 from tests.sandbox.cluster.policies import Enforced, enforced
+from tests.support.account import BUCKET, Account
 
 from ..columns import Database, Owner
 

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from tests.end_to_end.key_owner import Account
 from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.cluster.pods import restricted
 from tests.sandbox.cluster.policies import Enforced
+from tests.support.account import Account
 
 from ..columns import SUPERUSER_PASSWORD, Database, Owner
 from ..page import Reach

@@ -13,7 +13,7 @@ from tests.sandbox.cluster.pods import restricted
 from tests.sandbox.longhorn.api import LONGHORN, Api, Object
 from tests.sandbox.longhorn.fake import Fake
 from tests.sandbox.longhorn.world import SCHEDULER
-from tests.unit.plugins.modules.calling import call
+from tests.support.modules import call
 
 APPS = ["forgejo", "gitlab", "nextcloud", "paperless"]
 # A real Longhorn needs a moment, and its labels follow every half minute.

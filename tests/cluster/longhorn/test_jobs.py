@@ -14,7 +14,7 @@ import pytest
 from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.longhorn.api import LONGHORN, Api, Object
 from tests.sandbox.longhorn.fake import Fake
-from tests.unit.plugins.modules.calling import call
+from tests.support.modules import call
 
 from .gateway import Gateway
 from .servers import DatabaseServer

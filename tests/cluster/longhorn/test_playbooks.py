@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from fanout.inventory.longhorn import parse_server
-from tests.end_to_end.conftest import sandbox  # noqa: F401 - a fixture
-from tests.end_to_end.playing import Play, last_word, player, recap, said
 from tests.sandbox.cluster.access import until
 from tests.sandbox.longhorn.fake import Fake
 from tests.sandbox.state import Sandbox
+from tests.support.playbooks import Play, last_word, player, recap, said
 
 from .servers import DatabaseServer
 
@@ -23,7 +22,7 @@ BOTH = ("--limit", ",".join(ON_IT))
 
 
 @pytest.fixture
-def play(sandbox: Sandbox) -> Play:  # noqa: F811 - a fixture
+def play(sandbox: Sandbox) -> Play:
     return player(sandbox)
 
 

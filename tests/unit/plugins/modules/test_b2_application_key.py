@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.b2.client import CHECKOUT
-
-from .calling import RECIPIENT, call
+from tests.support.modules import RECIPIENT, call
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ import pytest
 from ansible_collections.fanout.backup.plugins.module_utils.b2.buckets import find_bucket
 from ansible_collections.fanout.backup.plugins.module_utils.b2.client import B2Client
 from tests.sandbox.b2.client import Control
-
-from .calling import call
+from tests.support.modules import call
 
 Ensure = Callable[..., dict[str, Any]]
 

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.host import systemd
-
-from .calling import RECIPIENT, call
+from tests.support.modules import RECIPIENT, call
 
 PASSWORD = "a-long-secret-password"
 Call = Callable[..., dict[str, Any]]

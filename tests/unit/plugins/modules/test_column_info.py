@@ -12,8 +12,7 @@ from ansible_collections.fanout.backup.plugins.module_utils.contract.errors impo
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.base import ThreadResult
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.host import acts, drift
 from fanout.wiring.outcomes import noted
-
-from .calling import RECIPIENT, call
+from tests.support.modules import RECIPIENT, call
 
 NOTICE = "the library that sorts text has changed under the data"
 

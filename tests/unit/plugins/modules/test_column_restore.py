@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.host import acts
-
-from .calling import RECIPIENT, call
+from tests.support.modules import RECIPIENT, call
 
 ADMIN = "the-password-of-the-administrator"
 # Says what it was told, and whether the login's file is out of reach for others.

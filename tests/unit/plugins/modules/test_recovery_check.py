@@ -11,8 +11,7 @@ import pytest
 
 from fanout.local.encryption import decrypt_bytes
 from fanout.local.identities import new_identity, recipient_of
-
-from .calling import call
+from tests.support.modules import call
 
 
 class Owner:

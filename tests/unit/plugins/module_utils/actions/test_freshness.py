@@ -12,7 +12,7 @@ from fanout.contract.object_names import MANIFEST, verdict_key
 from fanout.contract.verdict import Result
 from fanout.destinations.base import Stored
 from fanout.destinations.directory import Directory
-from tests.end_to_end.copies import Folder, folder_place
+from tests.support.copies import Folder, folder_place
 
 HOUR = timedelta(hours=1)
 

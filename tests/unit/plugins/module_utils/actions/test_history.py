@@ -13,7 +13,7 @@ from fanout.actions.history import as_written, hidden_against_policy, is_good, t
 from fanout.contract.object_names import ArtifactName
 from fanout.contract.thread import Keep
 from fanout.destinations.base import Stored
-from tests.end_to_end.copies import SMALL
+from tests.support.copies import SMALL
 
 START = datetime(2026, 11, 2, 0, 17, tzinfo=UTC)
 HOUR = timedelta(hours=1)

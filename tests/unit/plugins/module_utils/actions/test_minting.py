@@ -15,7 +15,7 @@ from fanout.contract.errors import DataRefused
 from fanout.contract.key_file import WRITER_CAPABILITIES
 from fanout.platforms.key_store import FileStore
 
-from .scripted import Scripted, client_of, session
+from ..b2.scripted import Scripted, client_of, session
 
 SPEC = KeySpec("fanout-forgejo-b2", "backups", "4a48", "forgejo/", "https://s3.us-west-004.backblazeb2.com")
 NONE = Answer(200, {"keys": [], "nextApplicationKeyId": None})

@@ -11,7 +11,7 @@ from fanout.actions.freshness import freshness
 from fanout.contract.object_names import MANIFEST, new_artifact
 from fanout.contract.thread import Keep
 from fanout.destinations.directory import Directory
-from tests.end_to_end.copies import SMALL, Folder, folder_place
+from tests.support.copies import SMALL, Folder, folder_place
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

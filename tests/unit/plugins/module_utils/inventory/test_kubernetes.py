@@ -8,8 +8,7 @@ import pytest
 from fanout.contract.errors import ConfigurationError
 from fanout.inventory.column import parse
 from fanout.inventory.kubernetes import LONGEST_NAME, object_name
-
-from ..platforms.kubernetes.columns import B2, MINIO, NAS, PASSWORD, variables
+from tests.support.kubernetes_columns import B2, MINIO, NAS, PASSWORD, variables
 
 SECRET = {"namespace": "forgejo", "name": "forgejo-db"}
 

@@ -44,7 +44,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(
 
 def test_what_a_killed_writer_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
     dies = (
-        "import os, pathlib, sys; from fanout.files import write_private\n"
+        "import os, pathlib, sys; from fanout.local.files import write_private\n"
         "pathlib.Path.replace = lambda self, target: os.kill(os.getpid(), 9)\n"
         "write_private(pathlib.Path(sys.argv[1]), 'secret')"
     )
@@ -88,7 +88,7 @@ def test_removing_twice_is_no_error(tmp_path: Path) -> None:
 
 def test_a_lock_keeps_others_out_and_dies_with_its_holder(tmp_path: Path) -> None:
     hold = (
-        "import pathlib, sys; from fanout.files import locked_folder\n"
+        "import pathlib, sys; from fanout.local.files import locked_folder\n"
         f"with locked_folder(pathlib.Path({str(tmp_path)!r})): print('locked', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

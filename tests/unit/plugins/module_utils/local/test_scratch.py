@@ -17,7 +17,7 @@ from fanout.local.scratch import scratch_folder
 
 _LIVING = """
 import os, subprocess, sys, time
-from fanout.scratch import scratch_folder
+from fanout.local.scratch import scratch_folder
 with scratch_folder(sys.argv[1], "forgejo.b2") as folder:
     (folder / "dump").write_text("half")
     if "programs" in sys.argv:

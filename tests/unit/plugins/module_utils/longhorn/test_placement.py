@@ -11,9 +11,9 @@ from fanout.inventory.column import parse
 from fanout.k8s.resources import Manifest
 from fanout.longhorn import placement
 from fanout.longhorn.placement import Placement, placed
-from tests.unit.plugins.module_utils.platforms.host.columns import RECOVERY
-from tests.unit.plugins.module_utils.platforms.kubernetes.columns import column
-from tests.unit.plugins.module_utils.platforms.kubernetes.scripted import Scripted, cluster, refusal
+from tests.support.host_columns import RECOVERY
+from tests.support.kubernetes_columns import column
+from tests.support.scripted_cluster import Scripted, cluster, refusal
 
 REPLICAS = "/apis/longhorn.io/v1beta2/namespaces/longhorn-system/replicas"
 

@@ -11,8 +11,7 @@ import pytest
 from fanout.inventory.column import Column
 from fanout.inventory.variables import Variables
 from fanout.platforms.registry import Acts, Keys, RollOut, acts_of, keys_of, roll_out_of
-
-from .host.columns import column, directory
+from tests.support.host_columns import column, directory
 
 
 @pytest.mark.parametrize(("protocol", "part_of"), [(RollOut, roll_out_of), (Acts, acts_of), (Keys, keys_of)])

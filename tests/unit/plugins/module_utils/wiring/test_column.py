@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.plugins.modules.calling import RECIPIENT, call
+from tests.support.modules import RECIPIENT, call
 
 APP = {
     "app_name": "forgejo",

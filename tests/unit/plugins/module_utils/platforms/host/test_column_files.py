@@ -8,8 +8,7 @@ import pytest
 
 from fanout.contract.errors import ConfigurationError
 from fanout.platforms.host.column_files import File, Files, State, apply, is_secret, read_state, shown, wanted_state
-
-from .columns import tree
+from tests.support.host_columns import tree
 
 FILES = {
     "column.json": File('{"app": "forgejo"}'),

@@ -18,8 +18,8 @@ from fanout.platforms.host import systemd
 from fanout.platforms.host.drift import differences
 from fanout.platforms.host.roll_out import present
 from fanout.platforms.host.systemd import Systemd
+from tests.support.host_columns import B2, PASSWORD, column, directory, tree
 
-from .columns import B2, PASSWORD, column, directory, tree
 from .test_roll_out import MINTED
 
 SITE = "Remedy: run playbooks/site.yml"

@@ -23,8 +23,7 @@ from fanout.platforms.host import onboarding, roll_out
 from fanout.platforms.host.plan import UNBORN
 from fanout.platforms.host.roll_out import absent
 from tests.sandbox.b2.client import running
-
-from .columns import B2, MINIO, PASSWORD, RECOVERY, S3_KEYS, column, directory, tree
+from tests.support.host_columns import B2, MINIO, PASSWORD, RECOVERY, S3_KEYS, column, directory, tree
 
 Make = Callable[..., Column]
 MINTED = KeyFile(

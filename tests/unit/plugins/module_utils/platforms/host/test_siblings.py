@@ -9,8 +9,7 @@ import pytest
 
 from fanout.inventory.column import Column
 from fanout.platforms.host.roll_out import present
-
-from .columns import B2, column, directory, tree
+from tests.support.host_columns import B2, column, directory, tree
 
 
 @pytest.fixture

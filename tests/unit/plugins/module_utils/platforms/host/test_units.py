@@ -11,8 +11,7 @@ import pytest
 from fanout.inventory.column import Column
 from fanout.platforms.host.column_files import File
 from fanout.platforms.host.units import quoted, unit_files
-
-from .columns import B2, column, directory
+from tests.support.host_columns import B2, column, directory
 
 FANOUT = Path("/bin/true")
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")

@@ -16,8 +16,7 @@ from fanout.k8s.cluster import Missing
 from fanout.k8s.resources import Manifest
 from fanout.platforms.kubernetes.apply import applied, shown
 from fanout.platforms.kubernetes.objects import COLUMN, KEY_OF
-
-from .scripted import Scripted, cluster, path, refusal
+from tests.support.scripted_cluster import Scripted, cluster, path, refusal
 
 OURS = [{"manager": "fanout.backup"}]
 

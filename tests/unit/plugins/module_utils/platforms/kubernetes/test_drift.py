@@ -20,9 +20,8 @@ from fanout.platforms.kubernetes.live_objects import Found, id_of
 from fanout.platforms.kubernetes.objects import identity_secret, key_secret
 from fanout.platforms.kubernetes.plan import Onboarded, plan
 from fanout.platforms.onboarding import onboarded
-
-from .columns import B2, PASSWORD, column
-from .scripted import Scripted, cluster, refusal
+from tests.support.kubernetes_columns import B2, PASSWORD, column
+from tests.support.scripted_cluster import Scripted, cluster, refusal
 
 SITE = "Remedy: run playbooks/site.yml"
 KEY = StoredKey(

@@ -13,9 +13,8 @@ from fanout.inventory.column import Column
 from fanout.k8s.resources import Manifest
 from fanout.platforms.kubernetes.ingress import blocked
 from fanout.platforms.kubernetes.live_objects import Found
-
-from .columns import column
-from .scripted import Scripted, cluster, refusal
+from tests.support.kubernetes_columns import column
+from tests.support.scripted_cluster import Scripted, cluster, refusal
 
 PORTS = [{"name": "postgres", "containerPort": 5432}]
 SERVER: Manifest = {

@@ -16,9 +16,8 @@ from fanout.k8s.resources import Manifest
 from fanout.platforms.base import ThreadResult
 from fanout.platforms.kubernetes import jobs
 from fanout.platforms.kubernetes.jobs import Order
-
-from .columns import column
-from .scripted import Scripted, answer, cluster, refusal
+from tests.support.kubernetes_columns import column
+from tests.support.scripted_cluster import Scripted, answer, cluster, refusal
 
 JOBS = "/apis/batch/v1/namespaces/backup-forgejo/jobs"
 PODS = "/api/v1/namespaces/backup-forgejo/pods"

@@ -5,8 +5,7 @@ import ipaddress
 from typing import Any
 
 from fanout.platforms.kubernetes.network import default_deny
-
-from .columns import MINIO, column, objects
+from tests.support.kubernetes_columns import MINIO, column, objects
 
 
 def egress(destination: str, suffix: str = "", **changes: Any) -> list[dict[str, Any]]:

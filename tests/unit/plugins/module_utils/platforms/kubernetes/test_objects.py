@@ -5,8 +5,7 @@ import json
 
 from fanout.platforms.kubernetes.database_password import login_secret
 from fanout.platforms.kubernetes.objects import identity_secret, namespace, secret_text
-
-from .columns import PASSWORD, column
+from tests.support.kubernetes_columns import PASSWORD, column
 
 
 def test_only_restricted_pods_run_in_the_namespace() -> None:

@@ -15,8 +15,7 @@ from fanout.platforms.kubernetes.objects import namespace, proof_in
 from fanout.platforms.kubernetes.plan import Onboarded, Plan, plan
 from fanout.platforms.kubernetes.pods import backup_pod, drill_pod, restore_pod
 from tests.sandbox.cluster.certificates import Authority
-
-from .columns import PASSWORD, column
+from tests.support.kubernetes_columns import PASSWORD, column
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,7 @@ from fanout.contract.errors import ConfigurationError, Full, TryAgain, Unavailab
 from fanout.k8s.resources import Manifest
 from fanout.platforms.kubernetes import pod_diagnostics
 from fanout.platforms.kubernetes.pod_diagnostics import Watched, ended_badly, ended_from_outside, stuck
-
-from .scripted import Scripted, cluster, refusal
+from tests.support.scripted_cluster import Scripted, cluster, refusal
 
 NAMESPACE = "backup-forgejo"
 RESOURCES = {"limits": {"memory": "512Mi"}}

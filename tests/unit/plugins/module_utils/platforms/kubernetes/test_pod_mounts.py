@@ -9,9 +9,8 @@ from fanout.contract.errors import ConfigurationError
 from fanout.k8s.resources import Manifest
 from fanout.platforms.kubernetes.pod_mounts import check_there
 from fanout.platforms.kubernetes.pods import backup_pod, drill_pod
-
-from .columns import column
-from .scripted import Scripted, cluster, refusal
+from tests.support.kubernetes_columns import column
+from tests.support.scripted_cluster import Scripted, cluster, refusal
 
 NAMESPACE = "backup-forgejo"
 

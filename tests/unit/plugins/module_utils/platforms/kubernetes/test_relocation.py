@@ -16,9 +16,8 @@ from fanout.platforms.kubernetes import relocation
 from fanout.platforms.kubernetes.live_objects import Found, id_of
 from fanout.platforms.kubernetes.objects import volumes
 from fanout.platforms.kubernetes.relocation import Moved, move
-
-from .columns import NAS, column
-from .scripted import Scripted, answer, cluster, path
+from tests.support.kubernetes_columns import NAS, column
+from tests.support.scripted_cluster import Scripted, answer, cluster, path
 
 SECOND = {"kind": "directory", "path": "/mnt/second", "nfs": {"server": "second.home.arpa", "path": "/backups"}}
 OTHER_NAS = {**NAS, "nfs": {"server": "nas.home.arpa", "path": "/volume2/backups"}}

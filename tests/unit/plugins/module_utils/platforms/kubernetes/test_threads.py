@@ -9,8 +9,7 @@ import pytest
 from fanout.contract.codec import decode_json
 from fanout.contract.thread import Thread
 from fanout.k8s.resources import Manifest
-
-from .columns import PASSWORD, column, objects, pod_of
+from tests.support.kubernetes_columns import PASSWORD, column, objects, pod_of
 
 CRON_JOBS = [
     ("nas", "CronJob forgejo-nas"),

@@ -33,8 +33,8 @@ from fanout.destinations.base import Destination
 from fanout.destinations.registry import open_destination
 from fanout.local.identities import new_identity, recipient_of
 from fanout.local.signatures import drill_keys
-from tests.onboarding import onboarded
 from tests.sandbox import tree
+from tests.support.onboarding import onboarded
 
 from .lab import BUCKET, OWNER, PASSWORD, Lab
 from .waiting import until
@@ -148,7 +148,7 @@ class Column:
         """Run the command in the background; it is gone afterwards. `ended` tells how it ended.
 
         Unless it is `patient`, as users run it, its waits are shorter."""
-        module = "fanout.runner.main" if patient else "tests.faults.impatient"
+        module = "fanout.runner.main" if patient else "tests.support.impatient"
         command = (sys.executable, "-m", module, *words, "--thread", self.folder / "thread.json")
         # A place whose day is not the day of UTC: names and times must not depend on it.
         environment = {**os.environ, "TZ": "Pacific/Kiritimati"}

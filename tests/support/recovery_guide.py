@@ -12,7 +12,7 @@ import pytest
 
 from tests.sandbox.postgresql import PostgresServer
 
-from .playing import CHECKOUT
+from .playbooks import CHECKOUT
 
 # Where apt puts what the guide tells to install, and nothing of a virtual environment.
 PATH = "/usr/local/bin:/usr/bin:/bin"

@@ -94,7 +94,7 @@ def troubled(path: Path, beside: Path) -> Iterator[Trouble]:
     path.rename(store)
     path.mkdir()
     orders.mkdir()
-    command = (sys.executable, "-m", "tests.faults.troubled", store, orders, path)
+    command = (sys.executable, "-m", "tests.support.troubled", store, orders, path)
     process = subprocess.Popen(command, cwd=CHECKOUT, stderr=subprocess.DEVNULL)
     try:
         until(path.is_mount, "it is mounted", process)

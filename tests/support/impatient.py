@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command `fanout` with shorter waits: `python -m tests.faults.impatient backup --thread FILE`.
+"""The command `fanout` with shorter waits: `python -m tests.support.impatient backup --thread FILE`.
 
 Numbers alone differ from the command that users run. Theirs are minutes, and a test that sits through them proves
 nothing more.

@@ -24,10 +24,10 @@ from fanout.contract.verdict import Begun, Result, Verdict
 from fanout.destinations.registry import open_destination
 from fanout.local.identities import new_identity
 from fanout.local.signatures import drill_keys, sign
-from tests.onboarding import onboarded
-from tests.unit.plugins.modules.calling import RECIPIENT, call
+from tests.support.modules import RECIPIENT, call
+from tests.support.onboarding import onboarded
 
-from .key_owner import BUCKET, Account, App
+from .account import BUCKET, Account, App
 
 PURGE_DAYS = 7  # a directory's own number; the bucket's rule gets the same
 _DUMP = b"dump"

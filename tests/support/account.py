@@ -12,7 +12,7 @@ from fanout.b2.buckets import find_bucket
 from fanout.b2.client import B2Client
 from fanout.contract.key_file import WRITER_CAPABILITIES, KeyFile, StoredKey, load_key, read, render
 from tests.sandbox.b2.client import Control
-from tests.unit.plugins.modules.calling import RECIPIENT, call
+from tests.support.modules import RECIPIENT, call
 
 BUCKET = "backups"
 

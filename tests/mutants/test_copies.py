@@ -18,7 +18,7 @@ LOWER = Mutant(
     file="plugins/module_utils/contract/object_names.py",
     original='_TIME = "%Y%m%dT%H%M%SZ"',
     mutated='_TIME = "%Y%m%dT%H%M%Sz"',
-    tests=("tests/unit/plugins/module_utils/contract/test_record.py",),
+    tests=("tests/unit/plugins/module_utils/contract/test_codec.py",),
     harm="no artifact is found again",
 )
 

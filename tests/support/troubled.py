@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A file system in trouble: `python -m tests.faults.troubled STORE ORDERS MOUNTPOINT` shows STORE at MOUNTPOINT.
+"""A file system in trouble: `python -m tests.support.troubled STORE ORDERS MOUNTPOINT` shows STORE at MOUNTPOINT.
 
 A file ORDERS/<operation> makes that operation ("stat", "read", "write", "fsync") go wrong for as long as the file
 exists: "error 5" answers that errno, "slow 0.1" waits so many seconds first, "hold" waits until the file is gone or

@@ -11,8 +11,8 @@ import psycopg
 from fanout.contract.thread import DirectoryDestination, Limits, PostgresqlSource, Recipients, Thread
 from fanout.local.identities import new_identity, recipient_of
 from fanout.local.signatures import drill_keys
-from tests.onboarding import onboarded
 from tests.sandbox.postgresql import PostgresServer
+from tests.support.onboarding import onboarded
 
 
 @dataclass(frozen=True)
