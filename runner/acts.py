@@ -38,13 +38,14 @@ class Outcome:
 def _backup(thread: Thread, options: argparse.Namespace, report: Report) -> Outcome:
     from fanout.actions.backup import backup
     from fanout.contract.marks import remedies, with_reason
+    from fanout.contract.verdict import counted
 
     done = backup(thread, accept_shrink=options.accept_shrink, accept_server=options.accept_server, report=report)
     manifest = done.manifest
     took = spoken(sum(manifest.seconds.values()))
-    size = sum(record.size for record in manifest.files.values())
+    size = manifest.stored_size
     word = "MARKED" if manifest.marks else "OK"
-    what = f"{manifest.tables} tables, {manifest.rows} rows, {size / 1e6:.1f} MB in {took}; retired {len(done.retired)}"
+    what = f"{counted(manifest.measures)}, {size / 1e6:.1f} MB in {took}; retired {len(done.retired)}"
     lines = [f"BACKUP {word} {thread.id}: {manifest.artifact}: {what}"]
     marks = [with_reason(mark, done.reasons) for mark in manifest.marks]
     lines += [f"{thread.id}: kept, but marked, so that nothing is retired: {mark}" for mark in marks]
@@ -53,8 +54,7 @@ def _backup(thread: Thread, options: argparse.Namespace, report: Report) -> Outc
     lines += [f"{thread.id}: {warning}" for warning in done.warnings]
     result = {
         "artifact": manifest.artifact,
-        "tables": manifest.tables,
-        "rows": manifest.rows,
+        "measures": manifest.measures,
         "size": size,
         "seconds": manifest.seconds,
         "marks": manifest.marks,
@@ -108,7 +108,7 @@ def _restore(thread: Thread, options: argparse.Namespace, report: Report) -> Out
     from fanout.contract.login import read_login
 
     login = read_login(options.login) if options.login else None
-    done = restore(thread, RestoreOrder(options.to, options.at, tuple(options.table), login), report=report)
+    done = restore(thread, RestoreOrder(options.to, options.at, tuple(options.only), login), report=report)
     lines = [f"{thread.id}  {comparison}" for comparison in done.comparisons]
     lines += [f"{thread.id}  {finding}" for finding in done.findings]
     lines += [f"{thread.id}  note: {note}" for note in done.notes]
@@ -116,7 +116,7 @@ def _restore(thread: Thread, options: argparse.Namespace, report: Report) -> Out
     result = {
         "result": done.result,
         "line": last,
-        "database": done.database,
+        "to": done.to,
         "artifact": done.artifact,
         "answers": [str(comparison) for comparison in done.comparisons],
         "findings": done.findings,
@@ -128,13 +128,15 @@ def _restore(thread: Thread, options: argparse.Namespace, report: Report) -> Out
 
 
 def _restored(done: RestoreResult) -> str:
-    what = f"{done.artifact} is restored into {done.database}"
+    from fanout.contract.verdict import counted
+
+    what = f"{done.artifact} is restored into {done.to}"
     if done.result == "inconclusive":
         return f"{what} and could not be compared: {done.reason}"
     if done.result == "fail":
         return f"{what} and differs: {done.reason}. Remedy: look at the differences before you switch to it, or drop it"
     took = spoken(sum(seconds for phase, seconds in done.seconds.items() if phase != "verify"))
-    return f"{what}: {done.tables} tables, {done.rows} rows, digests match; in {took}"
+    return f"{what}: {counted(done.measures)}, digests match; in {took}"
 
 
 def _probe(thread: Thread, options: argparse.Namespace, _report: Report) -> Outcome:
@@ -149,8 +151,7 @@ def _probe(thread: Thread, options: argparse.Namespace, _report: Report) -> Outc
             destination.check()
             steps += destination.probe(options.neighbour, tamper=options.tamper)
             lacks = destination.lacks
-        for source in thread.sources:
-            steps += kind_of(source).probe(source, thread.id)
+        steps += kind_of(thread.source).probe(thread.source, thread.id)
     lines = [f"{thread.id}  {step.name}: {step.outcome} ({step.detail})" for step in steps]
     bad = [step for step in steps if step.outcome != "passed"]
     if any(step.outcome == "failed" for step in bad):
@@ -185,14 +186,11 @@ def _ask(thread: Thread) -> dict[str, str]:
     """Return the live answers by query name. A source that does not answer makes them unknown, and nothing fails."""
     from fanout.sources.registry import kind_of
 
-    live: dict[str, str] = {}
-    for source in thread.sources:
-        try:
-            answers = kind_of(source).ask(source, thread.id, thread.queries)
-        except BackupError:
-            continue
-        live |= {answer.query.name: "unknown" if answer.error else str(answer.answer) for answer in answers}
-    return live
+    try:
+        answers = kind_of(thread.source).ask(thread.source, thread.id, thread.queries)
+    except BackupError:
+        return {}
+    return {answer.query.name: "unknown" if answer.error else str(answer.answer) for answer in answers}
 
 
 def _recover_history(thread: Thread, options: argparse.Namespace, report: Report) -> Outcome:
@@ -228,12 +226,14 @@ def _fetch(thread: Thread, options: argparse.Namespace, report: Report) -> Outco
             raise ConfigurationError(
                 f"{folder} cannot be made ({error.strerror})", remedy="name another folder with --to"
             ) from None
-        with phases.phase("fetch", total=sum(record.size for record in manifest.files.values())):
+        with phases.phase("fetch", total=manifest.stored_size):
             fetch(destination, artifact, manifest, folder, phases)
             destination.get(artifact.manifest, folder / "manifest.json")
     line = f"FETCHED {thread.id}: {len(manifest.files)} encrypted files, digests match, in {folder}"
     return Outcome(
-        Exit.OK, (line,), {"artifact": manifest.artifact, "folder": str(folder), "files": list(manifest.files)}
+        Exit.OK,
+        (line,),
+        {"artifact": manifest.artifact, "folder": str(folder), "files": [file.name for file in manifest.files]},
     )
 
 

@@ -33,7 +33,7 @@ from .terminal import drawing
 # some megabytes of garbage.
 _GARBAGE = 200_000
 _ANSWERS = "live"
-_DESCRIPTION = "Back up, drill, restore, probe, look at, fetch or onboard one thread: one app at one destination."
+_DESCRIPTION = "Back up, drill, restore, probe, look at, fetch or onboard one thread: one source at one destination."
 
 
 class _Parser(argparse.ArgumentParser):
@@ -60,11 +60,13 @@ def parser() -> argparse.ArgumentParser:
         "--at", type=_time, metavar="TIME", help="newest backup of that time or before, as 20261125T093000Z"
     )
     drill.add_argument("--live", type=Path, metavar="FILE", help="the live answers, as status --ask printed them")
-    restore = command("restore", "restore a backup into a new database beside the live one")
-    restore.add_argument("--to", required=True, metavar="NAME", help="name of the new database; it must not exist")
+    restore = command("restore", "restore a backup beside the live source")
+    restore.add_argument(
+        "--to", required=True, metavar="NAME", help="name of what is made, such as a new database; it must not exist"
+    )
     restore.add_argument("--at", type=_time, metavar="TIME", help="newest backup of that time or before")
     restore.add_argument(
-        "--table", action="append", default=[], metavar="SCHEMA.TABLE", help="only this table; may be repeated"
+        "--only", action="append", default=[], metavar="PART", help="only this part, as a table; may be repeated"
     )
     restore.add_argument(
         "--login", type=Path, metavar="FILE", help='who may make databases: {"user": "...", "password": "..."}'

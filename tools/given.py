@@ -69,7 +69,8 @@ ENTRY_POINTS: Mapping[str, tuple[str, tuple[Given, ...]]] = {
         (
             Given("app_restore_to", "str", "Name of the new database. Set by playbooks."),
             Given("app_restore_at", "str", "Newest backup of that UTC time or before. Set by playbooks."),
-            Given("app_restore_tables", "list", "Only these tables, as schema.table. Set by playbooks."),
+            Given("app_restore_only", "list", "Only these parts: tables, as schema.table. Set by playbooks."),
+            Given("app_restore_source", "str", "Source of the backup, if the app has several. Set by playbooks."),
             Given(
                 "app_restore_from",
                 "str",
@@ -132,7 +133,12 @@ OF_PLAYBOOKS = (
     ),
     Given("restore_to", "str", "Name of the new database that playbooks/restore.yml makes."),
     Given("restore_at", "str", "It restores the newest backup of that UTC time or before, as 20261125T093000Z."),
-    Given("restore_tables", "list", "It restores these tables only, as schema.table; a string separates by commas."),
+    Given(
+        "restore_only",
+        "list",
+        "It restores these parts only: tables, as schema.table. A string separates them by commas.",
+    ),
+    Given("restore_source", "str", "It restores this source. It has to be set if the app has several."),
     Given("restore_from", "str", "It restores from this destination. Default: the first that is drilled."),
     Given("recovery_answer", "str", "What a challenge of playbooks/recovery_check.yml says when it is decrypted."),
     Given("revert_server", "str", "The server whose volume playbooks/revert.yml reverts, with every app on it."),

@@ -91,8 +91,8 @@ application_keys:
   type: list
   elements: dict
   contains:
-    destination:
-      description: Name of the destination.
+    thread:
+      description: The thread's name, such as V(forgejo/database/b2).
       type: str
       returned: success
     path:
@@ -165,10 +165,10 @@ def ensure(module: AnsibleModule) -> Outcome:
     threads = ensure_keys(column, b2_connect(module), roll_out)
     for thread in threads:
         if names := (thread.change.after or {}).get("retiring"):
-            module.warn(_alive(f"{column.app}/{thread.destination}", names))
+            module.warn(_alive(str(thread.thread), names))
     return Outcome(
-        before={thread.destination: thread.change.before for thread in threads},
-        after={thread.destination: thread.change.after for thread in threads},
+        before={str(thread.thread): thread.change.before for thread in threads},
+        after={str(thread.thread): thread.change.after for thread in threads},
         values={"application_keys": [thread.as_result() for thread in threads]},
     )
 

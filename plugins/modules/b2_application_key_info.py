@@ -47,8 +47,8 @@ application_keys:
   type: list
   elements: dict
   contains:
-    destination:
-      description: Name of the destination.
+    thread:
+      description: The thread's name, such as V(forgejo/database/b2).
       type: str
       returned: success
     path:

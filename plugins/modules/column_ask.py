@@ -60,6 +60,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fanout.backup.plugins.module_utils.actions.queries import asked
 from ansible_collections.fanout.backup.plugins.module_utils.contract.errors import DataRefused
+from ansible_collections.fanout.backup.plugins.module_utils.contract.thread import ThreadName
 from ansible_collections.fanout.backup.plugins.module_utils.inventory.column import Column
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.registry import acts_of
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.failures import Outcome, run
@@ -67,9 +68,9 @@ from ansible_collections.fanout.backup.plugins.module_utils.wiring.threads impor
 
 
 def ask(module: AnsibleModule) -> Outcome:
-    def act(column: Column, destinations: Sequence[str]) -> Outcome:
-        queries = column.variables.app_drill_queries
-        live = acts_of(column).ask(column, destinations) if queries else {}
+    def act(column: Column, threads: Sequence[ThreadName]) -> Outcome:
+        queries = [query for source in column.sources.values() for query in source.queries]
+        live = acts_of(column).ask(column, threads) if queries else {}
         lines, wrong = asked(queries, live)
         failure = DataRefused(
             "; ".join(wrong), remedy="look at the app and its database", subject=column.app, doing="asking its database"

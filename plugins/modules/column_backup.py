@@ -72,7 +72,7 @@ threads:
   elements: dict
   contains:
     thread:
-      description: The thread's name, such as V(forgejo/b2).
+      description: The thread's name, such as V(forgejo/database/b2).
       type: str
       returned: always
     ok:
@@ -105,6 +105,7 @@ from collections.abc import Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.fanout.backup.plugins.module_utils.contract.thread import ThreadName
 from ansible_collections.fanout.backup.plugins.module_utils.inventory.column import Column
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.registry import acts_of
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
@@ -116,11 +117,11 @@ BACKUP_OPTIONS = ArgumentSpec({name: {"type": "bool", "default": False} for name
 
 
 def back_up(module: AnsibleModule) -> Outcome:
-    def act(column: Column, destinations: Sequence[str]) -> Outcome:
+    def act(column: Column, threads: Sequence[ThreadName]) -> Outcome:
         accept = [f"--{name.replace('_', '-')}" for name in ACCEPTED if module.params[name]]
-        threads = acts_of(column).backup(column, destinations, accept)
-        made = {thread.thread: thread.result["artifact"] for thread in threads if "artifact" in thread.result}
-        return outcome_of(threads, Outcome(before={}, after=made))
+        results = acts_of(column).backup(column, threads, accept)
+        made = {thread.thread: thread.result["artifact"] for thread in results if "artifact" in thread.result}
+        return outcome_of(results, Outcome(before={}, after=made))
 
     return on_threads(module, act)
 

@@ -71,7 +71,7 @@ verdicts:
   description: By thread, V(pass), V(fail) or V(inconclusive).
   returned: always
   type: dict
-  sample: {forgejo/b2: pass}
+  sample: {forgejo/database/b2: pass}
 lines:
   description: All lines that the drills wrote for people.
   returned: always
@@ -84,7 +84,7 @@ threads:
   elements: dict
   contains:
     thread:
-      description: The thread's name, such as V(forgejo/b2).
+      description: The thread's name, such as V(forgejo/database/b2).
       type: str
       returned: always
     ok:
@@ -117,6 +117,7 @@ from collections.abc import Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.fanout.backup.plugins.module_utils.contract.thread import ThreadName
 from ansible_collections.fanout.backup.plugins.module_utils.inventory.column import Column
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.registry import acts_of
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
@@ -127,13 +128,13 @@ DRILL_OPTIONS = ArgumentSpec({"at": {"type": "str"}})
 
 
 def drill(module: AnsibleModule) -> Outcome:
-    def act(column: Column, destinations: Sequence[str]) -> Outcome:
-        threads = acts_of(column).drill(column, destinations, module.params["at"])
+    def act(column: Column, threads: Sequence[ThreadName]) -> Outcome:
+        results = acts_of(column).drill(column, threads, module.params["at"])
         values = {
-            "verdicts": {thread.thread: thread.result.get("result", "inconclusive") for thread in threads},
-            "lines": [line for thread in threads for line in thread.lines],
+            "verdicts": {thread.thread: thread.result.get("result", "inconclusive") for thread in results},
+            "lines": [line for thread in results for line in thread.lines],
         }
-        return outcome_of(threads, Outcome(values=values))
+        return outcome_of(results, Outcome(values=values))
 
     return on_threads(module, act, usual=lambda column: column.drill_destinations)
 

@@ -61,7 +61,7 @@ threads:
   elements: dict
   contains:
     thread:
-      description: The thread's name, such as V(forgejo/b2).
+      description: The thread's name, such as V(forgejo/database/b2).
       type: str
       returned: success
     status:

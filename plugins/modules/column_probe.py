@@ -74,7 +74,7 @@ threads:
   elements: dict
   contains:
     thread:
-      description: The thread's name, such as V(forgejo/b2).
+      description: The thread's name, such as V(forgejo/database/b2).
       type: str
       returned: always
     ok:
@@ -107,6 +107,7 @@ from collections.abc import Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.fanout.backup.plugins.module_utils.contract.thread import ThreadName
 from ansible_collections.fanout.backup.plugins.module_utils.inventory.column import Column
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.registry import acts_of
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
@@ -123,16 +124,16 @@ PROBE_OPTIONS = ArgumentSpec(
 
 
 def probe(module: AnsibleModule) -> Outcome:
-    def act(column: Column, destinations: Sequence[str]) -> Outcome:
+    def act(column: Column, threads: Sequence[ThreadName]) -> Outcome:
         options, acts = module.params, acts_of(column)
         if options["login_only"]:
-            threads = acts.probe_login(column)
+            results = acts.probe_logins(column)
         else:
-            threads = acts.probe(column, destinations, options["neighbours"], options["tamper"])
-        whole = not options["login_only"] and set(destinations) == set(column.destinations)
-        if (whole or options["login_only"]) and not any(thread.failure for thread in threads):
+            results = acts.probe(column, threads, options["neighbours"], options["tamper"])
+        whole = not options["login_only"] and set(threads) == set(column.thread_names)
+        if (whole or options["login_only"]) and not any(result.failure for result in results):
             acts.note_proof(column, whole)
-        return outcome_of(threads, Outcome(values={"lines": [line for thread in threads for line in thread.lines]}))
+        return outcome_of(results, Outcome(values={"lines": [line for result in results for line in result.lines]}))
 
     return on_threads(module, act)
 

@@ -55,7 +55,7 @@ threads:
   elements: dict
   contains:
     thread:
-      description: The thread's name, such as V(forgejo/b2).
+      description: The thread's name, such as V(forgejo/database/b2).
       type: str
       returned: always
     ok:
@@ -89,8 +89,9 @@ import contextlib
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fanout.backup.plugins.module_utils.actions.temporary_key import lent_key
+from ansible_collections.fanout.backup.plugins.module_utils.contract.destination import B2Destination
 from ansible_collections.fanout.backup.plugins.module_utils.contract.errors import BackupError, about
-from ansible_collections.fanout.backup.plugins.module_utils.contract.thread import B2Destination
+from ansible_collections.fanout.backup.plugins.module_utils.contract.thread import ThreadName
 from ansible_collections.fanout.backup.plugins.module_utils.inventory.column import Column
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.base import ThreadResult
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.registry import acts_of
@@ -105,10 +106,10 @@ from ansible_collections.fanout.backup.plugins.module_utils.wiring.threads impor
 
 
 def recover_history(module: AnsibleModule) -> Outcome:
-    column, destinations = chosen_threads(module)
+    column, chosen = chosen_threads(module)
     if not column.present:
         return skipped(f"{column.app}: nothing to do, app_state is absent")
-    threads = [_recovered(module, column, destination) for destination in destinations]
+    threads = [_recovered(module, column, name) for name in chosen]
     back = {
         thread.thread: found
         for thread in threads
@@ -118,17 +119,17 @@ def recover_history(module: AnsibleModule) -> Outcome:
     return outcome_of(threads, Outcome(before={}, after=back, values={"lines": lines}))
 
 
-def _recovered(module: AnsibleModule, column: Column, destination: str) -> ThreadResult:
-    thread, where = f"{column.app}/{destination}", column.destinations[destination]
+def _recovered(module: AnsibleModule, column: Column, name: ThreadName) -> ThreadResult:
+    where = column.destination_of(name)
     try:
-        with about(thread, "bringing back its history"), contextlib.ExitStack() as stack:
+        with about(str(name), "bringing back its history"), contextlib.ExitStack() as stack:
             key = None
             if isinstance(where, B2Destination) and not module.check_mode:
                 client = b2_connect(module)(where.api_url)
-                key = stack.enter_context(lent_key(client, column, where, hide(module)))
-            return acts_of(column).recover_history(column, destination, key, module.check_mode)
+                key = stack.enter_context(lent_key(client, column, name, where, hide(module)))
+            return acts_of(column).recover_history(column, name, key, module.check_mode)
     except BackupError as error:
-        return ThreadResult(thread, failure=error)
+        return ThreadResult(str(name), failure=error)
 
 
 def _history(thread: ThreadResult) -> dict[str, list[str]]:

@@ -29,12 +29,17 @@ options:
       - Restore the newest backup of this time (UTC) or before, such as V(20261125T093000Z). If it is not set, the
         newest.
     type: str
-  tables:
+  only:
     description:
-      - Restore these tables only, each as C(schema.table), with their rows, sequences, indexes and constraints.
-        Triggers, policies, grants, views and constraints that refer to other tables are left out, and named.
+      - Restore these parts only. Of a database they are tables, each as C(schema.table), with their rows, sequences,
+        indexes and constraints. Triggers, policies, grants, views and constraints that refer to other tables are left
+        out, and named.
     type: list
     elements: str
+  source:
+    description:
+      - Name of the source that is restored. It has to be set if the app has several.
+    type: str
   destination:
     description:
       - Name of the destination in C(app_destinations) that has the backup. If it is not set, the first whose copies are
@@ -75,7 +80,7 @@ EXAMPLES = r"""
         nas: {kind: directory, path: /mnt/nas}
       app_recovery_recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
     to: forgejo_issues
-    tables: [public.issue]
+    only: [public.issue]
     destination: nas
 """
 
@@ -103,7 +108,7 @@ threads:
   elements: dict
   contains:
     thread:
-      description: The thread's name, such as V(forgejo/b2).
+      description: The thread's name, such as V(forgejo/database/b2).
       type: str
       returned: always
     ok:
@@ -135,17 +140,20 @@ failure:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fanout.backup.plugins.module_utils.contract.errors import ConfigurationError
+from ansible_collections.fanout.backup.plugins.module_utils.contract.thread import ThreadName
+from ansible_collections.fanout.backup.plugins.module_utils.inventory.column import Column
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.registry import acts_of
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.column import column_of, column_options
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.failures import Outcome, run
-from ansible_collections.fanout.backup.plugins.module_utils.wiring.threads import check_destination, outcome_of, skipped
+from ansible_collections.fanout.backup.plugins.module_utils.wiring.threads import check_name, outcome_of, skipped
 
 RESTORE_OPTIONS = ArgumentSpec(
     {
         "to": {"type": "str", "required": True},
         "at": {"type": "str"},
-        "tables": {"type": "list", "elements": "str"},
+        "only": {"type": "list", "elements": "str"},
+        "source": {"type": "str"},
         "destination": {"type": "str"},
     }
 )
@@ -153,8 +161,7 @@ RESTORE_OPTIONS = ArgumentSpec(
 
 def restore(module: AnsibleModule) -> Outcome:
     column, wanted = column_of(module), module.params
-    destination = wanted["destination"] or (*column.drill_destinations, *column.destinations)[0]
-    check_destination(column, destination)
+    name = _thread(module, column)
     if not column.present:
         raise ConfigurationError(
             "app_state is absent, so that there is no key to fetch a backup with",
@@ -162,12 +169,26 @@ def restore(module: AnsibleModule) -> Outcome:
             remedy="set app_state to present and run playbooks/site.yml first",
         )
     if module.check_mode:
-        return skipped(f"{column.app}/{destination}: nothing is done in check mode")
-    thread = acts_of(column).restore(column, destination, wanted["to"], wanted["at"], wanted["tables"] or ())
+        return skipped(f"{name}: nothing is done in check mode")
+    thread = acts_of(column).restore(column, name, wanted["to"], wanted["at"], wanted["only"] or ())
     result = thread.result.get("result", "")
     values = {"result": result, "steps": thread.result.get("steps", []), "lines": thread.lines}
-    after = {"database": wanted["to"]} if result else {}
+    after = {"restored": wanted["to"]} if result else {}
     return outcome_of([thread], Outcome(before={}, after=after, values=values))
+
+
+def _thread(module: AnsibleModule, column: Column) -> ThreadName:
+    """Return the thread that the options name. Raise ConfigurationError if there is none."""
+    source, destination = module.params["source"], module.params["destination"]
+    if source is None and len(column.sources) > 1:
+        raise ConfigurationError(
+            "it has several sources", subject=column.app, remedy=f"name one of {', '.join(column.sources)}"
+        )
+    source = source or next(iter(column.sources))
+    destination = destination or (*column.drill_destinations, *column.destinations)[0]
+    check_name(column, source, column.sources, "source")
+    check_name(column, destination, column.destinations, "destination")
+    return ThreadName(column.app, source, destination)
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from fanout.contract.thread import Thread, load
 from fanout.destinations.registry import open_destination
 from fanout.local.progress import Phases, silent
 from fanout.local.scratch import scratch_folder
+from fanout.sources.postgresql.artifact import archive_of, globals_of
 from fanout.sources.postgresql.client import environment
 from fanout.sources.postgresql.globals import read_globals
 from fanout.sources.postgresql.restore import create_roles
@@ -53,14 +54,14 @@ def _bare(thread: Thread) -> tuple[float, float]:
     artifact = pick(destination, None, thread)
     manifest = manifest_of(destination, artifact, thread)
     with scratch_folder(thread.scratch_directory, "bare") as folder:
-        (copy,) = unpack(thread, destination, artifact, folder, Phases(silent), manifest=manifest)
+        copy = unpack(thread, destination, artifact, folder, Phases(silent), manifest=manifest)
         cpu, wall = tree(os.getpid()), time.monotonic()
         with scratch_server(copy.source, copy.evidence.major, folder, "") as target:
             with target.on("template1").opened() as connection:
-                create_roles(connection, read_globals(copy.globals_sql))
+                create_roles(connection, read_globals(globals_of(copy)))
             command = (
                 target.programs.path("pg_restore"), "--create", "--exit-on-error", "--dbname=template1",
-                str(copy.archive),
+                str(archive_of(copy)),
             )  # fmt: skip
             with environment(target.source, folder, "bare") as variables:
                 subprocess.run(command, env=variables, check=True, timeout=600)

@@ -16,7 +16,9 @@ from fanout.b2.application_keys import Scope, create_key
 from fanout.b2.buckets import find_bucket
 from fanout.b2.client import B2Client
 from fanout.contract import key_file
-from fanout.contract.thread import B2Destination, Limits, PostgresqlSource, Recipients, Thread, load, render
+from fanout.contract.destination import B2Destination
+from fanout.contract.source import PostgresqlSource
+from fanout.contract.thread import Limits, Recipients, Thread, load, render
 from fanout.local.identities import new_identity, recipient_of
 from fanout.local.signatures import drill_keys
 from tests.sandbox.b2.client import running
@@ -69,10 +71,10 @@ class Lab:
         thread = Thread(
             format=1,
             app=database,
-            name="b2",
+            destination_name="b2",
             prefix=f"{database}/",
             destination=B2Destination("b2", BUCKET, b2["api_url"]),
-            sources=(source,),
+            source=source,
             verifier=drill_keys(identity.read_text(), "identity").verifier,
             recipients=Recipients(recipient_of(identity.read_text(), "identity"), (recipient_of(new_identity(), ""),)),
             limits=Limits(fresh_within=3600, drilled_within=3600, deadline=600, objective=600),

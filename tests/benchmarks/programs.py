@@ -17,11 +17,13 @@ import boto3
 from botocore.config import Config
 
 from fanout.contract.key_file import StoredKey, load_key
-from fanout.contract.thread import PostgresqlSource, Thread, load
+from fanout.contract.source import PostgresqlSource
+from fanout.contract.thread import Thread, load
 
 
 def _today(thread: Thread, client: Any, key: StoredKey) -> None:
-    (source,) = thread.sources
+    source = thread.source
+    assert isinstance(source, PostgresqlSource)
     with subprocess.Popen(_pg_dump(source), env=_environment(source), stdout=subprocess.PIPE) as dump:
         client.upload_fileobj(dump.stdout, key.bucket, f"{key.prefix}dump")
     if dump.returncode:
@@ -29,7 +31,8 @@ def _today(thread: Thread, client: Any, key: StoredKey) -> None:
 
 
 def _floor(thread: Thread, client: Any, key: StoredKey) -> None:
-    (source,) = thread.sources
+    source = thread.source
+    assert isinstance(source, PostgresqlSource)
     file = Path(thread.scratch_directory) / "floor.dump"
     try:
         subprocess.run(

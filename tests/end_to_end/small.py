@@ -36,7 +36,7 @@ class Small(Everything):
         password = self.folder / "superuser-password"
         password.write_text(self.server.superuser_password)
         login = dataclasses.replace(source, user=self.server.superuser, password_file=str(password))
-        return self.thread(sources=(login,), queries=())
+        return self.thread(source=login, queries=())
 
     def evidence(self, made: BackupResult) -> dict[str, Any]:
         """Return the evidence of the one source of a backup."""

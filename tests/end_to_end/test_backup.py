@@ -110,7 +110,7 @@ def test_while_the_upload_is_under_way_a_migration_goes_through_at_once(thread: 
 
 
 def test_a_second_run_of_the_thread_names_the_holder_of_the_lock_and_touches_nothing(thread: Thread) -> None:
-    (source,) = thread.sources
+    source = thread.source
     with kind_of(source).session(source, thread.id), pytest.raises(TryAgain) as caught:
         backup(thread)
     assert "another run holds the lock: process " in str(caught.value)
@@ -210,7 +210,7 @@ def test_a_query_that_fails_marks_the_run_and_does_not_stop_it(thread: Thread) -
 
 
 def source_changed(thread: Thread, **changes: Any) -> Thread:
-    (source,) = thread.sources
+    source = thread.source
     return dataclasses.replace(thread, sources=(dataclasses.replace(source, **changes),))
 
 

@@ -70,7 +70,7 @@ def story(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         apps = made.refused() | made.rolled_out_in_part() | made.troubled(poolers) | made.keyed()
         roll_out = player(sandbox)("site.yml", "--diff", only=made.inventory(apps))
 
-        ours = load_key(made.columns / "forgejo/b2/key.json")
+        ours = load_key(made.columns / "forgejo/database/b2/key.json")
         other = Account(elsewhere["api_url"], elsewhere["application_key_id"], elsewhere["application_key"])
         foreign = other.create_key(["listFiles", "readFiles", "writeFiles"])
         wide = account.create_key(["listFiles", "readFiles", "writeFiles", "deleteFiles"])

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from fanout.contract.destination import S3Destination
 from fanout.contract.errors import Exit
 from fanout.contract.key_file import KeyFile, StoredKey
 from fanout.contract.key_file import render as render_key
 from fanout.contract.login import Login, render_login
-from fanout.contract.thread import S3Destination, Thread, render
+from fanout.contract.thread import Thread, render
 from runner.main import main
 from tests.sandbox.b2.client import Control, running
 from tests.support.account import BUCKET

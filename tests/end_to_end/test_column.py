@@ -57,17 +57,17 @@ def test_a_column_is_rolled_out_backed_up_drilled_probed_and_without_a_problem(o
     probe = owner.call("column_probe", neighbours=["nextcloud/"], tamper=True)
     info = owner.call("column_info", claimed=["forgejo"])
 
-    assert ok(backup) == ok(drill) == ok(probe) == {"forgejo/b2": True, "forgejo/nas": True}
+    assert ok(backup) == ok(drill) == ok(probe) == {"forgejo/database/b2": True, "forgejo/database/nas": True}
     assert (backup["changed"], drill["changed"], probe["changed"]) == (True, False, False)
-    assert backup["diff"]["after"].keys() == {"forgejo/b2", "forgejo/nas"}
-    assert drill["verdicts"] == {"forgejo/b2": "pass", "forgejo/nas": "pass"}
+    assert backup["diff"]["after"].keys() == {"forgejo/database/b2", "forgejo/database/nas"}
+    assert drill["verdicts"] == {"forgejo/database/b2": "pass", "forgejo/database/nas": "pass"}
     users = [line for line in drill["lines"] if "users" in line]
     assert users == [f"forgejo/{name}  users: restored 4, in the dump 4, live 4" for name in ("b2", "nas")]
     assert [line.split(":")[0] for line in drill["lines"] if line.startswith("DRILL")] == [
-        "DRILL PASS forgejo/b2",
-        "DRILL PASS forgejo/nas",
+        "DRILL PASS forgejo/database/b2",
+        "DRILL PASS forgejo/database/nas",
     ]
-    assert any(line.startswith("PROBE PASS forgejo/b2") for line in probe["lines"])
+    assert any(line.startswith("PROBE PASS forgejo/database/b2") for line in probe["lines"])
     assert (info["problems"], info["unclaimed"]) == ([], [])
     assert [thread["status"]["copies"] for thread in info["threads"]] == [1, 1]
     assert owner.call("b2_application_key")["changed"] is False
@@ -92,11 +92,11 @@ def test_a_destination_that_never_answers_holds_up_no_other(owner: Owner) -> Non
 
         result = owner.call("column_backup")
 
-    assert ok(result) == {"forgejo/minio": False, "forgejo/nas": True}
+    assert ok(result) == {"forgejo/minio": False, "forgejo/database/nas": True}
     assert result["failed"] is True
     assert result["changed"] is True
     assert "forgejo/minio" in result["msg"]
-    assert "forgejo/nas" not in result["msg"]
+    assert "forgejo/database/nas" not in result["msg"]
     assert time.time() - began < 90
     (manifest,) = owner.nas_folder.glob("*/manifest.json")
     assert manifest.stat().st_mtime - began < 20, "it was complete before the other one was given up"
@@ -118,7 +118,7 @@ def test_a_key_that_is_gone_is_a_problem_of_its_own_thread(owner: Owner) -> None
     assert b2["status"] is None
     assert len(b2["problems"]) == 1
     assert not [problem for problem in nas["problems"] if "drill" not in problem]
-    assert ok(backup) == {"forgejo/b2": False, "forgejo/nas": True}
+    assert ok(backup) == {"forgejo/database/b2": False, "forgejo/database/nas": True}
 
 
 def test_a_database_that_shrank_is_kept_marked_and_fails_until_it_is_accepted(owner: Owner) -> None:
@@ -134,7 +134,7 @@ def test_a_database_that_shrank_is_kept_marked_and_fails_until_it_is_accepted(ow
     assert "kept, but marked: " in marked["msg"]
     assert "accept_shrink" in marked["msg"]
     assert marked["failure"]["code"] == "data_refused"
-    assert ok(accepted) == {"forgejo/nas": True}
+    assert ok(accepted) == {"forgejo/database/nas": True}
 
 
 def test_a_damaged_copy_fails_its_drill_and_an_undamaged_one_passes(owner: Owner) -> None:
@@ -148,17 +148,17 @@ def test_a_damaged_copy_fails_its_drill_and_an_undamaged_one_passes(owner: Owner
 
     result = owner.call("column_drill", destinations=["nas", "disk"])
 
-    assert result["verdicts"] == {"forgejo/nas": "fail", "forgejo/disk": "pass"}
+    assert result["verdicts"] == {"forgejo/database/nas": "fail", "forgejo/disk": "pass"}
     assert result["failed"] is True
-    assert "DRILL FAIL forgejo/nas" in result["msg"]
+    assert "DRILL FAIL forgejo/database/nas" in result["msg"]
     assert "forgejo/disk" not in result["msg"]
 
 
 def test_an_older_backup_can_be_drilled_by_its_time(owner: Owner) -> None:
     owner.destinations = {"nas": owner.nas}
     owner.call("column")
-    first = owner.call("column_backup")["diff"]["after"]["forgejo/nas"]
-    second = owner.call("column_backup")["diff"]["after"]["forgejo/nas"]
+    first = owner.call("column_backup")["diff"]["after"]["forgejo/database/nas"]
+    second = owner.call("column_backup")["diff"]["after"]["forgejo/database/nas"]
 
     (thread,) = owner.call("column_drill", at=first.partition("-")[0])["threads"]
 
@@ -174,8 +174,8 @@ def test_live_answers_are_unknown_when_the_database_is_away_and_the_drill_passes
 
     result = owner.call("column_drill")
 
-    assert result["verdicts"] == {"forgejo/nas": "pass"}
-    assert "forgejo/nas  users: restored 4, in the dump 4, live unknown" in result["lines"]
+    assert result["verdicts"] == {"forgejo/database/nas": "pass"}
+    assert "forgejo/database/nas  users: restored 4, in the dump 4, live unknown" in result["lines"]
 
 
 def test_a_removed_column_leaves_its_backups_and_no_key(owner: Owner) -> None:

@@ -200,7 +200,7 @@ def test_a_service_manager_that_is_gone_fails_the_roll_out_after_everything_was_
     result = owner.call("column")
 
     assert result["failed"] is True
-    assert "forgejo/nas: handing it to systemd: systemctl cannot run" in result["msg"]
+    assert "forgejo/database/nas: handing it to systemd: systemctl cannot run" in result["msg"]
     assert (owner.folder / "disk/thread.json").exists()
     monkeypatch.setattr(systemd, "this_machine", lambda: machine.systemd)
     assert owner.call("column")["changed"] is True
@@ -222,7 +222,7 @@ def test_a_look_tells_of_a_timer_that_somebody_stopped_and_of_one_that_somebody_
 
     revert = f"{' '.join(machine.systemd.command)} revert fanout-forgejo.disk.timer"
     assert [problem for problem in problems if "fanout-forgejo" in problem] == [
-        f"forgejo/nas: {owner.folder}/units/fanout-forgejo.nas.drill.timer differs. Remedy: run playbooks/site.yml",
-        "forgejo/nas: fanout-forgejo.nas.timer is not enabled and active. Remedy: run playbooks/site.yml",
+        f"forgejo/database/nas: {owner.folder}/units/fanout-forgejo.nas.drill.timer differs. Remedy: run playbooks/site.yml",
+        "forgejo/database/nas: fanout-forgejo.nas.timer is not enabled and active. Remedy: run playbooks/site.yml",
         f"forgejo/disk: {override} changes fanout-forgejo.disk.timer. Remedy: remove it: {revert}",
     ]

@@ -49,7 +49,7 @@ def thread(server: Everything, tmp_path: Path) -> Thread:
 
 @contextlib.contextmanager
 def through(thread: Thread, ports: Sequence[int], passed: Passed) -> Iterator[Thread]:
-    (source,) = thread.sources
+    source = thread.source
     with relay(ports, passed) as port:
         yield dataclasses.replace(thread, sources=(dataclasses.replace(source, port=port),))
 

@@ -255,7 +255,7 @@ def test_a_database_or_role_that_other_databases_know_by_another_name_is_refused
     kind = renamed.partition(" ")[0]
     with lab.server.connect(autocommit=True) as connection:
         connection.execute(f'ALTER {renamed} RENAME TO "bücher"'.encode())
-    (source,) = thread.sources
+    source = thread.source
     if kind == "DATABASE":
         thread = dataclasses.replace(thread, sources=(dataclasses.replace(source, database="bücher"),))
     with pytest.raises(ConfigurationError) as caught:

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from fanout.contract.errors import BackupError, ConfigurationError, NoPermission, TryAgain, Unavailable
-from fanout.contract.thread import PostgresqlSource
+from fanout.contract.source import PostgresqlSource
 from fanout.sources.postgresql.connection import connect, reason, translated
 from tests.sandbox import postgresql
 from tests.sandbox.cluster.certificates import Authority

@@ -122,10 +122,10 @@ def test_a_question_that_cannot_be_answered_says_why_and_is_not_to_be_accepted(
     result: dict[str, Any] = json.loads(printed.out)
     said = printed.err.splitlines()
     assert code == Exit.DATA_REFUSED
-    assert said[0].startswith("BACKUP MARKED forgejo/nas: ")
+    assert said[0].startswith("BACKUP MARKED forgejo/database/nas: ")
     assert 'could not be answered (relation "p_ci_pipelines" does not exist)' in said[1]
     assert [line for line in said if "Remedy" in line] == [
-        "forgejo/nas: Remedy: correct that question in app_drill_queries: what it asks for may have another name since"
+        "forgejo/database/nas: Remedy: correct that question in app_drill_queries: what it asks for may have another name since"
         " an upgrade"
     ]
     (clear,) = (tmp_path / "nas").glob("forgejo/2*/manifest*.json")

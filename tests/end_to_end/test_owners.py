@@ -76,9 +76,9 @@ def test_a_second_control_node_is_refused_and_touches_nothing(first: Owner, seco
     column = second.call("column")
     run = second.call("column_backup")
 
-    assert "forgejo/b2: " in keys["msg"]
+    assert "forgejo/database/b2: " in keys["msg"]
     assert "not stored here" in keys["msg"]
-    assert "forgejo/nas: " in column["msg"]
+    assert "forgejo/database/nas: " in column["msg"]
     assert "belongs to another owner" in column["msg"]
     assert "-e app_take_over=true" in keys["msg"]
     assert "-e app_take_over=true" in column["msg"]
@@ -98,7 +98,7 @@ def test_a_second_control_node_is_refused_where_no_key_is_alive_any_more(first: 
     good(second, "b2_application_key")
     refused = second.call("column")
 
-    assert "forgejo/b2: " in refused["msg"]
+    assert "forgejo/database/b2: " in refused["msg"]
     assert f"under {first.prefix} belongs to another owner" in refused["msg"]
     assert not (second.folder / "b2/thread.json").exists()
     assert there(first)[1] == versions
@@ -113,7 +113,7 @@ def test_whoever_takes_over_goes_on_there_and_the_first_one_is_refused_by_name(f
     assert problems(second) == {"nas": [], "b2": ["it was never drilled"]}, "what was taken over is no tampering"
     refused = first.call("column_backup")
     assert [thread["ok"] for thread in refused["threads"]] == [False, False]
-    nas = next(each for each in refused["threads"] if each["thread"] == "forgejo/nas")
+    nas = next(each for each in refused["threads"] if each["thread"] == "forgejo/database/nas")
     assert nas["exit_code"] == Exit.CONFIGURATION
     assert "belongs to another owner" in nas["failure"]["problem"]
     assert "took it over" in problems(first)["nas"][0]
@@ -130,8 +130,8 @@ def test_the_playbook_refuses_a_second_control_node_by_name_and_takes_over_when_
     refused = play(*alone, *elsewhere)
     assert last_word(refused, "ROLL-OUT") == "ROLL-OUT FAILED for 1 of 1 apps: nextcloud"
     told = "\n".join(said(refused))
-    assert "nextcloud/nas: " in told
-    assert "nextcloud/b2: " in told
+    assert "nextcloud/database/nas: " in told
+    assert "nextcloud/database/b2: " in told
     assert "belongs to another owner" in told
     taken = play(*alone, *elsewhere, "-e", "app_take_over=true")
     assert taken.returncode == 0, taken.stdout
@@ -148,9 +148,9 @@ def servers() -> Iterator[tuple[Small, Small]]:
 
 def at(thread: Thread, lab: Small) -> Thread:
     """Return the thread with the source at another server."""
-    (source,) = thread.sources
+    source = thread.source
     source = dataclasses.replace(source, host=lab.server.host, port=lab.server.port)
-    return dataclasses.replace(thread, sources=(source,))
+    return dataclasses.replace(thread, source=source)
 
 
 def test_a_server_that_is_not_the_one_of_yesterday_is_refused_before_it_is_dumped_and_accepted_once(

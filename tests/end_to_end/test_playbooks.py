@@ -179,7 +179,7 @@ def test_in_check_mode_nothing_is_backed_up_and_the_judge_calls_it_neither_good_
 
     assert run.returncode == 0, run.stdout
     assert artifacts(sandbox) == before
-    assert "forgejo/nas, forgejo/b2: nothing is done in check mode" in said(run)
+    assert "forgejo/database/nas, forgejo/database/b2: nothing is done in check mode" in said(run)
     assert last_word(run, "BACKUP") == "BACKUP NOT JUDGED: check mode does nothing"
 
 
@@ -203,15 +203,15 @@ def test_the_gate_closes_for_the_app_whose_copies_are_stale_and_says_why(opened:
     assert run.returncode != 0
     assert last_word(run, "GATE") == "GATE CLOSED for 1 of 2 apps: paperless"
     reasons = said(run)[said(run).index("GATE CLOSED for 1 of 2 apps: paperless") + 1 :]
-    assert re.match(r"paperless/nas: the newest backup is .* old, the limit is 1 s", reasons[0])
-    assert reasons[1].startswith("paperless/b2: the newest backup is")
+    assert re.match(r"paperless/database/nas: the newest backup is .* old, the limit is 1 s", reasons[0])
+    assert reasons[1].startswith("paperless/database/b2: the newest backup is")
     assert not [line for line in reasons if line.startswith("forgejo/")]
 
 
 def test_the_gate_closes_for_the_app_whose_column_somebody_changed_and_names_the_field(
     opened: Run, play: Play, sandbox: Sandbox
 ) -> None:
-    file = folder_of(sandbox) / "columns/gitlab/nas/thread.json"
+    file = folder_of(sandbox) / "columns/gitlab/database/nas/thread.json"
     text = file.read_text()
     thread = json.loads(text)
     thread["keep"]["hourly"] += 1
@@ -221,7 +221,7 @@ def test_the_gate_closes_for_the_app_whose_column_somebody_changed_and_names_the
     finally:
         file.write_text(text)
 
-    line = f"gitlab/nas: {file} differs: keep.hourly. Remedy: run playbooks/site.yml"
+    line = f"gitlab/database/nas: {file} differs: keep.hourly. Remedy: run playbooks/site.yml"
     assert last_word(gate, "GATE") == "GATE CLOSED for 1 of 2 apps: gitlab"
     assert line in said(gate)
     assert last_word(status, "STATUS") == "STATUS: 1 of 4 threads have a problem (apps: 2)"
@@ -237,7 +237,7 @@ def test_a_look_says_in_its_last_line_how_many_threads_have_a_problem_though_it_
     assert good.returncode == bad.returncode == 0, bad.stdout
     assert last_word(good, "STATUS") == "STATUS OK (apps: 2, threads: 4)"
     assert last_word(bad, "STATUS") == "STATUS: 4 of 4 threads have a problem (apps: 2)"
-    nas = [line for line in said(good) if line.startswith(("STATUS forgejo/nas", "STATUS gitlab/nas"))]
+    nas = [line for line in said(good) if line.startswith(("STATUS forgejo/database/nas", "STATUS gitlab/database/nas"))]
     assert [line.partition("; ")[2] for line in nas] == ["not drilled here"] * 2
 
 
@@ -359,7 +359,7 @@ def test_an_app_gets_its_column_for_other_destinations_also_when_backblaze_refus
     assert len(lines) == 1, lines
     (line,) = lines
     assert re.match("immich: preparing the bucket backups: .* refuses the key .* Remedy: ", line)
-    assert (elsewhere / "immich/nas/thread.json").exists()
+    assert (elsewhere / "immich/database/nas/thread.json").exists()
 
 
 # Leaving

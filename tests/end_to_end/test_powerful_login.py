@@ -68,7 +68,7 @@ def test_neither_a_backup_nor_a_probe_nor_a_look_runs_what_the_app_s_owner_has_m
             connection.execute(statement.encode())
     # Questions are the app's own: here ones that need no function of its owner's.
     thread = dataclasses.replace(lab.as_superuser(), queries=(Query("one", "SELECT 1"),))
-    (source,) = thread.sources
+    source = thread.source
 
     done = backup(thread)
     probe(source, thread.id)
@@ -91,7 +91,7 @@ def test_a_role_that_the_database_gives_to_everybody_is_not_taken_by_a_login_tha
     lab.run(";;".join(PLANNED), owner=True)
     lab.run("ALTER DATABASE everything SET role = 'owner'", owner=True)
     thread = lab.as_superuser()
-    (source,) = thread.sources
+    source = thread.source
 
     backup(thread)
     assert not program.exists(), "no program ran"

@@ -98,7 +98,7 @@ def test_the_evidence_of_another_backup_is_refused(thread: Thread) -> None:
 
 def test_roles_that_somebody_else_wrote_are_refused_and_not_run(thread: Thread, tmp_path: Path) -> None:
     manifest = newest(thread)
-    name = manifest.sources[0].globals
+    name = manifest.source.globals
     forged = encrypt_text("CREATE ROLE evil SUPERUSER; SELECT 1;\n", tmp_path / name, thread.recipients.all())
     open_destination(thread).put_bytes(manifest.name.key(name), (tmp_path / name).read_bytes())
     published_again(thread, dataclasses.replace(manifest, files={**manifest.files, name: forged}))
@@ -111,7 +111,7 @@ def test_roles_that_somebody_else_wrote_are_refused_and_not_run(thread: Thread, 
 
 def test_an_archive_of_another_plain_text_is_refused(thread: Thread) -> None:
     manifest = newest(thread)
-    name = manifest.sources[0].archive
+    name = manifest.source.archive
     other = dataclasses.replace(manifest.files[name], plain_sha256="0" * 64)
     published_again(thread, dataclasses.replace(manifest, files={**manifest.files, name: other}))
 
@@ -156,7 +156,7 @@ def test_nothing_is_fetched_that_has_no_room_however_little_a_file_takes_at_its_
     thread: Thread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = newest(thread)
-    name = manifest.sources[0].archive
+    name = manifest.source.archive
     claimed = 1 << 43
     os.truncate(Path(thread.scratch_directory).parent / "nas" / thread.prefix / manifest.name.key(name), claimed)
     larger = dataclasses.replace(manifest.files[name], size=claimed)
@@ -176,7 +176,7 @@ def test_roles_that_would_fill_the_memory_or_are_no_text_are_refused(
     thread: Thread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: bytes, says: str
 ) -> None:
     manifest = newest(thread)
-    name = manifest.sources[0].globals
+    name = manifest.source.globals
     data = encrypt_bytes(text, thread.recipients.all())
     digests = hashlib.sha256(data).hexdigest(), hashlib.sha256(text).hexdigest()
     forged = FileRecord(len(data), digests[0], len(text), digests[1])

@@ -17,9 +17,10 @@ from fanout.actions.fetch import pick
 from fanout.actions.freshness import Freshness, freshness
 from fanout.actions.temporary_key import lent_key
 from fanout.b2.application_keys import list_keys
+from fanout.contract.destination import B2Destination
 from fanout.contract.errors import Exit
 from fanout.contract.object_names import EVIDENCE, MANIFEST, ArtifactName, verdict_key
-from fanout.contract.thread import B2Destination, Keep, render
+from fanout.contract.thread import Keep, render
 from fanout.destinations.base import Stored
 from runner.main import main
 from tests.sandbox.b2.client import running
@@ -45,7 +46,7 @@ def bucket(app: App, tmp_path: Path) -> Bucket:
     """Eight hourly runs with their retirements at the stand-in, as the column's thread."""
     thread = dataclasses.replace(SMALL, name="b2", keep=KEEP, scratch_directory=str(tmp_path / "scratch"))
     place = bucket_place(tmp_path, app.account, thread)
-    (tmp_path / "forgejo/b2/thread.json").write_text(render(place.thread))
+    (tmp_path / "forgejo/database/b2/thread.json").write_text(render(place.thread))
     return filled(place)
 
 
@@ -55,8 +56,8 @@ def folder(tmp_path: Path) -> Folder:
     thread = dataclasses.replace(SMALL, name="nas", keep=KEEP, scratch_directory=str(tmp_path / "scratch"))
     place = folder_place(tmp_path, thread)
     place.now -= (RUNS + 1) * HOUR  # a folder has no clock but this machine's
-    (tmp_path / "forgejo/nas").mkdir(parents=True)
-    (tmp_path / "forgejo/nas/thread.json").write_text(render(place.thread))
+    (tmp_path / "forgejo/database/nas").mkdir(parents=True)
+    (tmp_path / "forgejo/database/nas/thread.json").write_text(render(place.thread))
     return filled(place)
 
 
@@ -95,7 +96,7 @@ def test_all_copies_but_the_newest_are_hidden_and_come_back(app: App, bucket: Bu
     assert bucket.kept() == {newest(bucket).name.time}, "check mode changes nothing"
     done = recovered(app)
     assert done["changed"] is True
-    assert done["threads"][0]["line"] == f"HISTORY OK forgejo/b2: {len(kept) - 1} backups and 0 verdicts came back"
+    assert done["threads"][0]["line"] == f"HISTORY OK forgejo/database/b2: {len(kept) - 1} backups and 0 verdicts came back"
     assert bucket.kept() == kept
     assert looked(bucket).problems == ()
     assert recovered(app)["changed"] is False
@@ -235,7 +236,7 @@ def test_copies_that_were_moved_away_in_a_folder_come_back(app: App, folder: Fol
     folder.move_to(folder.now + HOUR)
     app.variables["app_destinations"] = {"nas": {"kind": "directory", "path": folder.thread.destination.path}}
     done = call("column_recover_history", app=app.variables)
-    assert done["threads"][0]["line"] == f"HISTORY OK forgejo/nas: {len(kept) - 1} backups and 0 verdicts came back"
+    assert done["threads"][0]["line"] == f"HISTORY OK forgejo/database/nas: {len(kept) - 1} backups and 0 verdicts came back"
     assert (folder.kept(), folder.hidden()) == (kept, hidden)
 
 

@@ -301,7 +301,7 @@ def test_an_ordinary_owner_who_may_create_databases_restores_an_ordinary_databas
 def test_a_restore_that_is_told_to_stop_leaves_nothing(
     thread: Thread, server: Everything, admin: Login, name: str, tmp_path: Path
 ) -> None:
-    (source,) = thread.sources
+    source = thread.source
     for program in Path(source.binaries[0]).iterdir():
         (tmp_path / program.name).symlink_to(program)
     (tmp_path / "pg_restore").unlink()
@@ -425,7 +425,7 @@ def test_on_a_server_that_was_made_anew_the_roles_are_made_too_and_the_database_
     thread: Thread,
 ) -> None:
     with throwaway(16) as anew:
-        (source,) = thread.sources
+        source = thread.source
         moved = dataclasses.replace(thread, sources=(dataclasses.replace(source, port=anew.port),))
         order = RestoreOrder("everything", login=Login("postgres", anew.superuser_password))
 
@@ -455,7 +455,7 @@ def test_roles_that_a_broken_off_restore_made_are_dropped_again(
 
     monkeypatch.setattr(restoring, "load", broken)
     with throwaway(16) as anew:
-        (source,) = thread.sources
+        source = thread.source
         moved = dataclasses.replace(thread, sources=(dataclasses.replace(source, port=anew.port),))
 
         refused(moved, RestoreOrder("everything", login=Login("postgres", anew.superuser_password)), DataRefused)

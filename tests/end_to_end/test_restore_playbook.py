@@ -30,9 +30,9 @@ def test_the_playbook_restores_one_app_beside_its_live_database_and_prints_the_s
     assert run.returncode == 0, run.stdout
     assert last_word(run, "RESTORE") == "RESTORE OK (apps: 1, threads: 1)"
     assert [
-        line for line in lines if re.match(r"RESTORE PASS forgejo/nas: 2\S+ is restored into forgejo_restored: ", line)
+        line for line in lines if re.match(r"RESTORE PASS forgejo/database/nas: 2\S+ is restored into forgejo_restored: ", line)
     ]
-    assert [line for line in lines if re.fullmatch(r"forgejo/nas  people: restored ([0-9]+), in the dump \1", line)]
+    assert [line for line in lines if re.fullmatch(r"forgejo/database/nas  people: restored ([0-9]+), in the dump \1", line)]
     assert 'ALTER DATABASE "forgejo_restored" RENAME TO "forgejo";' in lines
     for secret in (sandbox.postgresql["shared"].superuser_password, sandbox.apps["forgejo"].password):
         assert secret not in run.stdout + run.stderr
@@ -51,7 +51,7 @@ def test_the_playbook_restores_single_tables_and_nothing_in_check_mode(play: Pla
     check = play("restore.yml", "--limit", "forgejo", "-e", what, "--check")
 
     assert check.returncode == 0, check.stdout
-    assert "forgejo/nas: nothing is done in check mode" in said(check)
+    assert "forgejo/database/nas: nothing is done in check mode" in said(check)
     assert last_word(check, "RESTORE") == "RESTORE NOT JUDGED: check mode does nothing"
 
     run = play("restore.yml", "--limit", "forgejo", "-e", what)

@@ -13,7 +13,8 @@ import pytest
 from fanout.actions.backup import backup
 from fanout.actions.drill import drill
 from fanout.contract.errors import NoPermission
-from fanout.contract.thread import PostgresqlSource, Thread
+from fanout.contract.source import PostgresqlSource
+from fanout.contract.thread import Thread
 from fanout.sources.postgresql import kind, rights
 from fanout.sources.postgresql.connection import connect
 from tests.support.whole_database import Everything, everything
@@ -38,7 +39,7 @@ def thread(lab: Everything, tmp_path: Path) -> Iterator[Thread]:
         connection.execute(_BARRED)
     (tmp_path / "password").write_text("choose-one")
     made = lab.thread()
-    (source,) = made.sources
+    source = made.source
     yield dataclasses.replace(
         made, sources=(dataclasses.replace(source, user="keeper", password_file=str(tmp_path / "password")),)
     )
@@ -47,7 +48,7 @@ def thread(lab: Everything, tmp_path: Path) -> Iterator[Thread]:
 
 
 def source_of(thread: Thread) -> PostgresqlSource:
-    (source,) = thread.sources
+    source = thread.source
     return source
 
 

@@ -28,9 +28,9 @@ def by_superuser(lab: Everything) -> Thread:
     """Return a thread of the lab's that backs up as superuser."""
     (lab.folder / "superuser").write_text(lab.server.superuser_password)
     thread = lab.thread()
-    (source,) = thread.sources
+    source = thread.source
     login = dataclasses.replace(source, user=lab.server.superuser, password_file=str(lab.folder / "superuser"))
-    return dataclasses.replace(thread, sources=(login,))
+    return dataclasses.replace(thread, source=login)
 
 
 def test_definitions_that_are_printed_otherwise_after_a_restore_are_no_difference(lab: Everything) -> None:

@@ -142,9 +142,9 @@ def test_on_a_server_of_a_newer_major_the_schema_is_compared_as_well(
     backup(thread)
     with throwaway(newer) as server:
         login = Login(server.superuser, server.superuser_password)
-        (source,) = thread.sources
+        source = thread.source
         there = dataclasses.replace(source, host=server.host, port=server.port, binaries=(str(server.binaries),))
-        thread = dataclasses.replace(thread, sources=(there,))
+        thread = dataclasses.replace(thread, source=there)
 
         result = restore(thread, RestoreOrder("restored", login=login))
         # What takes a superuser is not made beside other databases, and told.

@@ -39,7 +39,7 @@ def server() -> Iterator[Everything]:
 @pytest.fixture(scope="module")
 def backed_up(server: Everything) -> Thread:
     thread = server.thread(queries=())
-    (source,) = thread.sources
+    source = thread.source
     thread = dataclasses.replace(thread, sources=(dataclasses.replace(source, database=DATABASE),))
     backup(thread)
     return thread

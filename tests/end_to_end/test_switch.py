@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from fanout.contract.thread import PostgresqlSource
+from fanout.contract.source import PostgresqlSource
 from fanout.sources.postgresql.identifiers import quoted
 from fanout.sources.postgresql.switch import steps, steps_for_tables
 from tests.sandbox.postgresql import PostgresServer, throwaway

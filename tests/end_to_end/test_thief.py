@@ -38,7 +38,7 @@ def place(tmp_path: Path) -> Iterator[Bucket]:
         thread = dataclasses.replace(SMALL, name="b2", sources=(), scratch_directory=scratch)
         made = bucket_place(tmp_path, Account(state), thread)
         made.publish()
-        (tmp_path / "forgejo/b2/thread.json").write_text(render(made.thread))
+        (tmp_path / "forgejo/database/b2/thread.json").write_text(render(made.thread))
         yield made
 
 
@@ -86,7 +86,7 @@ def test_a_manifest_that_names_other_files_is_refused_before_anything_is_written
     thief.put(fake.key(MANIFEST), json.dumps(manifest).encode())
 
     before = files(tmp_path)
-    code = main([command[0], "--thread", str(tmp_path / "forgejo/b2/thread.json"), *command[1:]])
+    code = main([command[0], "--thread", str(tmp_path / "forgejo/database/b2/thread.json"), *command[1:]])
     assert code == Exit.DATA_REFUSED
     assert "lists other files than a backup does" in capsys.readouterr().err
     assert not [path for path in files(tmp_path) - before if TEXT in path.read_bytes()]

@@ -59,7 +59,7 @@ class Field:
         """The same with another source: another login, host, database."""
         (found,) = self.thread.sources
         changed = dataclasses.replace(found, **source)  # type: ignore[arg-type]
-        return dataclasses.replace(self, thread=dataclasses.replace(self.thread, sources=(changed,)))
+        return dataclasses.replace(self, thread=dataclasses.replace(self.thread, source=changed))
 
     def by_owner(self) -> Field:
         """The same, where the owner makes the backups."""

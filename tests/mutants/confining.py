@@ -119,7 +119,9 @@ CONFINING = (
         file=f"{LIBRARY}/local/scratch.py",
         original="fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)",
         mutated="os.fstat(lock)",
-        tests=(f"{UNIT}/local/test_scratch.py::test_the_folder_of_a_run_that_is_alive_is_never_touched_however_old_it_is",),
+        tests=(
+            f"{UNIT}/local/test_scratch.py::test_the_folder_of_a_run_that_is_alive_is_never_touched_however_old_it_is",
+        ),
         harm="one thread's run takes away another's dump while it is uploaded",
     ),
     Mutant(

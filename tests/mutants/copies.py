@@ -25,7 +25,9 @@ _LONGEST_RUN = 900
 _NO_MISTAKE = re.compile(
     r"(NameError|UnboundLocalError|SyntaxError|IndentationError|ImportError|ModuleNotFoundError)\b"
 )
-_IMPORTED = "import fanout.actions.backup as backup, fanout.runner.main as runner; print(backup.__file__, runner.__file__)"
+_IMPORTED = (
+    "import fanout.actions.backup as backup, fanout.runner.main as runner; print(backup.__file__, runner.__file__)"
+)
 
 
 class Copy:

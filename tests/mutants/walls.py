@@ -11,7 +11,9 @@ WALLS = (
         file=f"{LIBRARY}/actions/verdicts.py",
         original="if not ours or not is_signed(record.signed, record.signature, thread.verifier):",
         mutated="if not ours:",
-        tests=(f"{UNIT}/actions/test_freshness.py::test_a_verdict_that_no_drill_has_signed_does_not_count_and_is_told",),
+        tests=(
+            f"{UNIT}/actions/test_freshness.py::test_a_verdict_that_no_drill_has_signed_does_not_count_and_is_told",
+        ),
         harm="a thief of the key opens the gate with one small file",
     ),
     Mutant(

@@ -118,7 +118,7 @@ def probe(demo: Demo) -> None:
     _expect(run.returncode == 0, f"the probe failed:\n{run.stderr}")
     refused = show(run.stderr, r".*nextcloud/.*AccessDenied.*not entitled", count=4)
     _expect(bool(refused), "nothing was refused")
-    show(run.stderr, r"PROBE PASS forgejo/b2:", count=1)
+    show(run.stderr, r"PROBE PASS forgejo/database/b2:", count=1)
 
 
 @contextmanager

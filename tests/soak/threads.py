@@ -13,11 +13,12 @@ from pathlib import Path
 
 from fanout.actions import artifacts, retention
 from fanout.contract.codec import decode_json
+from fanout.contract.destination import S3Destination
 from fanout.contract.errors import Exit
 from fanout.contract.login import Login, render_login
 from fanout.contract.manifest import render_manifest
 from fanout.contract.object_names import DRILLS, MANIFEST, ArtifactName, new_artifact
-from fanout.contract.thread import Keep, S3Destination
+from fanout.contract.thread import Keep
 from fanout.contract.verdict import Verdict
 from fanout.destinations.base import Destination
 from fanout.destinations.registry import open_destination

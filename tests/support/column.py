@@ -17,17 +17,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fanout.actions import artifacts
+from fanout.contract.destination import B2Destination, DirectoryDestination
 from fanout.contract.key_file import KeyFile, StoredKey, render
-from fanout.contract.thread import (
-    B2Destination,
-    DirectoryDestination,
-    Keep,
-    Limits,
-    PostgresqlSource,
-    Query,
-    Recipients,
-    Thread,
-)
+from fanout.contract.source import PostgresqlSource
+from fanout.contract.thread import Keep, Limits, Query, Recipients, Thread
 from fanout.contract.thread import render as render_thread
 from fanout.destinations.base import Destination
 from fanout.destinations.registry import open_destination
@@ -89,7 +82,7 @@ class Column:
         return Thread(
             format=1,
             app=self.app,
-            name="b2" if self.kind == "b2" else "nas",
+            destination_name="b2" if self.kind == "b2" else "nas",
             prefix=f"{self.app}/",
             destination=B2Destination("b2", BUCKET, self.lab.b2["api_url"])
             if self.kind == "b2"

@@ -17,9 +17,11 @@ from typing import Any
 from fanout.actions.artifacts import complete
 from fanout.actions.retirement import Retired, retire_old
 from fanout.contract.codec import encode_json
+from fanout.contract.destination import B2Destination, DirectoryDestination
 from fanout.contract.manifest import FORMAT, FileRecord, Manifest, SourceRecord, render_manifest, timestamp
 from fanout.contract.object_names import EVIDENCE, MANIFEST, MARKED, ArtifactName, begun_key, new_artifact, verdict_key
-from fanout.contract.thread import B2Destination, DirectoryDestination, Limits, PostgresqlSource, Recipients, Thread
+from fanout.contract.source import PostgresqlSource
+from fanout.contract.thread import Limits, Recipients, Thread
 from fanout.contract.verdict import Begun, Result, Verdict
 from fanout.destinations.registry import open_destination
 from fanout.local.identities import new_identity
@@ -49,7 +51,7 @@ def _identity_file() -> Path:
 SMALL = Thread(
     format=1,
     app="forgejo",
-    name="place",
+    destination_name="place",
     prefix="forgejo/",
     destination=DirectoryDestination("directory", "/nonexistent"),
     sources=(PostgresqlSource("postgresql", "database", "forgejo", "localhost", 5432, "forgejo"),),
@@ -198,7 +200,7 @@ def _manifest(thread: Thread, name: ArtifactName, marks: tuple[str, ...], rows: 
         version="1",
         recipients=thread.recipients.all(),
         files=dict.fromkeys(_FILES, _FILE),
-        sources=(source,),
+        source=source,
         seconds={},
         marks=marks,
     )

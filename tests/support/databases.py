@@ -8,7 +8,9 @@ from pathlib import Path
 
 import psycopg
 
-from fanout.contract.thread import DirectoryDestination, Limits, PostgresqlSource, Recipients, Thread
+from fanout.contract.destination import DirectoryDestination
+from fanout.contract.source import PostgresqlSource
+from fanout.contract.thread import Limits, Recipients, Thread
 from fanout.local.identities import new_identity, recipient_of
 from fanout.local.signatures import drill_keys
 from tests.sandbox.postgresql import PostgresServer

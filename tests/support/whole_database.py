@@ -54,7 +54,7 @@ class Everything:
 
 def with_program(thread: Thread, folder: Path, program: str, script: str) -> Thread:
     """Return the thread with another program of PostgreSQL: `script`, in which $REAL is the real one."""
-    (source,) = thread.sources
+    source = thread.source
     folder.mkdir()
     for existing in Path(source.binaries[0]).iterdir():
         (folder / existing.name).symlink_to(existing)

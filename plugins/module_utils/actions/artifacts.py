@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ..contract.errors import DataRefused
+from ..contract.errors import DataRefused, NewerFormat
 from ..contract.manifest import MAXIMUM_SIZE, Manifest, read_manifest
-from ..contract.object_names import DUMP_ENDING, EVIDENCE, GLOBALS_ENDING, MANIFEST, MARKED, ArtifactName, artifact_of
+from ..contract.object_names import EVIDENCE, MANIFEST, MARKED, ArtifactName, artifact_of
 from ..contract.thread import Thread
 from ..destinations.base import Destination, Stored
 
@@ -27,21 +27,18 @@ class Artifact:
         """Whether its run left marks."""
         return MARKED in self.files
 
-    @property
-    def has_files(self) -> bool:
-        """Whether there is all that any backup leaves, by name."""
-        dumps = [name for name in self.files if name.endswith(DUMP_ENDING)]
-        others = {dump.removesuffix(DUMP_ENDING) + GLOBALS_ENDING for dump in dumps}
-        return bool(dumps) and {EVIDENCE, *others} <= set(self.files)
+    def has_files(self, thread: Thread) -> bool:
+        """Whether there is all that a backup of the thread leaves, by name."""
+        return {EVIDENCE, *thread.source.ARTIFACT.values()} <= set(self.files)
 
     def lacks(self, manifest: Manifest) -> str:
         """Return which file is not there as the manifest says, in words, or ""."""
-        for name, record in sorted(manifest.files.items()):
-            stored = self.files.get(name)
+        for record in sorted(manifest.files, key=lambda file: file.name):
+            stored = self.files.get(record.name)
             if stored is None:
-                return f"{name} is missing"
+                return f"{record.name} is missing"
             if stored.size != record.size:
-                return f"{name} has {stored.size} bytes, the manifest says {record.size}"
+                return f"{record.name} has {stored.size} bytes, the manifest says {record.size}"
         return ""
 
     @property
@@ -81,17 +78,14 @@ def unfinished(objects: Iterable[Stored]) -> dict[ArtifactName, list[str]]:
 
 
 def manifest_of(destination: Destination, artifact: Artifact, thread: Thread) -> Manifest:
-    """Fetch and check an artifact's manifest. Raise DataRefused when it is not whole, or not of this app's sources."""
-    manifest = read_manifest(destination.read(artifact.manifest, MAXIMUM_SIZE), app=thread.app, artifact=artifact.name)
+    """Fetch and check an artifact's manifest. Raise DataRefused when it is not whole, or not of this thread's source,
+    NewerFormat when a newer version of the project wrote it."""
+    text = destination.read(artifact.manifest, MAXIMUM_SIZE)
+    manifest = read_manifest(text, thread=thread, artifact=artifact.name)
     if artifact.manifest.key != artifact.name.key(MARKED if manifest.marks else MANIFEST):
         raise DataRefused(
             f"the manifest of {artifact.name} has the name of {'a good' if manifest.marks else 'a marked'} backup",
             remedy="find out who wrote it there; use an older artifact meanwhile",
-        )
-    if [record.name for record in manifest.sources] != [source.name for source in thread.sources]:
-        raise DataRefused(
-            f"the manifest of {artifact.name} has other sources than the thread",
-            remedy="use an artifact of today's sources",
         )
     return manifest
 
@@ -104,5 +98,5 @@ def readable(
     for artifact in artifacts:
         try:
             yield artifact, manifest_of(destination, artifact, thread)
-        except DataRefused:
+        except (DataRefused, NewerFormat):
             continue  # a drill says what is wrong with it; here it only does not count

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """source -> destination: the one place where a backup is made.
 
-The order of the steps is what makes it safe: every source is dumped into scratch and its transaction ended before the
-first byte is uploaded; the evidence follows the archives, and the manifest comes last: without a manifest there is no
+The order of the steps is what makes it safe: the source is copied into scratch and its transaction ended before the
+first byte is uploaded; the evidence follows the files, and the manifest comes last: without a manifest there is no
 backup.
 """
 
@@ -11,28 +11,27 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ..contract import evidence as evidence_record
 from ..contract import manifest as manifest_record
 from ..contract import marks as marking
 from ..contract.codec import encode_json
 from ..contract.durations import spoken
 from ..contract.errors import BackupError, ConfigurationError, DataRefused, about
-from ..contract.evidence import Evidence
-from ..contract.manifest import FileRecord, Manifest, timestamp
+from ..contract.evidence import Evidence, SourceEvidence
+from ..contract.manifest import EVIDENCE_ROLE, FileRecord, Manifest, timestamp
 from ..contract.object_names import EVIDENCE, MANIFEST, MARKED, ArtifactName, new_artifact
-from ..contract.thread import ShrinkLimit, Thread
+from ..contract.thread import Thread
 from ..contract.version import VERSION
 from ..destinations.base import Destination, Stored
 from ..destinations.registry import open_destination
 from ..local.encryption import encrypt_text
 from ..local.progress import Phases, Report, silent
 from ..local.scratch import scratch_folder
-from ..sources.base import Session, Taken
+from ..sources.base import Session
 from ..sources.registry import kind_of
 from . import artifacts
 from .artifacts import Artifact
@@ -75,33 +74,35 @@ def _backup(thread: Thread, accept_shrink: bool, accept_server: bool, phases: Ph
         with phases.phase("check"):
             destination = open_destination(thread, deadline=deadline)
             destination.check()
-            sessions = [stack.enter_context(kind_of(source).session(source, thread.id)) for source in thread.sources]
+            session = stack.enter_context(kind_of(thread.source).session(thread.source, thread.id))
             present = destination.list()
             name = _name(started, present)
             whole = artifacts.complete(present)
             if not accept_server:
-                _check_servers(thread, sessions, destination, whole)
+                _check_origin(thread, session, destination, whole)
             previous = _newest_not_shrunk(destination, thread, whole)
-        folder = stack.enter_context(scratch_folder(thread.scratch_directory, f"{thread.app}.{thread.name}"))
-        taken = [session.take(folder, thread.recipients.all(), thread.queries, phases) for session in sessions]
-        files = {file: record for each in taken for file, record in each.files.items()}
-        files[EVIDENCE] = _write_evidence(thread, name, taken, folder)
+        folder = stack.enter_context(scratch_folder(thread.scratch_directory, thread.name.dotted))
+        taken = session.take(folder, thread.recipients.all(), thread.queries, phases)
         manifest = Manifest(
-            format=manifest_record.FORMAT,
+            format=Manifest.FORMAT,
             app=thread.app,
+            source=thread.source.name,
+            kind=thread.source.kind,
             thread=thread.id,
             artifact=str(name),
             started=timestamp(started),
             finished="",
             version=VERSION,
             recipients=thread.recipients.all(),
-            files=files,
-            sources=tuple(each.record for each in taken),
+            origin=session.origin,
+            versions=taken.versions,
+            measures=taken.measures,
+            files=(*taken.files, _write_evidence(thread, name, taken.evidence, folder)),
             seconds=phases.seconds,
-            notices=tuple(notice for each in taken for notice in each.notices),
+            notices=taken.notices,
         )
-        reasons = _failed_queries(taken)
-        marks = (*reasons, *([marking.NO_TABLES] if manifest.tables == 0 else []))
+        reasons = _failed_queries(taken.evidence)
+        marks = (*reasons, *([marking.EMPTY] if taken.is_empty else []))
         if previous is not None and not accept_shrink:
             marks += shrunk(manifest, previous, thread.shrink_limit)
         elif whole and not accept_shrink:
@@ -110,7 +111,7 @@ def _backup(thread: Thread, accept_shrink: bool, accept_server: bool, phases: Ph
         retired = Retired()
         if not marks:
             retired = retire_old(thread, destination, name)
-    warnings = (*(warning for each in taken for warning in each.warnings), *retired.warnings)
+    warnings = (*taken.warnings, *retired.warnings)
     return BackupResult(thread.id, manifest, retired.artifacts, warnings, reasons)
 
 
@@ -129,27 +130,22 @@ def _name(started: datetime, present: Sequence[Stored]) -> ArtifactName:
     return new_artifact(newest.time + timedelta(seconds=1))
 
 
-def _write_evidence(thread: Thread, name: ArtifactName, taken: Sequence[Taken], folder: Path) -> FileRecord:
-    record = Evidence(evidence_record.FORMAT, thread.app, str(name), tuple(each.evidence for each in taken))
-    return encrypt_text(encode_json(record), folder / EVIDENCE, thread.recipients.all())
+def _write_evidence(thread: Thread, name: ArtifactName, said: SourceEvidence, folder: Path) -> FileRecord:
+    text = encode_json(Evidence(Evidence.FORMAT, thread.app, str(name), said))
+    return encrypt_text(text, folder / EVIDENCE, thread.recipients.all(), role=EVIDENCE_ROLE)
 
 
-def _check_servers(
-    thread: Thread, sessions: Sequence[Session], destination: Destination, whole: Sequence[Artifact]
-) -> None:
-    """Raise ConfigurationError if a source's server is not the one of the newest backup: a restored copy, or a test
-    system that took the name of the real one, would push the real one's backups out."""
+def _check_origin(thread: Thread, session: Session, destination: Destination, whole: Sequence[Artifact]) -> None:
+    """Raise ConfigurationError if the source is not the one of the newest backup: a restored copy, or a test system
+    that took the name of the real one, would push the real one's backups out."""
     _artifact, newest = next(artifacts.readable(destination, whole, thread), (None, None))
-    before = {source.name: source.system_identifier for source in newest.sources} if newest else {}
-    for source, session in zip(thread.sources, sessions, strict=True):
-        known = before.get(source.name)
-        if newest is not None and known and known != session.system_identifier:
-            raise ConfigurationError(
-                f"the server is another one: its system identifier is {session.system_identifier}, that of the newest"
-                f" backup, {newest.artifact}, is {known}",
-                remedy="correct the host; after an upgrade or a move, back up once with --accept-server"
-                " (-e app_accept_server=true)",
-            )
+    if newest is not None and newest.origin and newest.origin != session.origin:
+        raise ConfigurationError(
+            f"the source is another one: it has {session.origin}, and the newest backup, {newest.artifact}, is of"
+            f" {newest.origin}",
+            remedy="correct the host; after an upgrade or a move, back up once with --accept-server"
+            " (-e app_accept_server=true)",
+        )
 
 
 def _newest_not_shrunk(destination: Destination, thread: Thread, whole: Sequence[Artifact]) -> Manifest | None:
@@ -159,23 +155,18 @@ def _newest_not_shrunk(destination: Destination, thread: Thread, whole: Sequence
     return next((manifest for _artifact, manifest in newest if not any(map(marking.is_of_size, manifest.marks))), None)
 
 
-def _failed_queries(taken: Sequence[Taken]) -> dict[str, str]:
+def _failed_queries(said: SourceEvidence) -> dict[str, str]:
     """A query that fails stops no backup: the app's next version may have renamed a table. Return {mark: reason}."""
-    answers = (answer for each in taken for answer in each.evidence.answers)
-    return {marking.unanswered(answer.query.name): answer.error for answer in answers if answer.error is not None}
+    return {marking.unanswered(each.query.name): each.error for each in said.answers if each.error is not None}
 
 
-def shrunk(manifest: Manifest, previous: Manifest, limit: ShrinkLimit) -> tuple[str, ...]:
-    """Return what is smaller than in `previous` by more than the limit's percentages."""
-    pairs = (
-        ("bytes", manifest.size, previous.size, limit.bytes),
-        ("rows", manifest.rows, previous.rows, limit.rows),
-        ("tables", manifest.tables, previous.tables, limit.tables),
-    )
+def shrunk(manifest: Manifest, previous: Manifest, limits: Mapping[str, int]) -> tuple[str, ...]:
+    """Return what is smaller than in `previous` by more than the limit of its measure, in percent."""
     return tuple(
-        marking.shrank(name, before, now, percent)
-        for name, now, before, percent in pairs
-        if now * 100 < before * (100 - percent)
+        marking.shrank(measure, before, now, percent)
+        for measure, percent in limits.items()
+        if (now := manifest.measures.get(measure, 0)) * 100
+        < (before := previous.measures.get(measure, 0)) * (100 - percent)
     )
 
 
@@ -185,10 +176,10 @@ def _publish(destination: Destination, thread: Thread, manifest: Manifest, folde
     name = manifest.name
     sent: list[str] = []
     try:
-        with phases.phase("upload", total=sum(record.size for record in manifest.files.values())):
-            for file, record in sorted(manifest.files.items(), key=lambda item: item[0] == EVIDENCE):
-                sent.append(name.key(file))
-                destination.put(name.key(file), folder / file, sha256=record.sha256, progress=phases.advance)
+        with phases.phase("upload", total=manifest.stored_size):
+            for file in manifest.files:  # the evidence is the last
+                sent.append(name.key(file.name))
+                destination.put(name.key(file.name), folder / file.name, sha256=file.sha256, progress=phases.advance)
         with phases.phase("publish"):
             _check_alone(destination, thread, name, sent)
             finished = timestamp(datetime.now(UTC))

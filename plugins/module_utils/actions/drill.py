@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..contract import verdict as verdict_record
 from ..contract.codec import encode_json
 from ..contract.errors import BackupError, DataRefused, Exit, about, with_remedy
 from ..contract.manifest import Manifest, timestamp
@@ -129,20 +128,20 @@ def _run(
         for mark in manifest.marks:
             state.notes.append(f"this backup is marked: {mark}")
         state.notes += manifest.notices
-    with scratch_folder(thread.scratch_directory, f"drill.{thread.app}.{thread.name}") as folder:
-        for copy in unpack(thread, destination, artifact, folder, phases, manifest=manifest):
-            state.left_out += copy.evidence.left_out
-            restored = kind_of(copy.source).restore_and_compare(copy, folder, phases)
-            answers = compared(copy.evidence.answers, restored.answers, live)
-            state.findings += [*restored.findings, *answers.findings]
-            state.notes += [*restored.notes, *answers.notes]
-            state.comparisons += answers.comparisons
+    with scratch_folder(thread.scratch_directory, f"drill.{thread.name.dotted}") as folder:
+        copy = unpack(thread, destination, artifact, folder, phases, manifest=manifest)
+        state.left_out += copy.evidence.left_out
+        restored = kind_of(copy.source).restore_and_compare(copy, folder, phases)
+        answers = compared(copy.evidence.answers, restored.answers, live)
+        state.findings += [*restored.findings, *answers.findings]
+        state.notes += [*restored.notes, *answers.notes]
+        state.comparisons += answers.comparisons
 
 
 def _begin(thread: Thread, destination: Destination, state: _State) -> None:
     """Store that the drill begins. What it restores may end this very process, which then leaves no verdict."""
     artifact = str(state.artifact.name) if state.artifact else ""
-    begun = Begun(verdict_record.FORMAT, thread.id, artifact, timestamp(state.started))
+    begun = Begun(Begun.FORMAT, thread.id, artifact, timestamp(state.started))
     try:
         signature = sign(begun.signed, Path(thread.identity_file))
         record = encode_json(dataclasses.replace(begun, signature=signature))
@@ -169,7 +168,7 @@ def _verdict(thread: Thread, state: _State, result: Result, reason: str, phases:
     for finding in state.findings:
         counts[finding.check] = counts.get(finding.check, 0) + 1
     return Verdict(
-        format=verdict_record.FORMAT,
+        format=Verdict.FORMAT,
         app=thread.app,
         thread=thread.id,
         artifact=str(state.artifact.name) if state.artifact else "",
@@ -178,8 +177,7 @@ def _verdict(thread: Thread, state: _State, result: Result, reason: str, phases:
         started=timestamp(state.started),
         finished=timestamp(datetime.now(UTC)),
         version=VERSION,
-        tables=manifest.tables if manifest else 0,
-        rows=manifest.rows if manifest else 0,
+        measures=manifest.measures if manifest else {},
         age=int((state.started - state.artifact.name.time).total_seconds()) if state.artifact else 0,
         objective=thread.limits.objective,
         seconds=phases.seconds,

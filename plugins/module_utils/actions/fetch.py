@@ -5,23 +5,22 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from ..contract.codec import decode_json
 from ..contract.errors import DataRefused
-from ..contract.evidence import Evidence
-from ..contract.manifest import FileRecord, Manifest, timestamp
-from ..contract.object_names import EVIDENCE
+from ..contract.evidence import Evidence, SourceEvidence
+from ..contract.manifest import EVIDENCE_ROLE, FileRecord, Manifest, timestamp
+from ..contract.object_names import ENCRYPTED, EVIDENCE
 from ..contract.thread import Thread
 from ..destinations.base import Destination
 from ..local.encryption import decrypt, decrypt_bytes
 from ..local.progress import Phases
-from ..local.streams import HashedFile, check_room, sha256_of
+from ..local.streams import HashedFile, check_room, read_small, sha256_of
 from ..sources.base import Decrypted
 from . import artifacts
 from .artifacts import Artifact
 from .history import as_written
-
-_TEXT_LIMIT = 64 << 20  # of what is read into memory
 
 
 def pick(destination: Destination, at: datetime | None, thread: Thread) -> Artifact:
@@ -45,73 +44,52 @@ def fetch(destination: Destination, artifact: Artifact, manifest: Manifest, fold
     the manifest says, and Full, before anything is fetched, when there is no room for all of them."""
     if lacks := artifact.lacks(manifest):
         raise DataRefused(lacks, remedy="the copy is damaged: use another artifact or destination")
-    check_room(folder, sum(record.size for record in manifest.files.values()))
-    for name, record in manifest.files.items():
-        target = folder / name
-        destination.get(artifact.files[name], target, progress=phases.advance)
+    check_room(folder, manifest.stored_size)
+    for record in manifest.files:
+        target = folder / record.name
+        destination.get(artifact.files[record.name], target, progress=phases.advance)
         if sha256_of(target) != record.sha256:
             raise DataRefused(
-                f"{name} has another sha256 than the manifest says",
+                f"{record.name} has another sha256 than the manifest says",
                 remedy="the copy is damaged: use another artifact or destination",
             )
 
 
 def unpack(
     thread: Thread, destination: Destination, artifact: Artifact, folder: Path, phases: Phases, *, manifest: Manifest
-) -> list[Decrypted]:
+) -> Decrypted[Any, Any]:
     """Fetch the artifact into `folder` and decrypt it there with the column's drill identity.
 
-    Return one entry per source of the thread, in order. Raise DataRefused for anything that is not as the manifest
+    Raise DataRefused for anything that is not as the manifest
     says, ConfigurationError when the identity does not fit.
     """
-    with phases.phase("fetch", total=sum(record.size for record in manifest.files.values())):
+    with phases.phase("fetch", total=manifest.stored_size):
         fetch(destination, artifact, manifest, folder, phases)
     with phases.phase("decrypt"):
         evidence = _read_evidence(folder / EVIDENCE, manifest, thread)
-        plain = {
-            name: _decrypted(folder, name, record, thread)
-            for name, record in manifest.files.items()
-            if name != EVIDENCE
-        }
-        return [
-            Decrypted(source, said, plain[record.archive], _text(plain[record.globals]))
-            for source, record, said in zip(thread.sources, manifest.sources, evidence.sources, strict=True)
-        ]
+        files = {file.role: _decrypted(folder, file, thread) for file in manifest.files if file.role != EVIDENCE_ROLE}
+    return Decrypted(thread.source, evidence, files)
 
 
-def _read_evidence(file: Path, manifest: Manifest, thread: Thread) -> Evidence:
-    text = decrypt_bytes(_small(file), Path(thread.identity_file))
+def _read_evidence(file: Path, manifest: Manifest, thread: Thread) -> SourceEvidence:
+    text = decrypt_bytes(read_small(file), Path(thread.identity_file))
     evidence = decode_json(Evidence, text, "the evidence", error=DataRefused)
     if (evidence.app, evidence.artifact) != (manifest.app, manifest.artifact):
         raise DataRefused(
             f"the evidence belongs to {evidence.app}, artifact {evidence.artifact}", remedy="use another artifact"
         )
-    kinds = [source.name for source in thread.sources]
-    if not kinds == [source.name for source in evidence.sources] == [record.name for record in manifest.sources]:
-        raise DataRefused("the artifact has other sources than the thread", remedy="use an artifact of today's sources")
-    return evidence
+    if evidence.source.kind != thread.source.kind:
+        raise DataRefused(f"the evidence is of a source of kind {evidence.source.kind}", remedy="use another artifact")
+    return evidence.source
 
 
-def _small(file: Path) -> bytes:
-    if file.stat().st_size > _TEXT_LIMIT:
-        raise DataRefused(f"{file.name} is too large", remedy="use another artifact")
-    return file.read_bytes()
-
-
-def _text(file: Path) -> str:
-    try:
-        return _small(file).decode()
-    except UnicodeDecodeError:
-        raise DataRefused(f"{file.name} is no text", remedy="use another artifact") from None
-
-
-def _decrypted(folder: Path, name: str, record: FileRecord, thread: Thread) -> Path:
+def _decrypted(folder: Path, record: FileRecord, thread: Thread) -> Path:
     """Decrypt one file beside the encrypted one, which goes: scratch need not hold both at the end."""
-    encrypted, target = folder / name, folder / name.removesuffix(".age")
+    encrypted, target = folder / record.name, folder / record.name.removesuffix(ENCRYPTED)
     check_room(folder, record.size)  # what is encrypted is never smaller than what comes out of it
     with encrypted.open("rb") as stream, HashedFile(target, expected=record.plain_size) as plain:
         decrypt(stream, plain, Path(thread.identity_file))
     if (plain.size, plain.sha256) != (record.plain_size, record.plain_sha256):
-        raise DataRefused(f"{name} decrypts to something else than was encrypted", remedy="use another artifact")
+        raise DataRefused(f"{record.name} decrypts to something else than was encrypted", remedy="use another artifact")
     encrypted.unlink()
     return target

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from ..contract import key_file
 from ..contract.durations import spoken
-from ..contract.errors import DataRefused, about
+from ..contract.errors import DataRefused, NewerFormat, about, with_remedy
 from ..contract.manifest import Manifest
 from ..contract.thread import Thread
 from ..destinations.base import Destination
@@ -22,15 +22,15 @@ from .verdicts import SKEW, Proof, Proofs, proofs
 
 @dataclass(frozen=True)
 class Freshness:
-    """One thread's copies. Ages in seconds; None where there is nothing. `problems` are reasons not to rely on it,
+    """One thread's copies. Ages in seconds; None where there is nothing. `measures` are those of
+    the newest copy. `problems` are reasons not to rely on it,
     `notices` what its owner should know of the source and of the copies; they close no gate."""
 
     thread: str
     newest: str | None
     age: int | None
     size: int | None
-    rows: int | None
-    tables: int | None
+    measures: dict[str, int]
     copies: int
     last_drill: Proof | None
     last_pass: Proof | None
@@ -58,7 +58,7 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
         found = proofs(
             destination,
             as_written(objects, thread),
-            {str(each.name) for each in complete if each.has_files},
+            {str(each.name) for each in complete if each.has_files(thread)},
             thread,
             now,
         )
@@ -75,9 +75,8 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
         thread=thread.id,
         newest=str(newest[0].name) if newest else None,
         age=age,
-        size=sum(record.size for record in newest[1].files.values()) if newest else None,
-        rows=newest[1].rows if newest else None,
-        tables=newest[1].tables if newest else None,
+        size=newest[1].stored_size if newest else None,
+        measures=newest[1].measures if newest else {},
         copies=len(complete),
         last_drill=found.last,
         last_pass=found.passed,
@@ -106,6 +105,8 @@ def _whole(
             manifest = artifacts.manifest_of(destination, artifact, thread)
         except DataRefused:
             problem = f"the manifest of {artifact.name} cannot be read"
+        except NewerFormat as error:
+            problem = with_remedy(error.problem, error.remedy)
         else:
             lacks = artifact.lacks(manifest)
             if not lacks:

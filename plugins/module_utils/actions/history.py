@@ -35,11 +35,12 @@ def tampered(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tup
     ]
     soon = [each for each in hidden if _may_be_its_run_s(each, written, thread)]
     names = [str(each.name) for each in hidden if each not in soon]
+    partial = [str(each.name) for each in visible if not each.has_files(thread)]
     told = _told([
         ("were written again after their run", again, RECOVER),
         ("are hidden although app_keep promises them (unless it was raised since)", names, RECOVER),
         ("were stored at another time than their names say", [str(each.name) for each in forged], "hide them"),
-        ("have a manifest and not all of their files", [str(a.name) for a in visible if not a.has_files], RECOVER),
+        ("have a manifest and not all of their files", partial, RECOVER),
         ("have two manifests", [str(a.name) for a in visible if {MANIFEST, MARKED} <= set(a.files)], "hide one"),
     ])  # fmt: skip
     return (*told, *_told_of_hidden_soon([str(each.name) for each in soon]))
@@ -115,7 +116,7 @@ def is_forged(artifact: Artifact, thread: Thread, *, clocked: bool) -> bool:
 
 def is_good(artifact: Artifact, thread: Thread, *, clocked: bool) -> bool:
     """Whether retention counts on an artifact: a listing tells."""
-    return artifact.has_files and not artifact.marked and not is_forged(artifact, thread, clocked=clocked)
+    return artifact.has_files(thread) and not artifact.marked and not is_forged(artifact, thread, clocked=clocked)
 
 
 def not_kept(

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from ..b2.buckets import find_bucket
 from ..b2.client import B2Client
+from ..contract.destination import B2Destination
 from ..contract.errors import ConfigurationError, about
 from ..contract.key_file import KeyFile
-from ..contract.thread import B2Destination
+from ..contract.thread import ThreadName
 from ..inventory.column import Column
-from ..platforms.key_store import Store
+from ..platforms.key_store import KeyStore
 from ..platforms.registry import keys_of
 from .key_views import shown_file, shown_key, shown_keys
 from .minting import KeyChange, KeySpec, RollOut, absent, ensure, flaw, inspect, key_base, unborn
@@ -25,7 +26,7 @@ Connect = Callable[[str], B2Client]
 class ThreadKeys:
     """What happened, or would happen, to the keys of one thread. `path` is where its key is kept."""
 
-    destination: str
+    thread: ThreadName
     path: str
     change: KeyChange
 
@@ -34,7 +35,7 @@ class ThreadKeys:
         shown = ("key_id", "name", "bucket", "prefix", "capabilities", "retiring")
         after = self.change.after or {}
         return {
-            "destination": self.destination,
+            "thread": str(self.thread),
             "path": self.path,
             **{name: after.get(name) for name in shown},
             "reason": self.change.reason,
@@ -50,15 +51,13 @@ def ensure_keys(column: Column, connect: Connect, roll_out: RollOut) -> tuple[Th
     wanted = _wanted(column)
     results = []
     for thread in (*wanted, *_dropped(column)):
-        with about(
-            f"{column.app}/{thread.destination}", "minting its key" if thread in wanted else "deleting its keys"
-        ):
+        with about(str(thread.name), "minting its key" if thread in wanted else "deleting its keys"):
             client = connect(thread.api_url)
             if column.present and thread in wanted:
                 change = _ensure(client, thread, roll_out)
             else:
                 change = absent(client, _spec(client, thread), thread.store, roll_out)
-        results.append(ThreadKeys(thread.destination, thread.store.place, change))
+        results.append(ThreadKeys(thread.name, thread.store.place, change))
     return tuple(results)
 
 
@@ -67,7 +66,7 @@ def describe_keys(column: Column, connect: Connect, hide: Callable[[str], None])
     wanted = _wanted(column)
     results = []
     for thread in (*wanted, *_dropped(column)):
-        with about(f"{column.app}/{thread.destination}", "inspecting its key"):
+        with about(str(thread.name), "inspecting its key"):
             client = connect(thread.api_url)
             client.require({"listKeys", "listBuckets"})
             file = thread.store.read() or KeyFile()
@@ -75,8 +74,8 @@ def describe_keys(column: Column, connect: Connect, hide: Callable[[str], None])
                 hide(file.current.secret)
             held = _held(client, thread, file)
             if thread not in wanted:
-                held |= {"agrees": False, "difference": "the destination left the inventory"}
-            results.append({"destination": thread.destination, "path": thread.store.place, **held})
+                held |= {"agrees": False, "difference": "the thread left the inventory"}
+            results.append({"thread": str(thread.name), "path": thread.store.place, **held})
     return results
 
 
@@ -84,8 +83,8 @@ def describe_keys(column: Column, connect: Connect, hide: Callable[[str], None])
 class _Thread:
     """A thread to B2, or what one that is gone left behind."""
 
-    destination: str
-    store: Store
+    name: ThreadName
+    store: KeyStore
     api_url: str
     base: str
     bucket: str
@@ -99,27 +98,29 @@ def _wanted(column: Column) -> list[_Thread]:
             name,
             keys.key_store(column, name),
             where.api_url,
-            key_base(column.app, name),
+            key_base(name),
             where.bucket,
-            column.prefix,
+            column.source_prefix(name.source),
         )
-        for name, where in column.destinations.items()
-        if isinstance(where, B2Destination)
+        for name in column.thread_names
+        if isinstance(where := column.destination_of(name), B2Destination)
     ]
 
 
 def _dropped(column: Column) -> list[_Thread]:
-    """Find keys whose destination left the inventory: without their files nobody would know that they exist."""
+    """Find keys whose thread left the inventory: without their files nobody would know that they exist."""
     found = []
     for name, store in keys_of(column).key_stores(column).items():
-        if isinstance(column.destinations.get(name), B2Destination):
+        if name.source in column.sources and isinstance(column.destinations.get(name.destination), B2Destination):
             continue
-        with about(f"{column.app}/{name}", "looking for keys of former destinations"):
+        with about(str(name), "looking for keys of former threads"):
             file = store.read()
         if file is None or file.api_url is None:
             continue  # the key of another server: `column` writes and removes those
-        bucket, prefix = (file.current.bucket, file.current.prefix) if file.current else ("", column.prefix)
-        found.append(_Thread(name, store, file.api_url, key_base(column.app, name), bucket, prefix))
+        bucket, prefix = "", column.source_prefix(name.source)
+        if file.current:
+            bucket, prefix = file.current.bucket, file.current.prefix
+        found.append(_Thread(name, store, file.api_url, key_base(name), bucket, prefix))
     return found
 
 

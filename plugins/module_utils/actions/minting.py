@@ -24,7 +24,8 @@ from ..b2.application_keys import Key, KeyWithSecret, Scope, create_key, delete_
 from ..b2.client import B2Client
 from ..contract.errors import BackupError, ConfigurationError, DataRefused, NoPermission
 from ..contract.key_file import WRITER_CAPABILITIES, KeyFile, Minted, RetiringKey, StoredKey, region_of
-from ..platforms.key_store import Store
+from ..contract.thread import ThreadName
+from ..platforms.key_store import KeyStore
 from .key_views import shown_file, shown_keys
 
 CAPABILITIES = frozenset({"listKeys", "writeKeys", "deleteKeys", "listBuckets"})
@@ -102,9 +103,9 @@ class Findings:
         return self.listed.get(self.file.current.key_id) if self.file.current else None
 
 
-def key_base(app: str, destination: str) -> str:
+def key_base(thread: ThreadName) -> str:
     """Return the name of a thread's keys without the serial, shortened unambiguously if it is too long for B2."""
-    base = f"fanout-{app}-{destination}"
+    base = f"fanout-{thread.app}-{thread.source}-{thread.destination}"
     if len(base) <= _LONGEST_BASE:
         return base
     digest = hashlib.sha256(base.encode()).hexdigest()[:8]
@@ -142,7 +143,7 @@ def flaw(client: B2Client, spec: KeySpec, found: Findings) -> str:
     return ""
 
 
-def ensure(client: B2Client, spec: KeySpec, store: Store, roll_out: RollOut) -> KeyChange:
+def ensure(client: B2Client, spec: KeySpec, store: KeyStore, roll_out: RollOut) -> KeyChange:
     """Make the store hold a working key of exactly `spec`'s scope, and clean up after earlier roll-outs."""
     client.require(CAPABILITIES)
     with _alone(store, roll_out):
@@ -163,7 +164,7 @@ def ensure(client: B2Client, spec: KeySpec, store: Store, roll_out: RollOut) -> 
         return KeyChange(before, shown_keys(file, _strays_after(found, roll_out)), reason)
 
 
-def absent(client: B2Client, spec: KeySpec, store: Store, roll_out: RollOut) -> KeyChange:
+def absent(client: B2Client, spec: KeySpec, store: KeyStore, roll_out: RollOut) -> KeyChange:
     """Delete every key of the thread at once and empty the store. A run that still uses one of them fails.
 
     Takes no lock: locking makes the folder, and what is left after dying here is found again by the same names.
@@ -202,7 +203,7 @@ def _difference(found: Scope, wanted: Scope) -> str:
     return " and ".join(different)
 
 
-def _mint(client: B2Client, spec: KeySpec, store: Store, roll_out: RollOut, found: Findings) -> KeyFile:
+def _mint(client: B2Client, spec: KeySpec, store: KeyStore, roll_out: RollOut, found: Findings) -> KeyFile:
     name = f"{spec.base}-{_serial(roll_out.now)}"
     store.write(dataclasses.replace(found.file, api_url=client.api_url, pending=name))
     created = create_key(client, name, spec.scope)
@@ -261,7 +262,7 @@ def _strays_after(found: Findings, roll_out: RollOut) -> tuple[Key, ...]:
     return () if roll_out.take_over else found.strays
 
 
-def _without_leftovers(client: B2Client, store: Store, found: Findings) -> KeyFile:
+def _without_leftovers(client: B2Client, store: KeyStore, found: Findings) -> KeyFile:
     for key in found.leftovers:
         delete_key(client, key.key_id, key.api_version)
     if found.file.pending is None:
@@ -271,7 +272,7 @@ def _without_leftovers(client: B2Client, store: Store, found: Findings) -> KeyFi
     return file
 
 
-def _without_due(client: B2Client, store: Store, file: KeyFile, roll_out: RollOut) -> KeyFile:
+def _without_due(client: B2Client, store: KeyStore, file: KeyFile, roll_out: RollOut) -> KeyFile:
     staying = _staying(file.retiring, roll_out)
     if staying == file.retiring:
         return file
@@ -311,7 +312,7 @@ def unborn(spec: KeySpec, file: KeyFile, strays: tuple[Key, ...] = ()) -> dict[s
     return {**shown_file(file), **key, "strays": [stray.name for stray in strays]}
 
 
-def _read(store: Store, roll_out: RollOut) -> KeyFile:
+def _read(store: KeyStore, roll_out: RollOut) -> KeyFile:
     file = store.read() or KeyFile()
     if file.current is not None:
         roll_out.hide(file.current.secret)
@@ -319,7 +320,7 @@ def _read(store: Store, roll_out: RollOut) -> KeyFile:
 
 
 @contextlib.contextmanager
-def _alone(store: Store, roll_out: RollOut) -> Iterator[None]:
+def _alone(store: KeyStore, roll_out: RollOut) -> Iterator[None]:
     """Two roll-outs at once would take each other's pending key for a leftover. Check mode writes nothing, not even a
     folder to lock."""
     with contextlib.nullcontext() if roll_out.check_mode else store.locked():

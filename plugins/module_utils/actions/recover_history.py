@@ -86,17 +86,17 @@ def _check(destination: Destination, artifact: Artifact, again: set[str], thread
     manifest = artifacts.manifest_of(destination, artifact, thread)
     if lacks := artifact.lacks(manifest):
         raise DataRefused(lacks, remedy="use another artifact or destination")
-    covered = [name for name in manifest.files if artifact.files[name].key in again]
+    covered = [file for file in manifest.files if artifact.files[file.name].key in again]
     if not covered:
         return
-    with scratch_folder(thread.scratch_directory, f"recover-history.{thread.app}.{thread.name}") as folder:
-        for name in covered:
-            target = folder / name
-            check_room(folder, manifest.files[name].size)
-            destination.get(artifact.files[name], target)
-            if sha256_of(target) != manifest.files[name].sha256:
+    with scratch_folder(thread.scratch_directory, f"recover-history.{thread.name.dotted}") as folder:
+        for file in covered:
+            target = folder / file.name
+            check_room(folder, file.size)
+            destination.get(artifact.files[file.name], target)
+            if sha256_of(target) != file.sha256:
                 raise DataRefused(
-                    f"the first {name} is not what the manifest says", remedy="use another artifact or destination"
+                    f"the first {file.name} is not what the manifest says", remedy="use another artifact or destination"
                 )
             target.unlink()
 

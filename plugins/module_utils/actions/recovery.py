@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 from ..contract.codec import decode_json, encode_json
 from ..contract.durations import spoken
@@ -27,7 +28,6 @@ from ..inventory.column import Column
 from ..local.encryption import encrypt_bytes
 from ..local.files import make_private_folder, remove_file, write_private
 
-FORMAT = 1
 VALID_FOR = timedelta(days=365)
 # Out of reach for guessing, and its 16 letters can be typed from the screen of a machine that has no network.
 _ANSWER_BYTES = 10
@@ -56,6 +56,8 @@ class Proof:
 class Record:
     """What is known of one recovery recipient. `challenge` is the one that waits for its answer."""
 
+    FORMAT: ClassVar[int] = 1
+
     format: int
     recipient: str
     challenge: Challenge | None = None
@@ -78,7 +80,7 @@ def records_of(column: Column) -> tuple[Path, tuple[Record, ...]]:
     """
     folder = Path(column.folder).parent / "recovery"
     recipients = dict.fromkeys(column.variables.app_recovery_recipients)
-    return folder, tuple(_read(folder, Record(FORMAT, recipient)) for recipient in recipients)
+    return folder, tuple(_read(folder, Record(Record.FORMAT, recipient)) for recipient in recipients)
 
 
 def _read(folder: Path, new: Record) -> Record:
@@ -92,8 +94,8 @@ def _read(folder: Path, new: Record) -> Record:
             f"{path} cannot be read ({error.strerror})", remedy="run as the user who owns it"
         ) from None
     record = decode_json(Record, text, str(path))
-    if (record.format, record.recipient) != (FORMAT, new.recipient):
-        raise ConfigurationError(f"{path} is of another format or recipient", remedy=f"remove it, then {_RUN}")
+    if record.recipient != new.recipient:
+        raise ConfigurationError(f"{path} is of another recipient", remedy=f"remove it, then {_RUN}")
     try:
         record.age(datetime.now(UTC))
     except DataRefused as error:

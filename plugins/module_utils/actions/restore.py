@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""destination -> a new database beside the live one: what an owner does when data are lost.
+"""destination -> something new beside the live source: what an owner does when data are lost.
 
-The live database is not touched: switching to the new one is the owner's own step, after looking at it.
+The live source is not touched: switching to the new one is the owner's own step, after looking at it.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,13 +15,14 @@ from pathlib import Path
 from ..contract.errors import Exit, about, with_remedy
 from ..contract.login import Login
 from ..contract.manifest import Manifest
-from ..contract.thread import Source, Thread
+from ..contract.source import Source
+from ..contract.thread import Thread
 from ..contract.verdict import Finding, Result, summary
 from ..destinations.registry import open_destination
 from ..local.files import write_private
 from ..local.progress import Phases, Report, silent
 from ..local.scratch import scratch_folder
-from ..sources.base import Decrypted, NewDatabase
+from ..sources.base import RestoredBeside, RestoreTarget
 from ..sources.registry import kind_of
 from . import artifacts
 from .fetch import pick, unpack
@@ -31,25 +31,24 @@ from .queries import Comparison, compared
 
 @dataclass(frozen=True)
 class RestoreOrder:
-    """What is restored: into the new database `to`, the newest artifact, or the newest one not younger than `at`; all
-    of it, or the named tables (schema.table) only. `login` may make databases; None is the login of backups."""
+    """What is restored: into something new called `to`, the newest artifact, or the newest one not younger than `at`;
+    all of it, or `only` the named parts, such as tables. `login` may make it; None is the login of backups."""
 
     to: str
     at: datetime | None = None
-    tables: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
     login: Login | None = None
 
 
 @dataclass
 class RestoreResult:
-    """A restored database. `result` is what the comparison said, `reason` why unless it passed; `steps` is how to go
-    on. `tables` and `rows` are those that were restored."""
+    """What was restored, called `to`. `result` is what the comparison said, `reason` why unless it passed; `steps` is
+    how to go on. `measures` are of what was restored."""
 
     thread: str
-    database: str
+    to: str
     artifact: str
-    tables: int = 0
-    rows: int = 0
+    measures: dict[str, int] = field(default_factory=dict)
     result: Result = "pass"
     reason: str = ""
     exit_code: Exit = Exit.OK
@@ -61,7 +60,7 @@ class RestoreResult:
 
 
 def restore(thread: Thread, order: RestoreOrder, *, report: Report = silent) -> RestoreResult:
-    """Restore a copy of `thread` into a new database beside the live one and compare everything.
+    """Restore a copy of `thread` beside the live source and compare everything.
 
     A copy that differs from its evidence is restored all the same, and the result says so. Raise BackupError when
     nothing was restored: nothing is left behind then, and nothing that existed before was touched.
@@ -72,23 +71,19 @@ def restore(thread: Thread, order: RestoreOrder, *, report: Report = silent) -> 
 
 def _restore(thread: Thread, order: RestoreOrder, phases: Phases) -> RestoreResult:
     destination = open_destination(thread, deadline=time.monotonic() + thread.limits.deadline)
-    with scratch_folder(thread.scratch_directory, f"restore.{thread.app}.{thread.name}") as folder:
-        new = [
-            NewDatabase(order.to, _login(source, order, folder), thread.limits.deadline, order.tables)
-            for source in thread.sources
-        ]
+    with scratch_folder(thread.scratch_directory, f"restore.{thread.name.dotted}") as folder:
+        kind = kind_of(thread.source)
+        new = RestoreTarget(order.to, _login(thread.source, order, folder), thread.limits.deadline, order.only)
         with phases.phase("check"):
-            for source, database in zip(thread.sources, new, strict=True):
-                kind_of(source).check_beside(database)
+            kind.check_beside(new)
         with phases.phase("find"):
             destination.check()
             artifact = pick(destination, order.at, thread)
             manifest = artifacts.manifest_of(destination, artifact, thread)
         result = RestoreResult(thread.id, order.to, str(artifact.name), seconds=phases.seconds)
         result.notes += _notes(manifest, hidden=artifact.manifest.hidden)
-        copies = unpack(thread, destination, artifact, folder, phases, manifest=manifest)
-        for copy, database in zip(copies, new, strict=True):
-            _restore_source(copy, database, folder, phases, result)
+        copy = unpack(thread, destination, artifact, folder, phases, manifest=manifest)
+        _gather(kind.restore_beside(copy, new, folder, phases), result)
     if result.findings:
         result.result, result.exit_code = "fail", Exit.DATA_REFUSED
         result.reason = summary(result.findings)
@@ -103,7 +98,7 @@ def _login(source: Source, order: RestoreOrder, folder: Path) -> Source:
     if order.login.password is not None:
         password_file = str(folder / f"{source.name}.password")
         write_private(Path(password_file), order.login.password)
-    return dataclasses.replace(source, user=order.login.user, password_file=password_file)
+    return source.by(order.login.user, password_file)
 
 
 def _notes(manifest: Manifest, *, hidden: bool) -> Sequence[str]:
@@ -111,12 +106,8 @@ def _notes(manifest: Manifest, *, hidden: bool) -> Sequence[str]:
     return [*notes, "this backup is hidden at its destination"] if hidden else notes
 
 
-def _restore_source(
-    copy: Decrypted, database: NewDatabase, folder: Path, phases: Phases, result: RestoreResult
-) -> None:
-    made = kind_of(copy.source).restore_beside(copy, database, folder, phases)
-    result.tables += len(made.evidence.tables)
-    result.rows += sum(made.evidence.tables.values())
+def _gather(made: RestoredBeside, result: RestoreResult) -> None:
+    result.measures |= made.measures
     result.findings += made.restored.findings
     result.notes += made.restored.notes
     result.steps += made.steps

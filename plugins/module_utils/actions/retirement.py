@@ -63,6 +63,6 @@ def _retire(thread: Thread, destination: Destination, name: ArtifactName) -> Ret
 
 def _is_good(thread: Thread, destination: Destination, written: Artifact | None) -> bool:
     """Whether the destination gives back what was just written: what it keeps is worth something, then."""
-    if written is None or written.marked or not written.has_files:
+    if written is None or written.marked or not written.has_files(thread):
         return False
     return next(artifacts.readable(destination, [written], thread), None) is not None

@@ -14,14 +14,30 @@ import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, TypeVar, Union
+from typing import Any, ClassVar, Literal, TypeVar, Union
 
-from .errors import BackupError, ConfigurationError
+from .errors import BackupError, ConfigurationError, NewerFormat
 
 T = TypeVar("T")
 
 _MOST = 2**63  # what no count, size or number of a server goes beyond; Python itself prints no endless ones
 _NAMES: dict[type, str] = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+class Kinds:
+    """Base of a record that has one class for each kind of a thing, told apart by the field `kind`.
+
+    `class Source(Kinds)` is such a base, and `class FileSource(Source, kind="file")` one of its kinds: it is read as
+    soon as it is defined, so that nobody keeps a list of them."""
+
+    kinds: ClassVar[dict[str, type]]
+
+    def __init_subclass__(cls, kind: str | None = None) -> None:
+        super().__init_subclass__()
+        if kind is None:
+            cls.kinds = {}
+        else:
+            cls.kinds[kind] = cls
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -40,7 +56,11 @@ def decode(cls: type[T], value: object, where: str, *, error: type[BackupError] 
 
 
 def decode_json(cls: type[T], text: str | bytes, where: str, *, error: type[BackupError] = ConfigurationError) -> T:
-    """Given JSON text, return it as the dataclass `cls`; raise `error` as `decode` does, or when it is no JSON."""
+    """Given JSON text, return it as the dataclass `cls`; raise `error` as `decode` does, or when it is no JSON.
+
+    A record with a `FORMAT` that is older than the text's own raises NewerFormat, before anything else is read: it may
+    hold fields that this version would call misspelt.
+    """
     try:
         value = json.loads(text, parse_constant=_no_number)
         json.dumps(value, ensure_ascii=False).encode()  # half a character cannot be written again
@@ -48,6 +68,13 @@ def decode_json(cls: type[T], text: str | bytes, where: str, *, error: type[Back
         raise error(f"{where} is not JSON ({broken})", remedy=f"restore or re-create {where}") from None
     except RecursionError:
         raise error(f"{where} is nested too deeply", remedy=f"restore or re-create {where}") from None
+    newest = getattr(cls, "FORMAT", None)
+    number = value.get("format") if isinstance(value, dict) else None
+    if newest is not None and isinstance(number, int) and number > newest:
+        raise NewerFormat(
+            f"{where} has format {number}, and this version reads up to {newest}",
+            remedy="update the fanout command on this machine, or roll out again with its version",
+        )
     return decode(cls, value, where, error=error)
 
 
@@ -95,19 +122,25 @@ def _value(wanted: Any, value: object, where: str, error: type[BackupError]) -> 
             choices_text = ", ".join(str(choice) for choice in typing.get_args(wanted))
             raise error(f"{where} has to be one of {choices_text}, not {value!r}{near}", remedy=f"correct {where}")
         return value
-    if origin is tuple:
+    if origin in (tuple, dict):
+        return _several(wanted, value, where, error)
+    if isinstance(wanted, type) and issubclass(wanted, Kinds) and Kinds in wanted.__bases__:
+        return _of_kind(wanted.kinds, value, where, error)
+    if dataclasses.is_dataclass(wanted):
+        return _record(typing.cast(type, wanted), value, where, error)
+    return _plain(wanted, value, where, error)
+
+
+def _several(wanted: Any, value: object, where: str, error: type[BackupError]) -> object:
+    if typing.get_origin(wanted) is tuple:
         if not isinstance(value, (list, tuple)):
             raise _refuse(error, where, "a list", value)
         (inner, _ellipsis) = typing.get_args(wanted)
         return tuple(_value(inner, item, f"{where}[{index}]", error) for index, item in enumerate(value))
-    if origin is dict:
-        if not isinstance(value, Mapping):
-            raise _refuse(error, where, "a mapping", value)
-        inner = typing.get_args(wanted)[1]
-        return {str(name): _value(inner, item, _at(where, name), error) for name, item in value.items()}
-    if dataclasses.is_dataclass(wanted):
-        return _record(typing.cast(type, wanted), value, where, error)
-    return _plain(wanted, value, where, error)
+    if not isinstance(value, Mapping):
+        raise _refuse(error, where, "a mapping", value)
+    inner = typing.get_args(wanted)[1]
+    return {str(name): _value(inner, item, _at(where, name), error) for name, item in value.items()}
 
 
 def _one_of(choices: list[Any], value: object, where: str, error: type[BackupError]) -> object:
@@ -116,18 +149,20 @@ def _one_of(choices: list[Any], value: object, where: str, error: type[BackupErr
         return _value(choices[0], value, where, error)
     if all(dataclasses.is_dataclass(choice) for choice in choices):
         kinds = {typing.get_args(typing.get_type_hints(choice)["kind"])[0]: choice for choice in choices}
-        kind = value.get("kind") if isinstance(value, Mapping) else None
-        if kind not in kinds:
-            near = nearest(str(kind), kinds)
-            raise error(
-                f"{where}.kind has to be one of {', '.join(kinds)}, not {kind!r}{near}", remedy=f"correct {where}"
-            )
-        return _value(kinds[kind], value, where, error)
+        return _of_kind(kinds, value, where, error)
     for choice in choices:
         # Exactly the type: for isinstance a bool would be an int.
         if type(value) is choice:  # pylint: disable=unidiomatic-typecheck
             return _bounded(value, where, error)
     raise _refuse(error, where, " or ".join(_NAMES.get(choice, str(choice)) for choice in choices), value)
+
+
+def _of_kind(kinds: Mapping[str, type], value: object, where: str, error: type[BackupError]) -> object:
+    kind = value.get("kind") if isinstance(value, Mapping) else None
+    if not isinstance(kind, str) or kind not in kinds:
+        near = nearest(str(kind), kinds)
+        raise error(f"{where}.kind has to be one of {', '.join(kinds)}, not {kind!r}{near}", remedy=f"correct {where}")
+    return _record(kinds[kind], value, where, error)
 
 
 def _record(cls: type, value: object, where: str, error: type[BackupError]) -> object:

@@ -33,7 +33,7 @@ class BackupError(Exception):
     """A failure that a user reads. Subclasses fix the exit code.
 
     `problem` says what went wrong, `remedy` what to do about it, `doing` what was attempted, `subject` the app or the
-    thread ("forgejo/b2"). None of them may hold a secret. `str(error)` is one line whatever the parts contain.
+    thread ("forgejo/database/b2"). None of them may hold a secret. `str(error)` is one line whatever the parts contain.
     """
 
     exit_code = Exit.BUG
@@ -115,6 +115,10 @@ class ConfigurationError(BackupError):
     """The inventory, thread.json or the environment asks for something that cannot work."""
 
     exit_code = Exit.CONFIGURATION
+
+
+class NewerFormat(ConfigurationError):
+    """A record was written by a newer version of the project: nobody here can say what is in it."""
 
 
 @contextlib.contextmanager

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""evidence.json.age: what the server said inside the dump's own snapshot. Always encrypted: it names tables and
-roles."""
+"""evidence.json.age: what the source said at the moment of the copy. Always encrypted: it names what is inside."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
+from .codec import Kinds
 from .thread import Query
 
-FORMAT = 1
 Answer: TypeAlias = "str | int | float | bool | None"
 
 
@@ -21,6 +20,28 @@ class QueryAnswer:
     query: Query
     answer: Answer = None
     error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceEvidence(Kinds):
+    """What every kind of source says: `answers` to the app's queries, and `left_out`, what the login of backups could
+    not see, in words."""
+
+    kind: str
+    answers: tuple[QueryAnswer, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The evidence of an artifact, whose name it repeats."""
+
+    FORMAT: ClassVar[int] = 1
+
+    format: int
+    app: str
+    artifact: str
+    source: SourceEvidence
 
 
 @dataclass(frozen=True)
@@ -34,9 +55,10 @@ class Locale:
     locale: str | None = None
 
 
-@dataclass(frozen=True)
-class PostgresqlEvidence:
-    """One source's evidence. Tables are qualified names, quoted unless they are plain lower-case words.
+@dataclass(frozen=True, kw_only=True)
+class PostgresqlEvidence(SourceEvidence, kind="postgresql"):
+    """What the server said inside the dump's own snapshot. Tables are qualified names, quoted unless they are plain
+    lower-case words.
 
     `tables` are exact rows of each table whose data the archive carries, `excluded` those that it does not, with the
     reason. `special_large_objects` are owner, grants and comment, by object id, of those that are not simply the
@@ -49,10 +71,10 @@ class PostgresqlEvidence:
 
     `configuration` are rows of extensions' own tables that the archive carries by the extension's filter,
     `excluded_rows` rows of those that it does not carry. `invalid_indexes` were not whole at the source already.
-    `left_out` is what the login of backups could not see, in words, `login` that login, `collations` {object: "version,
-    now version"} where the library that sorts has changed under the data."""
+    `login` is that of backups, `collations` {object: "version, now version"} where the library that sorts has changed
+    under the data."""
 
-    name: str
+    kind: Literal["postgresql"] = "postgresql"
     server_version: str
     system_identifier: str
     locale: Locale
@@ -65,7 +87,6 @@ class PostgresqlEvidence:
     special_large_objects: dict[str, str]
     owner: str
     roles: tuple[str, ...]
-    answers: tuple[QueryAnswer, ...]
     search_path: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
     extension_schemas: dict[str, str] = field(default_factory=dict)
@@ -74,7 +95,6 @@ class PostgresqlEvidence:
     configuration: dict[str, int] = field(default_factory=dict)
     excluded_rows: dict[str, int] = field(default_factory=dict)
     invalid_indexes: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
     login: str = ""
     collations: dict[str, str] = field(default_factory=dict)
 
@@ -83,13 +103,3 @@ class PostgresqlEvidence:
         """The server's major version: 18 of "18.6 (Debian 18.6-1)" as of "18beta2"."""
         match = re.match(r"[0-9]+", self.server_version)
         return int(match[0]) if match else 0
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """The evidence of an artifact, one entry per source."""
-
-    format: int
-    app: str
-    artifact: str
-    sources: tuple[PostgresqlEvidence, ...]

@@ -7,18 +7,16 @@ only place where the secret of a minted key exists, so nothing here ever puts th
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from .codec import decode_json, encode_json
-from .errors import BackupError, ConfigurationError
+from .errors import BackupError, ConfigurationError, NewerFormat
 
-FORMAT = 1
 # Hiding needs writeFiles only, and a drill reads what the same thread wrote. Never deleteFiles: history has to resist
 # its own writer.
 WRITER_CAPABILITIES = ("listFiles", "readFiles", "writeFiles")
@@ -73,6 +71,8 @@ class KeyFile:
     minted all of these keys; None for keys of other servers.
     """
 
+    FORMAT: ClassVar[int] = 1
+
     format: int = FORMAT
     api_url: str | None = None
     current: StoredKey | None = None
@@ -90,9 +90,10 @@ def parse(text: bytes, where: str) -> KeyFile:
 
     Raise ConfigurationError, which shows none of the text, if it cannot be used.
     """
-    _check_format(text, where)
     try:
         return decode_json(KeyFile, text, where)
+    except NewerFormat:
+        raise
     except BackupError:
         # Not even the reason is shown: it may quote a value, and a value may be the secret in a wrong place.
         raise _unusable(where, "is no key file") from None
@@ -126,19 +127,6 @@ def region_of(endpoint: str) -> str:
     """Given the URL of an S3 endpoint of Backblaze, return the region that its requests are signed for."""
     match = _B2_HOST.fullmatch(urllib.parse.urlsplit(endpoint).hostname or "")
     return match[1] if match else _OTHER_REGION
-
-
-def _check_format(text: bytes, where: str) -> None:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return  # parse says it
-    number = found.get("format") if isinstance(found, dict) else None
-    if isinstance(number, int) and number > FORMAT:
-        raise ConfigurationError(
-            f"{where} has format {number}, and this version reads up to {FORMAT}",
-            remedy="update the fanout command on this machine, or roll out again with its version",
-        )
 
 
 def _unusable(where: str, problem: str) -> ConfigurationError:

@@ -8,20 +8,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import ClassVar
 
 from .codec import decode_json, encode_json
 from .errors import DataRefused
-from .object_names import EVIDENCE, ArtifactName, artifact_of, dump_file, globals_file, parse_artifact
+from .object_names import EVIDENCE, ArtifactName, parse_artifact
+from .thread import Thread
 
-FORMAT = 1
 MAXIMUM_SIZE = 1 << 20
+EVIDENCE_ROLE = "evidence"
+BYTES = "bytes"  # the measure that every kind has: of the plain data
 _OTHERS = "find out who wrote it there; use an older artifact meanwhile"
 
 
 @dataclass(frozen=True)
 class FileRecord:
-    """One encrypted file: bytes and sha256 as stored, and of the plain text inside."""
+    """One encrypted file: what it is for (`role`), its name, bytes and sha256 as stored, and of the plain text
+    inside."""
 
+    role: str
+    name: str
     size: int
     sha256: str
     plain_size: int
@@ -29,36 +35,30 @@ class FileRecord:
 
 
 @dataclass(frozen=True)
-class SourceRecord:
-    """One source in numbers. `archive` and `globals` name files of the artifact."""
-
-    name: str
-    kind: str
-    archive: str
-    globals: str
-    tables: int
-    rows: int
-    server_version: str
-    client_version: str
-    system_identifier: str
-
-
-@dataclass(frozen=True)
 class Manifest:
-    """An artifact's commit record. Times are UTC in ISO 8601, `seconds` per phase, `marks` say what is wrong with a run
-    that was kept all the same, `notices` what its owner should know of the source, without names; they hold nothing
-    back."""
+    """An artifact's commit record. Times are UTC in ISO 8601, `seconds` per phase.
+
+    `origin` says which source it was: a server that was made anew is another one. `versions` are of the programs that
+    took it. `measures` are what the source's kind counts, by name, such as bytes, tables and rows: what the rule about
+    shrinking compares. `marks` say what is wrong with a run that was kept all the same, `notices` what its owner should
+    know of the source, without names; they hold nothing back."""
+
+    FORMAT: ClassVar[int] = 1
 
     format: int
     app: str
+    source: str
+    kind: str
     thread: str
     artifact: str
     started: str
     finished: str
     version: str
     recipients: tuple[str, ...]
-    files: dict[str, FileRecord]
-    sources: tuple[SourceRecord, ...]
+    origin: str
+    versions: dict[str, str]
+    measures: dict[str, int]
+    files: tuple[FileRecord, ...]
     seconds: dict[str, float]
     marks: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
@@ -72,44 +72,33 @@ class Manifest:
         return name
 
     @property
-    def rows(self) -> int:
-        """Rows of all sources."""
-        return sum(source.rows for source in self.sources)
-
-    @property
-    def tables(self) -> int:
-        """Tables of all sources."""
-        return sum(source.tables for source in self.sources)
-
-    @property
-    def size(self) -> int:
-        """Plain bytes of all archives: what the shrink rule compares, whatever encryption and padding add."""
-        return sum(self.files[source.archive].plain_size for source in self.sources)
+    def stored_size(self) -> int:
+        """Bytes of all files as they are stored."""
+        return sum(file.size for file in self.files)
 
 
-def read_manifest(text: bytes, *, app: str, artifact: ArtifactName) -> Manifest:
-    """Return the manifest of `app` that lies in `artifact`. Raise DataRefused when it is another's or unreadable."""
+def read_manifest(text: bytes, *, thread: Thread, artifact: ArtifactName) -> Manifest:
+    """Return the manifest of `thread` that lies in `artifact`.
+
+    Raise DataRefused when it is another's or unreadable, NewerFormat when a newer version wrote it.
+    """
     where = f"the manifest of {artifact}"
     manifest = decode_json(Manifest, text, where, error=DataRefused)
-    if manifest.format > FORMAT:
-        raise DataRefused(f"{where} has format {manifest.format}", remedy="update the fanout command on this machine")
-    if manifest.app != app or manifest.artifact != str(artifact):
+    if (manifest.app, manifest.artifact) != (thread.app, str(artifact)):
         raise DataRefused(
-            f"{where} says that it belongs to {manifest.app}, artifact {manifest.artifact}",
+            f"{where} says that it belongs to {manifest.app}, artifact {manifest.artifact}", remedy=_OTHERS
+        )
+    if (manifest.source, manifest.kind) != (thread.source.name, thread.source.kind):
+        raise DataRefused(
+            f"{where} is of the source {manifest.source!r} of kind {manifest.kind!r}, not of the thread's",
             remedy=_OTHERS,
         )
     # The names that the kind of a source gives its files, and no other: they become paths.
-    files = {EVIDENCE}
-    for source in manifest.sources:
-        files |= {dump_file(source.name), globals_file(source.name)}
-        if artifact_of(artifact.key(dump_file(source.name))) is None:
-            raise DataRefused(f"{where} has a source whose name is none", remedy=_OTHERS)
-        if (source.archive, source.globals) != (dump_file(source.name), globals_file(source.name)):
-            raise DataRefused(f"{where} gives source {source.name} other files than a backup does", remedy=_OTHERS)
-    if set(manifest.files) != files:
-        odd = sorted(files.symmetric_difference(manifest.files))[:3]
+    wanted = {EVIDENCE_ROLE: EVIDENCE, **thread.source.ARTIFACT}
+    if sorted((file.role, file.name) for file in manifest.files) != sorted(wanted.items()):
+        odd = sorted({file.name for file in manifest.files}.symmetric_difference(wanted.values()))[:3]
         raise DataRefused(f"{where} lists other files than a backup does: {', '.join(map(ascii, odd))}", remedy=_OTHERS)
-    if any(size < 0 for record in manifest.files.values() for size in (record.size, record.plain_size)):
+    if any(size < 0 for file in manifest.files for size in (file.size, file.plain_size)):
         raise DataRefused(f"{where} gives a file a size below zero", remedy=_OTHERS)
     for time in (manifest.started, manifest.finished):
         moment(time)

@@ -7,15 +7,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-NO_TABLES = "the database has no tables"
+EMPTY = "the source is empty"
 NOTHING_TO_COMPARE = "there is no earlier good backup to compare with"
 
-_SHRANK = re.compile(r"(bytes|rows|tables) shrank from [0-9]")
+_SHRANK = re.compile(r"[a-z]+ shrank from [0-9]")
 _UNANSWERED = "the drill query '"
 
 
 def shrank(what: str, before: int, now: int, percent: int) -> str:
-    """Return the mark of a run that has `percent` percent less of `what` ("bytes", "rows", "tables") than before."""
+    """Return the mark of a run that has `percent` percent less of the measure `what` than before."""
     return f"{what} shrank from {before} to {now}, by more than {percent} percent"
 
 
@@ -43,8 +43,8 @@ def remedies(marks: Iterable[str], *, accept: str) -> tuple[str, ...]:
 def _remedy(mark: str, accept: str) -> str:
     if mark.startswith(_UNANSWERED):
         return "correct that question in app_drill_queries: what it asks for may have another name since an upgrade"
-    if mark == NO_TABLES:
-        return "look whether app_database is the database that the app uses, and whether the app has lost its tables"
+    if mark == EMPTY:
+        return "look whether the inventory names the source that the app uses, and whether the app has lost its data"
     if is_of_size(mark):
         return f"look at the app; if it is right so, {accept}"
     return "look at the app before you rely on this backup"

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Object keys below an app's prefix: who writes and who reads them agrees here.
+"""Object keys below a thread's prefix, `<app>/<source>/`: who writes and who reads them agrees here.
 
-<YYYYMMDDTHHMMSSZ>-<random>/{<source>.dump.age, <source>.globals.sql.age, evidence.json.age, manifest.json or
-    manifest.marked.json}
+<YYYYMMDDTHHMMSSZ>-<random>/{the files of the source's kind, evidence.json.age, manifest.json or manifest.marked.json}
 drills/<YYYYMMDDTHHMMSSZ>-<random>.json    drills/<YYYYMMDDTHHMMSSZ>-<random>.begun.json    probe    owner.json
 """
 
@@ -16,8 +15,7 @@ from datetime import UTC, datetime
 MANIFEST = "manifest.json"
 MARKED = "manifest.marked.json"  # in its place, where a run left marks: a listing tells good from marked
 EVIDENCE = "evidence.json.age"
-DUMP_ENDING = ".dump.age"
-GLOBALS_ENDING = ".globals.sql.age"
+ENCRYPTED = ".age"  # how the names of all files but the manifest end
 DRILLS = "drills/"
 PROBE = "probe"
 OWNER = "owner.json"  # the one object that may be written again: by whoever takes the prefix over
@@ -66,16 +64,6 @@ def artifact_of(key: str) -> ArtifactName | None:
     A key comes out of a listing that others may have written to: below an artifact lie plain names of files alone."""
     artifact, _slash, file = key.partition("/")
     return parse_artifact(artifact) if _FILE.fullmatch(file) else None
-
-
-def dump_file(source: str) -> str:
-    """Return the file name of a source's encrypted archive."""
-    return source + DUMP_ENDING
-
-
-def globals_file(source: str) -> str:
-    """Return the file name of the encrypted roles and memberships that a source's archive refers to."""
-    return source + GLOBALS_ENDING
 
 
 def verdict_key(now: datetime) -> str:

@@ -9,105 +9,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal
 
 from .codec import decode_json, encode_json
+from .destination import Destination
 from .errors import ConfigurationError, about
+from .source import Source
 
-FORMAT = 1
 KEY_FILE = "key.json"
 IDENTITY_FILE = "drill-identity.txt"
 _MAXIMUM_SIZE = 1 << 20
 _MARGIN = 60
-
-
-@dataclass(frozen=True)
-class B2Destination:
-    """A bucket at Backblaze B2, reached with a key that may touch one prefix. The S3 endpoint stands in the key
-    file."""
-
-    kind: Literal["b2"]
-    bucket: str
-    api_url: str = "https://api.backblazeb2.com"
-
-
-@dataclass(frozen=True)
-class Pods:
-    """Pods of the cluster by their labels, and the port that they themselves listen on (a Service may map another)."""
-
-    namespace: str
-    labels: dict[str, str]
-    port: int | None = None
-
-
-@dataclass(frozen=True)
-class Network:
-    """Where a server is for a NetworkPolicy, which knows no host names: blocks of addresses (CIDR), or pods."""
-
-    addresses: tuple[str, ...] = ()
-    pods: Pods | None = None
-
-
-@dataclass(frozen=True)
-class Nfs:
-    """A folder that an NFS server exports."""
-
-    server: str
-    path: str
-
-
-@dataclass(frozen=True)
-class S3Destination:
-    """A bucket at any other S3 server. The access key comes from the inventory's secrets. Platform `kubernetes` needs
-    its `network` unless the endpoint is an address. Where a bucket keeps no versions (Garage, Cloudflare R2), nothing
-    is ever retired: see docs/retention.md."""
-
-    kind: Literal["s3"]
-    bucket: str
-    endpoint: str
-    region: str = "us-east-1"
-    network: Network | None = None
-
-
-@dataclass(frozen=True)
-class DirectoryDestination:
-    """A folder, usually a mounted NAS. On platform `kubernetes` it is mounted at `path`: from `nfs`, or from the
-    PersistentVolumeClaim `claim` that you made in the column's namespace."""
-
-    kind: Literal["directory"]
-    path: str
-    nfs: Nfs | None = None
-    claim: str | None = None
-
-
-Destination: TypeAlias = "B2Destination | S3Destination | DirectoryDestination"
-
-
-@dataclass(frozen=True)
-class PostgresqlSource:
-    """One PostgreSQL database and how to log in. `binaries` are folders searched for the client programs, in order.
-
-    `scratch_server` is the folder in which a scratch server for drills waits to be told to start (see
-    sources/postgresql/sidecar.py); None: a drill starts one of its own. `ca_file` holds the certificates that vouch for
-    the server's, in PEM. `preload` are libraries that scratch servers load beside those that the evidence names."""
-
-    kind: Literal["postgresql"]
-    name: str
-    database: str
-    host: str
-    port: int
-    user: str
-    sslmode: str = "prefer"
-    password_file: str | None = None
-    binaries: tuple[str, ...] = ()
-    scratch_server: str | None = None
-    ca_file: str | None = None
-    preload: tuple[str, ...] = ()
-
-
-Source: TypeAlias = PostgresqlSource
 
 
 @dataclass(frozen=True)
@@ -129,15 +43,6 @@ class Keep:
     daily: int = 14
     weekly: int = 8
     monthly: int = 12
-
-
-@dataclass(frozen=True)
-class ShrinkLimit:
-    """How many percent a run may be smaller than the newest good one before it is marked."""
-
-    bytes: int = 50
-    rows: int = 30
-    tables: int = 10
 
 
 @dataclass(frozen=True)
@@ -179,36 +84,62 @@ class Limits:
         return self.deadline + _MARGIN
 
 
+@dataclass(frozen=True, order=True)
+class ThreadName:
+    """The name of a thread in all output: "forgejo/database/b2"."""
+
+    app: str
+    source: str
+    destination: str
+
+    def __str__(self) -> str:
+        return f"{self.app}/{self.source}/{self.destination}"
+
+    @property
+    def dotted(self) -> str:
+        """The name where no slash may stand. Labels hold no dots, so that no two threads share one."""
+        return f"{self.app}.{self.source}.{self.destination}"
+
+
 @dataclass(frozen=True)
 class Thread:
-    """app x destination. File names are relative to the folder of thread.json until `load` makes them absolute.
+    """source x destination. File names are relative to the folder of thread.json until `load` makes them absolute.
 
-    `drilled` says whether its column plans drills of it: without them a missing drill is no problem. `verifier` is
-    what its verdicts are signed for, see signatures.py: a verdict that is not counts for nothing. It is also the name
-    of its owner, which has to stand in owner.json at its destination."""
+    `prefix` begins the names of all its objects, `destination_name` is what the inventory calls its destination.
+    `drilled` says whether its column plans drills of it: without them a missing drill is no problem. `shrink_limit` is
+    by how many percent a measure may be smaller than in the newest good run before a run is marked. `verifier` is what
+    its verdicts are signed for, see signatures.py: a verdict that is not counts for nothing. It is also the name of its
+    owner, which has to stand in owner.json at its destination."""
+
+    FORMAT: ClassVar[int] = 1
 
     format: int
     app: str
-    name: str
-    prefix: str
+    source: Source
+    destination_name: str
     destination: Destination
-    sources: tuple[Source, ...]
+    prefix: str
     recipients: Recipients
     limits: Limits
     scratch_directory: str
     key_file: str | None = None
-    identity_file: str = "../" + IDENTITY_FILE
+    identity_file: str = f"../../{IDENTITY_FILE}"
     queries: tuple[Query, ...] = ()
     not_covered: tuple[str, ...] = ()
     drilled: bool = True
     keep: Keep = Keep()
-    shrink_limit: ShrinkLimit = ShrinkLimit()
+    shrink_limit: dict[str, int] = field(default_factory=dict)
     verifier: str = ""
 
     @property
+    def name(self) -> ThreadName:
+        """The name in all output."""
+        return ThreadName(self.app, self.source.name, self.destination_name)
+
+    @property
     def id(self) -> str:
-        """The name in all output: "<app>/<destination>"."""
-        return f"{self.app}/{self.name}"
+        """The name as text."""
+        return str(self.name)
 
 
 def render(thread: Thread) -> str:
@@ -227,50 +158,22 @@ def load(path: str | os.PathLike[str]) -> Thread:
             f"{file} cannot be read ({error.strerror})", remedy="name a thread.json that playbooks/site.yml wrote"
         ) from None
     if len(text) > _MAXIMUM_SIZE:
-        raise ConfigurationError(f"{file} is no thread.json: it is too large", remedy="run playbooks/site.yml again")
+        raise ConfigurationError(f"{file} is too large for a thread.json", remedy="run playbooks/site.yml again")
     with about(_subject(text)):
-        _check_format(text, file)
         thread = decode_json(Thread, text, str(file))
-
-    def beside(name: str) -> str:
-        return os.path.normpath(file.parent / name)
-
-    sources = tuple(
-        dataclasses.replace(
-            source,
-            password_file=source.password_file and beside(source.password_file),
-            ca_file=source.ca_file and beside(source.ca_file),
-        )
-        for source in thread.sources
-    )
     return dataclasses.replace(
         thread,
-        sources=sources,
-        key_file=thread.key_file and beside(thread.key_file),
-        identity_file=beside(thread.identity_file),
+        source=thread.source.beside(file.parent),
+        key_file=thread.key_file and os.path.normpath(file.parent / thread.key_file),
+        identity_file=os.path.normpath(file.parent / thread.identity_file),
     )
 
 
 def _subject(text: bytes) -> str:
     """Return whose file this is, if it says so, even if all the rest of it cannot be used."""
-    found = _mapping(text)
-    app, name = found.get("app"), found.get("name")
-    return f"{app}/{name}" if isinstance(app, str) and isinstance(name, str) else ""
-
-
-def _mapping(text: bytes) -> dict[str, object]:
     try:
         found = json.loads(text)
-    except ValueError:
-        return {}  # decode_json says it better
-    return found if isinstance(found, dict) else {}
-
-
-def _check_format(text: bytes, file: Path) -> None:
-    """A newer format may hold fields that this version would call misspelt: say so before reading them."""
-    number = _mapping(text).get("format")
-    if isinstance(number, int) and number > FORMAT:
-        raise ConfigurationError(
-            f"{file} has format {number}, and this version reads up to {FORMAT}",
-            remedy="update the fanout command on this machine, or roll out again with its version",
-        )
+        name = ThreadName(found["app"], found["source"]["name"], found["destination_name"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return ""  # decode_json says what is wrong
+    return str(name)

@@ -4,18 +4,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from .codec import encode_json
 from .durations import spoken
 from .errors import with_remedy
+from .manifest import BYTES
 
-FORMAT = 1
 MAXIMUM_SIZE = 4 << 20
 Result = Literal["pass", "fail", "inconclusive"]
-
 
 # The check of findings that are no fault of the copy: the source's own schema cannot be restored as it is.
 SOURCE = "source"
@@ -50,9 +49,12 @@ def summary(findings: Sequence[Finding]) -> str:
 @dataclass(frozen=True)
 class Verdict:
     """What a drill found. Times are UTC in ISO 8601; `age` is the artifact's when the drill began, in seconds,
-    `seconds` the duration of each phase, `findings` the number of findings per check, `left_out` what the backup lacks
-    although it succeeded, in words without names; `details` is age-armored text. An artifact that somebody has
-    `chosen` says nothing of the thread's newest ones. The `signature` is made with the column's drill identity."""
+    `measures` are those of the manifest, `seconds` the duration of each phase, `findings` the number of findings per
+    check, `left_out` what the backup lacks although it succeeded, in words without names; `details` is age-armored
+    text. An artifact that somebody has `chosen` says nothing of the thread's newest ones. The `signature` is made with
+    the column's drill identity."""
+
+    FORMAT: ClassVar[int] = 1
 
     format: int
     app: str
@@ -63,8 +65,7 @@ class Verdict:
     started: str
     finished: str
     version: str
-    tables: int
-    rows: int
+    measures: dict[str, int]
     age: int
     objective: int
     seconds: dict[str, float]
@@ -90,6 +91,8 @@ class Begun:
     """What a drill writes before it gives the artifact to a server: one that is ended from outside leaves no verdict.
     `started` is its verdict's as well."""
 
+    FORMAT: ClassVar[int] = 1
+
     format: int
     thread: str
     artifact: str
@@ -102,11 +105,17 @@ class Begun:
         return encode_json(dataclasses.replace(self, signature="")).encode()
 
 
+def counted(measures: Mapping[str, int]) -> str:
+    """Return what a kind counts as text for people: all but bytes, which are said in a way of their own."""
+    return ", ".join(
+        f"{number:,} {name}".replace(",", "\N{NO-BREAK SPACE}") for name, number in measures.items() if name != BYTES
+    )
+
+
 def drill_line(verdict: Verdict, not_covered: tuple[str, ...]) -> str:
     """Return the line that every drill ends with."""
     if verdict.result == "pass":
-        rows = f"{verdict.rows:,}".replace(",", "\N{NO-BREAK SPACE}")
-        text = f"{verdict.tables} tables, {rows} rows, digests match; restored in {spoken(verdict.restore_seconds)}"
+        text = f"{counted(verdict.measures)}, digests match; restored in {spoken(verdict.restore_seconds)}"
         late = "objective missed: " if verdict.restore_seconds > verdict.objective else "objective "
         text += f" ({late}{spoken(verdict.objective)})"
         text += f"; {spoken(verdict.age)} old"

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ..contract.codec import decode_json, encode_json
-from ..contract.errors import ConfigurationError, DataRefused, Unavailable
+from ..contract.errors import ConfigurationError, DataRefused, NewerFormat, Unavailable
 from ..contract.object_names import PROBE
 from .base import Stored
 
-FORMAT = 1
 MAXIMUM_SIZE = 4096
 TAKE_OVER = "roll out this app alone (--limit) with -e app_take_over=true"
 # What no owner is called: a file that is there and says nothing still is somebody's.
@@ -28,6 +28,8 @@ UNREADABLE = "nobody"
 
 @dataclass(frozen=True)
 class _Record:
+    FORMAT: ClassVar[int] = 1
+
     format: int
     owner: str
 
@@ -44,14 +46,14 @@ class Terms:
 
 def render(owner: str) -> bytes:
     """Return the content of owner.json."""
-    return encode_json(_Record(FORMAT, owner)).encode()
+    return encode_json(_Record(_Record.FORMAT, owner)).encode()
 
 
 def owner_in(text: bytes) -> str:
     """Return whom the content of an owner.json names, or UNREADABLE."""
     try:
         return decode_json(_Record, text, "owner.json", error=DataRefused).owner
-    except DataRefused:
+    except (DataRefused, NewerFormat):
         return UNREADABLE
 
 

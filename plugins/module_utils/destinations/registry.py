@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..contract.destination import B2Destination, DirectoryDestination, S3Destination
 from ..contract.errors import ConfigurationError
 from ..contract.key_file import StoredKey, load_key
-from ..contract.thread import B2Destination, DirectoryDestination, S3Destination, Thread
+from ..contract.thread import Thread
 from .base import Destination
 from .retry import Patience
 

@@ -12,46 +12,72 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ..contract.codec import decode, nearest
+from ..contract.destination import B2Destination, Destination, DirectoryDestination, Network, S3Destination
 from ..contract.durations import seconds
 from ..contract.errors import ConfigurationError, about
 from ..contract.key_file import StoredKey
-from ..contract.thread import (
-    FORMAT,
-    KEY_FILE,
-    B2Destination,
-    Destination,
-    DirectoryDestination,
-    DrillKeys,
-    Limits,
-    PostgresqlSource,
-    Query,
-    Recipients,
-    S3Destination,
-    Source,
-    Thread,
-)
+from ..contract.login import Login
+from ..contract.source import PostgresqlSource, Source
+from ..contract.thread import KEY_FILE, DrillKeys, Limits, Query, Recipients, Thread, ThreadName
 from .bounds import check_bounds, check_deadline
 from .kubernetes import check_cluster, namespace_of
 from .locations import check_label, place, prefix_of
 from .schedule import Schedule, check_period, schedule
-from .variables import Secrets, Variables
+from .variables import DatabaseSecret, Secrets, Variables
 
 _RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}")
 SOURCE = "database"
 # Where drill pods have the socket of their scratch server.
 SCRATCH_SERVER = "/run/fanout/scratch-server"
+# Files of one source, beside the folders of its threads.
+PASSWORD_FILE, CA_FILE = "password", "ca.pem"
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where a source's server is. `network` says the same to a NetworkPolicy, which knows no names."""
+
+    host: str
+    port: int
+    network: Network | None = None
+
+
+@dataclass(frozen=True)
+class ColumnSource:
+    """A source of a column, with what a platform brings to where it is backed up.
+
+    `server` is None where nobody has to be let in. The `password` of its login stands in the inventory's vault, or in
+    the cluster's Secret `password_secret`. `ca` is the file on the control node with the certificates that vouch for
+    the server's. Where drills of its kind `needs_server`, a pod of theirs gets one of the image `scratch_image`.
+    `shrink_limit` is by how many percent a measure may shrink."""
+
+    record: Source
+    queries: tuple[Query, ...] = ()
+    shrink_limit: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    server: Server | None = None
+    password: str | None = dataclasses.field(default=None, repr=False)
+    password_secret: DatabaseSecret | None = None
+    ca: str | None = None
+    needs_server: bool = False
+    scratch_image: str | None = None
+
+    @property
+    def is_logged_in_to(self) -> bool:
+        """Whether its files hold a password."""
+        return self.password is not None or self.password_secret is not None
 
 
 @dataclass(frozen=True)
 class Column:
-    """One app with everything that protects it. `secrets` never shows in a repr."""
+    """One app with everything that protects it: each of its `sources`, by name, is copied to each destination.
+    `secrets` never shows in a repr."""
 
     app: str
     present: bool
     platform: str
     folder: PurePosixPath
     prefix: str
-    sources: tuple[Source, ...]
+    sources: Mapping[str, ColumnSource]
     destinations: Mapping[str, Destination]
     variables: Variables
     limits: Limits
@@ -60,31 +86,48 @@ class Column:
     drill_destinations: tuple[str, ...]
     secrets: Secrets = dataclasses.field(repr=False)
 
-    def schedule_of(self, destination: str) -> Schedule:
-        """Return when the thread of `destination` runs."""
-        turn = list(self.destinations).index(destination)
-        return schedule(self.app, self.period, turn=turn, turns=len(self.destinations))
+    @property
+    def thread_names(self) -> tuple[ThreadName, ...]:
+        """The names of the column's threads, by source."""
+        return tuple(ThreadName(self.app, source, name) for source in self.sources for name in self.destinations)
 
-    def drill_schedule(self, destination: str) -> Schedule:
-        """Return when the copies at `destination`, one of `drill_destinations`, are drilled. They take turns."""
-        turn = self.drill_destinations.index(destination)
-        return schedule(f"{self.app} drill", self.drill_period, turn=turn, turns=len(self.drill_destinations))
+    def source_of(self, thread: ThreadName) -> ColumnSource:
+        """Return the source of one of the column's threads."""
+        return self.sources[thread.source]
+
+    def destination_of(self, thread: ThreadName) -> Destination:
+        """Return the destination of one of the column's threads."""
+        return self.destinations[thread.destination]
+
+    def is_drilled(self, thread: ThreadName) -> bool:
+        """Whether drills of the thread are planned."""
+        return thread.destination in self.drill_destinations
+
+    def schedule_of(self, thread: ThreadName) -> Schedule:
+        """Return when the thread runs. The destinations of a source take turns."""
+        turn = list(self.destinations).index(thread.destination)
+        return schedule(f"{self.app}/{thread.source}", self.period, turn=turn, turns=len(self.destinations))
+
+    def drill_schedule(self, thread: ThreadName) -> Schedule:
+        """Return when the copies of a thread that is drilled are drilled. The destinations of a source take turns."""
+        turn = self.drill_destinations.index(thread.destination)
+        name = f"{self.app}/{thread.source} drill"
+        return schedule(name, self.drill_period, turn=turn, turns=len(self.drill_destinations))
 
     @property
     def namespace(self) -> str:
         """The column's namespace on platform `kubernetes`."""
         return namespace_of(self.app)
 
-    def thread_folder(self, destination: str) -> PurePosixPath:
-        """Return the folder of one thread's files."""
-        return self.folder / destination
+    def source_prefix(self, source: str) -> str:
+        """Return the beginning of the names of all objects of one source, at every destination."""
+        return f"{self.prefix}{source}/"
 
-    def s3_key(self, destination: str) -> StoredKey:
-        """Return the key of a destination of kind s3, as a thread reads it. Raise ConfigurationError if there is
-        none."""
-        bucket, given = self.destinations[destination], self.secrets.app_s3_keys.get(destination)
+    def s3_key(self, thread: ThreadName) -> StoredKey:
+        """Return the key of a thread to a destination of kind s3. Raise ConfigurationError if there is none."""
+        bucket, given = self.destination_of(thread), self.secrets.app_s3_keys.get(thread.destination)
         if given is None or not isinstance(bucket, S3Destination):
-            name = f"app_s3_keys.{destination}"
+            name = f"app_s3_keys.{thread.destination}"
             raise ConfigurationError(f"{name} is missing", remedy=f"set {name}, vaulted")
         return StoredKey(
             kind="s3",
@@ -93,32 +136,40 @@ class Column:
             endpoint=bucket.endpoint,
             region=bucket.region,
             bucket=bucket.bucket,
-            prefix=self.prefix,
+            prefix=self.source_prefix(thread.source),
         )
+
+    def restore_login(self, thread: ThreadName) -> Login | None:
+        """Return the login that restores beside the live source; None: the one of backups does."""
+        user, password = self.variables.app_restore_user, self.secrets.app_restore_password
+        record = self.source_of(thread).record
+        if (user is None and password is None) or not isinstance(record, PostgresqlSource):
+            return None
+        return Login(user or record.user, password)
 
     def threads(self, drill_keys: DrillKeys) -> tuple[Thread, ...]:
         """Return the column's threads. `drill_keys` are the public halves of its drill identity, which exists only on
         the platform, so that the platform hands them in."""
-        return tuple(self._thread(name, drill_keys) for name in self.destinations)
+        return tuple(self._thread(name, drill_keys) for name in self.thread_names)
 
-    def _thread(self, name: str, drill_keys: DrillKeys) -> Thread:
-        destination = self.destinations[name]
+    def _thread(self, name: ThreadName, drill_keys: DrillKeys) -> Thread:
+        source, destination = self.source_of(name), self.destination_of(name)
         return Thread(
-            format=FORMAT,
+            format=Thread.FORMAT,
             app=self.app,
-            name=name,
-            prefix=self.prefix,
+            source=source.record,
+            destination_name=name.destination,
             destination=destination,
-            sources=self.sources,
+            prefix=self.source_prefix(name.source),
             recipients=Recipients(drill_keys.recipient, self.variables.app_recovery_recipients),
             limits=self.limits,
             scratch_directory=self.variables.app_scratch_directory,
             key_file=None if isinstance(destination, DirectoryDestination) else KEY_FILE,
-            queries=self.variables.app_drill_queries,
+            queries=source.queries,
             not_covered=self.variables.app_not_covered,
-            drilled=name in self.drill_destinations,
+            drilled=self.is_drilled(name),
             keep=self.variables.app_keep,
-            shrink_limit=self.variables.app_shrink_limit,
+            shrink_limit=dict(source.shrink_limit),
             verifier=drill_keys.verifier,
         )
 
@@ -173,7 +224,8 @@ def _check(given: Variables, secrets: Secrets) -> None:
     _check_trust(given)
     check_bounds(given)
     if given.app_platform == "kubernetes":
-        check_cluster(given, secrets, _drill_destinations(given))
+        threads = [ThreadName(given.app_name, SOURCE, name) for name in given.app_destinations]
+        check_cluster(given, secrets, threads, _drill_destinations(given))
     elif given.app_database_secret is not None:
         raise ConfigurationError(
             "app_database_secret is a Secret of a cluster, and app_platform is host",
@@ -197,27 +249,13 @@ def _column(given: Variables, secrets: Secrets) -> Column:
         period=period,
     )
     check_deadline(limits)
-    source = PostgresqlSource(
-        kind="postgresql",
-        name=SOURCE,
-        database=given.app_database,
-        host=given.app_database_host,
-        port=given.app_database_port,
-        user=given.app_database_user or given.app_database,
-        sslmode=given.app_database_sslmode,
-        password_file=f"../{SOURCE}.password" if _has_password(given, secrets) else None,
-        binaries=given.app_database_binaries,
-        ca_file=f"../{SOURCE}.ca.pem" if given.app_database_ca else None,
-        scratch_server=SCRATCH_SERVER if given.app_platform == "kubernetes" else None,
-        preload=given.app_drill_preload,
-    )
     return Column(
         app=given.app_name,
         present=given.app_state == "present",
         platform=given.app_platform,
         folder=PurePosixPath(given.app_host_directory) / given.app_name,
         prefix=prefix_of(given.app_name, given.app_prefix),
-        sources=(source,),
+        sources={SOURCE: _database(given, secrets)},
         destinations=given.app_destinations,
         variables=given,
         limits=limits,
@@ -228,8 +266,31 @@ def _column(given: Variables, secrets: Secrets) -> Column:
     )
 
 
-def _has_password(given: Variables, secrets: Secrets) -> bool:
-    return secrets.app_database_password is not None or given.app_database_secret is not None
+def _database(given: Variables, secrets: Secrets) -> ColumnSource:
+    has_password = secrets.app_database_password is not None or given.app_database_secret is not None
+    return ColumnSource(
+        record=PostgresqlSource(
+            name=SOURCE,
+            database=given.app_database,
+            host=given.app_database_host,
+            port=given.app_database_port,
+            user=given.app_database_user or given.app_database,
+            sslmode=given.app_database_sslmode,
+            password_file=f"../{PASSWORD_FILE}" if has_password else None,
+            binaries=given.app_database_binaries,
+            ca_file=f"../{CA_FILE}" if given.app_database_ca else None,
+            scratch_server=SCRATCH_SERVER if given.app_platform == "kubernetes" else None,
+            preload=given.app_drill_preload,
+        ),
+        queries=given.app_drill_queries,
+        shrink_limit=dataclasses.asdict(given.app_shrink_limit),
+        server=Server(given.app_database_host, given.app_database_port, given.app_database_network),
+        password=secrets.app_database_password,
+        password_secret=given.app_database_secret,
+        ca=given.app_database_ca,
+        needs_server=True,
+        scratch_image=given.app_drill_image,
+    )
 
 
 def _or(text: str | None, where: str, default: int) -> int:

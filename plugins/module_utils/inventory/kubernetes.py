@@ -10,8 +10,9 @@ import urllib.parse
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from ..contract.destination import DirectoryDestination, Network, S3Destination
 from ..contract.errors import ConfigurationError
-from ..contract.thread import DirectoryDestination, Network, S3Destination
+from ..contract.thread import ThreadName
 from .variables import Secrets, Variables
 
 # Kubernetes appends 11 characters to the name of a CronJob to name a Job, which may have 63.
@@ -30,20 +31,19 @@ def namespace_of(app: str) -> str:
     return f"backup-{app}"
 
 
-def object_name(app: str, destination: str, suffix: str = "") -> str:
+def object_name(thread: ThreadName, suffix: str = "") -> str:
     """Return the name of one thread's object, shortened unambiguously if it is too long."""
-    name = f"{app}-{destination}{suffix}"
-    if len(name) <= LONGEST_NAME:
-        return name
-    digest = hashlib.sha256(f"{app}/{destination}".encode()).hexdigest()[:8]
-    kept = f"{app}-{destination}"[: LONGEST_NAME - 9 - len(suffix)].rstrip("-")
-    return f"{kept}-{digest}{suffix}"
+    plain = f"{thread.app}-{thread.source}-{thread.destination}"
+    if len(plain + suffix) <= LONGEST_NAME:
+        return plain + suffix
+    digest = hashlib.sha256(str(thread).encode()).hexdigest()[:8]
+    return f"{plain[: LONGEST_NAME - 9 - len(suffix)].rstrip('-')}-{digest}{suffix}"
 
 
-def check_cluster(given: Variables, secrets: Secrets, drilled: Sequence[str]) -> None:
+def check_cluster(given: Variables, secrets: Secrets, threads: Sequence[ThreadName], drilled: Sequence[str]) -> None:
     """Raise ConfigurationError for variables that cannot work on platform `kubernetes`."""
     _check_images(given, drilled)
-    _check_names(given)
+    _check_names(threads)
     if not _SIZE.fullmatch(given.app_scratch_size):
         raise ConfigurationError(
             f"app_scratch_size has to be a number and a unit, such as 500Mi or 20Gi, not {given.app_scratch_size!r}",
@@ -77,18 +77,18 @@ def _check_images(given: Variables, drilled: Sequence[str]) -> None:
             raise ConfigurationError(f"{name} {image!r} is no image", remedy=f"correct {name}")
 
 
-def _check_names(given: Variables) -> None:
-    """Refuse destinations whose objects would have the same name, such as the drill of "b2" and a "b2-drill"."""
+def _check_names(threads: Sequence[ThreadName]) -> None:
+    """Refuse threads whose objects would have the same name, such as the drill of "b2" and a "b2-drill"."""
     taken = {DRILL_IDENTITY: ""}
-    for destination in given.app_destinations:
+    for thread in threads:
         for suffix in ("", DRILL, KEY):
-            name = object_name(given.app_name, destination, suffix)
+            name = object_name(thread, suffix)
             if name in taken:
                 raise ConfigurationError(
-                    f"app_destinations.{destination} needs an object {name}, a name that is taken",
-                    remedy=f"give the destination a name that does not end in {DRILL} or {KEY}",
+                    f"the thread {thread} needs an object {name}, a name that is taken",
+                    remedy=f"give its destination a name that does not end in {DRILL} or {KEY}",
                 )
-            taken[name] = destination
+            taken[name] = str(thread)
 
 
 def _check_database(given: Variables, secrets: Secrets) -> None:

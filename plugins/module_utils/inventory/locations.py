@@ -15,8 +15,8 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from ..contract.codec import decode
+from ..contract.destination import B2Destination, Destination, DirectoryDestination, Nfs, S3Destination
 from ..contract.errors import BackupError, ConfigurationError
-from ..contract.thread import B2Destination, Destination, DirectoryDestination, Nfs, S3Destination
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 REMEDY = "give one of them another app_prefix, bucket or folder"

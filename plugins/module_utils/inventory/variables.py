@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..contract.thread import B2Destination, DirectoryDestination, Keep, Network, Query, S3Destination, ShrinkLimit
+from ..contract.destination import B2Destination, DirectoryDestination, Network, S3Destination
+from ..contract.thread import Keep, Query
 
 
 def _variable(meaning: str, **default: Any) -> Any:
@@ -23,6 +24,15 @@ class DatabaseSecret:
     namespace: str
     name: str
     key: str = "password"
+
+
+@dataclass(frozen=True)
+class ShrinkLimit:
+    """How many percent less of each measure of a database a run may have than the newest good one."""
+
+    bytes: int = 50
+    rows: int = 30
+    tables: int = 10
 
 
 @dataclass(frozen=True)

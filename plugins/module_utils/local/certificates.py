@@ -8,24 +8,16 @@ import ssl
 from pathlib import Path
 
 from ..contract.errors import ConfigurationError
-from ..inventory.column import Column
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 
 
-def certificates_of(column: Column) -> dict[str, str]:
-    """Return the certificates in the file `app_database_ca` by the name of each source's copy, or {} if none is named.
+def certificates_in(name: str) -> str:
+    """Return the certificates in the file `name`, which app_database_ca gives.
 
     Whatever else that file holds, such as a private key, is left where it is. Raise ConfigurationError when the file
     cannot be read or holds no certificate."""
-    given = column.variables.app_database_ca
-    if given is None:
-        return {}
-    text = _certificates(Path(given).expanduser())
-    return {Path(source.ca_file).name: text for source in column.sources if source.ca_file}
-
-
-def _certificates(file: Path) -> str:
+    file = Path(name).expanduser()
     remedy = "name a file on the control node with the certificates (PEM) that vouch for the server's"
     try:
         text = file.read_text(encoding="utf-8", errors="replace")

@@ -112,9 +112,9 @@ def decrypt_bytes(data: bytes, identity_file: Path) -> bytes:
     return sink.getvalue()
 
 
-def encrypt_text(text: str, path: Path, recipients: Sequence[str]) -> FileRecord:
-    """Encrypt a small text into the new file `path` and return its record for the manifest."""
+def encrypt_text(text: str, path: Path, recipients: Sequence[str], *, role: str) -> FileRecord:
+    """Encrypt a small text into the new file `path` and return its record for the manifest, in which it has `role`."""
     data = text.encode()
     with HashedFile(path) as target:
         encrypt(io.BytesIO(data), target, recipients)
-    return FileRecord(target.size, target.sha256, len(data), hashlib.sha256(data).hexdigest())
+    return FileRecord(role, path.name, target.size, target.sha256, len(data), hashlib.sha256(data).hexdigest())

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from ..contract.errors import Full, Unavailable
+from ..contract.errors import DataRefused, Full, Unavailable
 
 CHUNK = 1 << 20
 _LAST_WORDS = 1 << 16
+_SMALL = 64 << 20  # of what is read into memory
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _RESERVE = 256 << 20  # for everything else of a disk; of a small one a part
 _PART = 20
@@ -115,3 +116,18 @@ def last_words(path: Path) -> str:
                 stream.seek(max(0, stream.seek(0, os.SEEK_END) - _LAST_WORDS))
                 return stream.read(_LAST_WORDS).decode(errors="replace")
     return ""
+
+
+def read_small(path: Path) -> bytes:
+    """Return the content of a file of an artifact. Raise DataRefused if it is too large to be read into memory."""
+    if path.stat().st_size > _SMALL:
+        raise DataRefused(f"{path.name} is too large", remedy="use another artifact")
+    return path.read_bytes()
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file of an artifact. Raise DataRefused also if it is none."""
+    try:
+        return read_small(path).decode()
+    except UnicodeDecodeError:
+        raise DataRefused(f"{path.name} is not text", remedy="use another artifact") from None

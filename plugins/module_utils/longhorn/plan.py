@@ -13,7 +13,7 @@ from ..contract.durations import spoken
 from ..contract.errors import ConfigurationError, DataRefused, Unavailable, UsageError, about
 from ..inventory.longhorn import Server
 from ..k8s.resources import Manifest
-from .record import FORMAT, Record, read_record
+from .record import Record, read_record
 from .snapshots import BEFORE_REVERT, Snapshot, choose, snapshots_of
 from .system import Longhorn, connect
 from .volumes import Volume, volumes_of
@@ -73,7 +73,7 @@ def plan(server: Server, to: str) -> Plan:
             )
         longhorn.check_reach(volume.name)
         record = Record(
-            format=FORMAT,
+            format=Record.FORMAT,
             volume=volume.name,
             to=to,
             snapshot=snapshot.name,

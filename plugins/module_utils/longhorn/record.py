@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 from ..contract.codec import decode_json
-from ..contract.errors import ConfigurationError
 from ..k8s.resources import Manifest
 from .system import Longhorn
 from .volumes import Volume
 
-FORMAT = 1
 _FILE = "revert.json"
 
 
@@ -35,6 +34,8 @@ class Workload:
 class Record:
     """A revert that has begun. `to` is what was asked for, `snapshot` which one that meant, `safety` the name of the
     snapshot that is taken first. Once it is `reverted`, all that is left is to put back what it stopped."""
+
+    FORMAT: ClassVar[int] = 1
 
     format: int
     volume: str
@@ -65,13 +66,7 @@ def read_record(longhorn: Longhorn, volume: Volume) -> Record | None:
     if found is None:
         return None
     where = f"ConfigMap {namespace}/{record_name(volume)}"
-    record = decode_json(Record, (found.get("data") or {}).get(_FILE) or "", where)
-    if record.format != FORMAT:
-        raise ConfigurationError(
-            f"{where} has format {record.format}, and this version reads {FORMAT}",
-            remedy="finish that revert with the version that began it",
-        )
-    return record
+    return decode_json(Record, (found.get("data") or {}).get(_FILE) or "", where)
 
 
 def write_record(longhorn: Longhorn, volume: Volume, record: Record) -> None:

@@ -33,7 +33,7 @@ Drift: TypeAlias = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class ThreadResult:
-    """How the command ended for one thread ("forgejo/b2").
+    """How the command ended for one thread ("forgejo/database/b2").
 
     `lines` are what it said to people, `result` what it said to programs. `exit_code` is None if it did not start or
     did not die. `failure` is why the thread did not do what it was told, or None.

@@ -3,17 +3,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Protocol
 
-from ..contract.key_file import KeyFile, read, render
-from ..local.files import locked_folder, make_private_folder, remove_file, sweep, write_private
+from ..contract.key_file import KeyFile
 
 
-class Store(Protocol):
+class KeyStore(Protocol):
     """Keeps one KeyFile. Every write is whole and durable when it returns; who writes holds the lock."""
 
     @property
@@ -31,31 +27,3 @@ class Store(Protocol):
 
     def remove(self) -> None:
         """Keep nothing any more."""
-
-
-class FileStore:
-    """key.json in the folder of a thread, for platform host. Locking makes the folder."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    @property
-    def place(self) -> str:
-        return str(self._path)
-
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        make_private_folder(self._path.parent)
-        with locked_folder(self._path.parent):
-            sweep(self._path.parent, self._path.name)
-            yield
-
-    def read(self) -> KeyFile | None:
-        return read(self._path)
-
-    def write(self, file: KeyFile) -> None:
-        write_private(self._path, render(file))
-
-    def remove(self) -> None:
-        remove_file(self._path)
-        sweep(self._path.parent, self._path.name)

@@ -5,19 +5,21 @@ the drill identity does: without it, a NAS that is away when a column comes back
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ..contract.codec import decode_json, encode_json
+from ..contract.destination import DirectoryDestination
 from ..contract.errors import ConfigurationError
-from ..contract.thread import DirectoryDestination, Thread
+from ..contract.thread import Thread, ThreadName
 from ..inventory.column import Column
 from ..inventory.locations import place
-
-FORMAT = 1
 
 
 @dataclass(frozen=True)
 class Onboarded:
     """The place in words, and the owner that owner.json names there since."""
+
+    FORMAT: ClassVar[int] = 1
 
     format: int
     place: str
@@ -26,7 +28,7 @@ class Onboarded:
 
 def onboarded(column: Column, thread: Thread) -> str:
     """Return the record of a thread that was onboarded, as text."""
-    return encode_json(Onboarded(FORMAT, where(column, thread.name), thread.verifier))
+    return encode_json(Onboarded(Onboarded.FORMAT, where(column, thread.name), thread.verifier))
 
 
 def is_known(recorded: str | None, column: Column, thread: Thread) -> bool:
@@ -40,9 +42,9 @@ def is_known(recorded: str | None, column: Column, thread: Thread) -> bool:
         return True
 
 
-def where(column: Column, destination: str) -> str:
+def where(column: Column, thread: ThreadName) -> str:
     """Return the place of a thread in words: two places have two of them."""
-    target = column.destinations[destination]
-    found = place(target, column.prefix)
+    target = column.destination_of(thread)
+    found = place(target, column.source_prefix(thread.source))
     claim = target.claim if isinstance(target, DirectoryDestination) else None
     return " ".join((*found.root, *((claim,) if claim else ()), found.prefix))

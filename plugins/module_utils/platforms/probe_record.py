@@ -5,7 +5,6 @@ roll-out tells that it was not."""
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
@@ -30,6 +29,5 @@ def logins(threads: Iterable[str], secrets: Iterable[str]) -> frozenset[str]:
     found = set(secrets)
     for text in threads:
         with contextlib.suppress(ConfigurationError):  # damaged, and about to be written anew
-            for source in decode_json(Thread, text, "thread.json").sources:
-                found.add(repr(dataclasses.replace(source, binaries=(), scratch_server=None, preload=())))
+            found.add(repr(decode_json(Thread, text, "thread.json").source.login))
     return frozenset(found)

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tables of platforms. A new platform is a package with these modules, `roll_out`, `drift`, `acts` and `keys`, and
-one line in each table. A module of Ansible compiles what it imports, anew at each call: it gets one platform's part and
-no more.
+"""The tables of platforms. A new platform is a package with these modules, `roll_out`, `drift`, `acts` and `key_store`,
+and one line in each table. A module of Ansible compiles what it imports, anew at each call: it gets one platform's part
+and no more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, cast
+from typing import Protocol
 
+from ..contract.thread import ThreadName
 from ..inventory.column import Column
 from .base import Change, Drift, ThreadResult
-from .key_store import Store
+from .key_store import KeyStore
 
 
 class RollOut(Protocol):
@@ -34,38 +35,38 @@ class DriftOf(Protocol):
 
 
 class Acts(Protocol):
-    """What one platform's module `acts` does. `destinations` are names of the column's own destinations."""
+    """What one platform's module `acts` does. `threads` are names of the column's own threads."""
 
-    def backup(self, column: Column, destinations: Sequence[str], accept: Sequence[str]) -> list[ThreadResult]:
+    def backup(self, column: Column, threads: Sequence[ThreadName], accept: Sequence[str]) -> list[ThreadResult]:
         """Make a backup in each thread now, all at once, and wait for the end of each. `accept` are options of the
         command, such as --accept-shrink."""
 
-    def drill(self, column: Column, destinations: Sequence[str], at: str | None) -> list[ThreadResult]:
-        """Drill the newest copy at each destination, or the newest one of the time `at` or before."""
+    def drill(self, column: Column, threads: Sequence[ThreadName], at: str | None) -> list[ThreadResult]:
+        """Drill the newest copy of each thread, or the newest one of the time `at` or before."""
 
-    def ask(self, column: Column, destinations: Sequence[str]) -> Mapping[str, str]:
-        """Ask the live database the app's queries and return the answers by query name, with what a thread to any of
-        the destinations has. {}: nobody answers."""
+    def ask(self, column: Column, threads: Sequence[ThreadName]) -> Mapping[str, str]:
+        """Ask the live sources the app's queries and return the answers by query name: of each source with what the
+        first of its threads has that answers. {}: nobody does."""
 
-    def restore(self, column: Column, destination: str, to: str, at: str | None, tables: Sequence[str]) -> ThreadResult:
-        """Restore the newest copy at one destination, or the newest one of the time `at` or before, into the new
-        database `to` beside the live one: all of it, or only `tables` (schema.table)."""
+    def restore(self, column: Column, thread: ThreadName, to: str, at: str | None, only: Sequence[str]) -> ThreadResult:
+        """Restore the newest copy of a thread, or the newest one of the time `at` or before, beside the live source, as
+        `to`: all of it, or `only` the named parts."""
 
     def probe(
-        self, column: Column, destinations: Sequence[str], neighbours: Sequence[str], tamper: bool
+        self, column: Column, threads: Sequence[ThreadName], neighbours: Sequence[str], tamper: bool
     ) -> list[ThreadResult]:
         """Prove what each thread's key and login reach, and that they do not reach the prefixes of `neighbours`."""
 
-    def probe_login(self, column: Column) -> list[ThreadResult]:
-        """Prove that the login reads its own database and no sibling's, from one thread: they share it."""
+    def probe_logins(self, column: Column) -> list[ThreadResult]:
+        """Prove that each source's login reads that and no sibling's, from one thread: its threads share it."""
 
     def note_proof(self, column: Column, whole: bool) -> None:
-        """Keep, until a roll-out changes it, that a probe of everything has passed, or else one of the login alone,
+        """Keep, until a roll-out changes it, that a probe of everything has passed, or else one of the logins alone,
         which proves nothing of keys that were never tried."""
 
-    def recover_history(self, column: Column, destination: str, key: str | None, check: bool) -> ThreadResult:
-        """Bring back at one destination what somebody else hid or wrote again; with `check`, say only what. `key` is
-        the text of a key.json that may delete there; None: the thread's own."""
+    def recover_history(self, column: Column, thread: ThreadName, key: str | None, check: bool) -> ThreadResult:
+        """Bring back in one thread what somebody else hid or wrote again; with `check`, say only what. `key` is the
+        text of a key.json that may delete there; None: the thread's own."""
 
     def info(self, column: Column) -> list[ThreadResult]:
         """Look at the copies of each thread. `failure` is why one could not be looked at."""
@@ -75,13 +76,13 @@ class Acts(Protocol):
 
 
 class Keys(Protocol):
-    """What one platform's module `keys` does."""
+    """What one platform's module `key_store` does."""
 
-    def key_store(self, column: Column, destination: str) -> Store:
+    def key_store(self, column: Column, thread: ThreadName) -> KeyStore:
         """Return where the minted key of a thread is kept."""
 
-    def key_stores(self, column: Column) -> Mapping[str, Store]:
-        """Return, by destination, every place in which a key is kept, also of destinations that left the inventory."""
+    def key_stores(self, column: Column) -> Mapping[ThreadName, KeyStore]:
+        """Return, by thread, every place in which a key is kept, also of threads that left the inventory."""
 
 
 def roll_out_of(column: Column) -> RollOut:
@@ -89,10 +90,10 @@ def roll_out_of(column: Column) -> RollOut:
     if column.platform == "host":
         from .host import roll_out as host
 
-        return cast(RollOut, host)
+        return host
     from .kubernetes import roll_out as kubernetes
 
-    return cast(RollOut, kubernetes)
+    return kubernetes
 
 
 def drift_of(column: Column) -> DriftOf:
@@ -100,10 +101,10 @@ def drift_of(column: Column) -> DriftOf:
     if column.platform == "host":
         from .host import drift as host
 
-        return cast(DriftOf, host)
+        return host
     from .kubernetes import drift as kubernetes
 
-    return cast(DriftOf, kubernetes)
+    return kubernetes
 
 
 def acts_of(column: Column) -> Acts:
@@ -111,10 +112,10 @@ def acts_of(column: Column) -> Acts:
     if column.platform == "host":
         from .host import acts as host
 
-        return cast(Acts, host)
+        return host
     from .kubernetes import acts as kubernetes
 
-    return cast(Acts, kubernetes)
+    return kubernetes
 
 
 def keys_of(column: Column) -> Keys:
@@ -122,7 +123,7 @@ def keys_of(column: Column) -> Keys:
     if column.platform == "host":
         from .host import key_store as host
 
-        return cast(Keys, host)
+        return host
     from .kubernetes import key_store as kubernetes
 
-    return cast(Keys, kubernetes)
+    return kubernetes

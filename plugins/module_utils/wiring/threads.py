@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..contract.codec import nearest
 from ..contract.errors import ConfigurationError
+from ..contract.thread import ThreadName
 from ..inventory.column import Column
 from ..platforms.base import Drift, ThreadResult, joined
 from .argument_spec import ArgumentSpec
@@ -30,34 +31,34 @@ def _all(column: Column) -> Sequence[str]:
     return tuple(column.destinations)
 
 
-def chosen_threads(module: AnsibleModule, usual: Usual = _all) -> tuple[Column, Sequence[str]]:
-    """Return the column and those of its destinations that the option names, or else the `usual` ones. Raise
-    ConfigurationError for a name that is none of them."""
+def chosen_threads(module: AnsibleModule, usual: Usual = _all) -> tuple[Column, Sequence[ThreadName]]:
+    """Return the column and its threads to the destinations that the option names, or else to the `usual` ones. Raise
+    ConfigurationError for a name that is none of its destinations."""
     column, named = column_of(module), module.params["destinations"]
     for name in named or ():
-        check_destination(column, name)
-    return column, tuple(dict.fromkeys(usual(column) if named is None else named))
+        check_name(column, name, column.destinations, "destination")
+    wanted = usual(column) if named is None else named
+    return column, tuple(thread for thread in column.thread_names if thread.destination in wanted)
 
 
 def on_threads(
     module: AnsibleModule,
-    act: Callable[[Column, Sequence[str]], Outcome],
+    act: Callable[[Column, Sequence[ThreadName]], Outcome],
     usual: Usual = _all,
 ) -> Outcome:
-    """Let `act` do something for the destinations that the option names, or else for the `usual` ones.
+    """Let `act` do something for the threads of `chosen_threads`.
 
     Nothing is done in check mode and for a column that is absent, and the outcome says so. Raise ConfigurationError for
     a name that is none of the column's destinations.
     """
-    column, destinations = chosen_threads(module, usual)
+    column, threads = chosen_threads(module, usual)
     if not column.present:
         return skipped(f"{column.app}: nothing to do, app_state is absent")
-    if not destinations:
+    if not threads:
         return skipped(f"{column.app}: nothing to do, no destination is named")
     if module.check_mode:
-        names = ", ".join(f"{column.app}/{name}" for name in destinations)
-        return skipped(f"{names}: nothing is done in check mode")
-    return act(column, destinations)
+        return skipped(f"{', '.join(map(str, threads))}: nothing is done in check mode")
+    return act(column, threads)
 
 
 def outcome_of(threads: Sequence[ThreadResult], outcome: Outcome) -> Outcome:
@@ -67,13 +68,13 @@ def outcome_of(threads: Sequence[ThreadResult], outcome: Outcome) -> Outcome:
     return replace(outcome, values=values, failure=joined(failed))
 
 
-def check_destination(column: Column, name: str) -> None:
-    """Raise ConfigurationError for a name that is none of the column's destinations."""
-    if name not in column.destinations:
+def check_name(column: Column, name: str, known: Collection[str], what: str) -> None:
+    """Raise ConfigurationError for a name that the column does not know. `what` is "source" or "destination"."""
+    if name not in known:
         raise ConfigurationError(
-            f"'{name}' is no destination{nearest(name, column.destinations)}",
+            f"'{name}' is not a {what} of this app{nearest(name, known)}",
             subject=column.app,
-            remedy=f"name some of {', '.join(column.destinations)}",
+            remedy=f"name one of {', '.join(known)}",
         )
 
 
@@ -86,7 +87,7 @@ def status_of(thread: ThreadResult, drift: Drift) -> dict[str, Any]:
     """Return what was found at a thread's destination. That nothing could be found out is a problem of this thread, and
     so is what of its column differs from what would be rolled out."""
     status = thread.result.get("status")
-    problems = [*drift.get("", ()), *drift.get(thread.thread.partition("/")[2], ())]
+    problems = [*drift.get("", ()), *drift.get(thread.thread, ())]
     problems += status["problems"] if status else []
     if thread.failure:
         problems.append(f"{thread.failure.problem}. Remedy: {thread.failure.remedy}")

@@ -18,7 +18,7 @@ class Finalized:
     def __del__(self):
         signal.raise_signal(signal.{name})
 
-thread = SimpleNamespace(id="forgejo/nas", limits=SimpleNamespace(deadline=60))
+thread = SimpleNamespace(id="forgejo/database/nas", limits=SimpleNamespace(deadline=60))
 before = sys.unraisablehook
 try:
     with bounded(thread, lambda *_: None, lambda _error: 1) as report:
@@ -61,4 +61,4 @@ def test_a_run_that_has_to_end_tidies_up_and_says_why_also_where_python_ignores_
 
     assert tidied == "tidied up"
     assert failure["problem"] == problem
-    assert (failure["subject"], failure["doing"], failure["code"]) == ("forgejo/nas", "dump", "try_again")
+    assert (failure["subject"], failure["doing"], failure["code"]) == ("forgejo/database/nas", "dump", "try_again")

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import IO
 
 from ...contract.errors import ConfigurationError, about
-from ...contract.login import Login, render_login
+from ...contract.login import render_login
+from ...contract.thread import ThreadName
 from ...inventory.column import Column
 from ...local.files import write_private
 from ..base import ThreadResult
 from ..command_result import judged, marked
-from .column_files import COLUMN_FILE, THREAD_FILE, read_state
+from .column_files import COLUMN_FILE, THREAD_FILE, path_of, read_state
 from .command import executable, in_memory, path_in, run_all
 from .plan import mark_of, proof_in
 
@@ -24,37 +25,40 @@ _LOOK = 120.0
 _ASK = 90.0
 
 
-def backup(column: Column, destinations: Sequence[str], accept: Sequence[str]) -> list[ThreadResult]:
+def backup(column: Column, threads: Sequence[ThreadName], accept: Sequence[str]) -> list[ThreadResult]:
     """See Acts.backup."""
-    return [marked(ended) for ended in _run(column, "backup", destinations, accept)]
+    return [marked(ended) for ended in _run(column, "backup", threads, accept)]
 
 
-def drill(column: Column, destinations: Sequence[str], at: str | None) -> list[ThreadResult]:
+def drill(column: Column, threads: Sequence[ThreadName], at: str | None) -> list[ThreadResult]:
     """See Acts.drill. The live database is asked beforehand, once: a drill holds no login."""
-    with _live_answers(column, destinations) as file:
+    with _live_answers(column, threads) as file:
         words = [*_named("--live", file), *(("--at", at) if at else ())]
-        return _run(column, "drill", destinations, words, file=file)
+        return _run(column, "drill", threads, words, file=file)
 
 
 @contextlib.contextmanager
-def _live_answers(column: Column, destinations: Sequence[str]) -> Iterator[IO[str] | None]:
+def _live_answers(column: Column, threads: Sequence[ThreadName]) -> Iterator[IO[str] | None]:
     """Yield a file with the live answers to the column's queries, as drills read it, or None if it has no queries."""
-    if not column.variables.app_drill_queries:
+    if not any(column.source_of(thread).queries for thread in threads):
         yield None
         return
     # Answers that nobody gives are shown as unknown.
-    with in_memory(json.dumps({"live": ask(column, destinations)})) as file:
+    with in_memory(json.dumps({"live": ask(column, threads)})) as file:
         yield file
 
 
-def ask(column: Column, destinations: Sequence[str]) -> Mapping[str, str]:
+def ask(column: Column, threads: Sequence[ThreadName]) -> Mapping[str, str]:
     """See Acts.ask."""
-    for destination in destinations:  # the files of any thread will do
-        (ended,) = _run(column, "status", [destination], ("--ask",), _ASK)
-        if "live" in ended.result:
-            found: Mapping[str, str] = ended.result["live"]
-            return found
-    return {}
+    answers: dict[str, str] = {}
+    asked: set[str] = set()
+    for thread in threads:  # the files of any thread of a source will do
+        if thread.source not in asked and column.source_of(thread).queries:
+            (ended,) = _run(column, "status", [thread], ("--ask",), _ASK)
+            if found := ended.result.get("live"):
+                answers |= found
+                asked.add(thread.source)
+    return answers
 
 
 def _named(option: str, file: IO[str] | None) -> list[str]:
@@ -62,37 +66,35 @@ def _named(option: str, file: IO[str] | None) -> list[str]:
     return [] if file is None else [f"{option}={path_in(file)}"]
 
 
-def restore(column: Column, destination: str, to: str, at: str | None, tables: Sequence[str]) -> ThreadResult:
+def restore(column: Column, thread: ThreadName, to: str, at: str | None, only: Sequence[str]) -> ThreadResult:
     """See Acts.restore."""
     # With an equals sign: a name may begin with a hyphen.
-    words = [f"--to={to}", *((f"--at={at}",) if at else ()), *(f"--table={table}" for table in tables)]
-    with _restore_login(column) as file:
-        (ended,) = _run(column, "restore", [destination], [*words, *_named("--login", file)], file=file)
+    words = [f"--to={to}", *((f"--at={at}",) if at else ()), *(f"--only={part}" for part in only)]
+    with _restore_login(column, thread) as file:
+        (ended,) = _run(column, "restore", [thread], [*words, *_named("--login", file)], file=file)
     return ended
 
 
 @contextlib.contextmanager
-def _restore_login(column: Column) -> Iterator[IO[str] | None]:
+def _restore_login(column: Column, thread: ThreadName) -> Iterator[IO[str] | None]:
     """Yield a file with the login that restores, or None if that is the one of backups: what may make databases and
     roles must not lie beside the timers' files."""
-    user, password = column.variables.app_restore_user, column.secrets.app_restore_password
-    if user is None and password is None:
-        yield None
-        return
-    with in_memory(render_login(Login(user or column.sources[0].user, password))) as file:
+    login = column.restore_login(thread)
+    with contextlib.nullcontext() if login is None else in_memory(render_login(login)) as file:
         yield file
 
 
-def probe(column: Column, destinations: Sequence[str], neighbours: Sequence[str], tamper: bool) -> list[ThreadResult]:
+def probe(column: Column, threads: Sequence[ThreadName], neighbours: Sequence[str], tamper: bool) -> list[ThreadResult]:
     """See Acts.probe."""
     arguments = [part for neighbour in neighbours for part in ("--neighbour", neighbour)]
-    ended = _run(column, "probe", destinations, (*arguments, *(("--tamper",) if tamper else ())))
+    ended = _run(column, "probe", threads, (*arguments, *(("--tamper",) if tamper else ())))
     return [judged(each) for each in ended]
 
 
-def probe_login(column: Column) -> list[ThreadResult]:
-    """See Acts.probe_login."""
-    return [judged(each) for each in _run(column, "probe", list(column.destinations)[:1], ("--login-only",))]
+def probe_logins(column: Column) -> list[ThreadResult]:
+    """See Acts.probe_logins."""
+    firsts = {name.source: name for name in reversed(column.thread_names)}
+    return [judged(each) for each in _run(column, "probe", list(firsts.values()), ("--login-only",))]
 
 
 def note_proof(column: Column, whole: bool) -> None:
@@ -103,17 +105,17 @@ def note_proof(column: Column, whole: bool) -> None:
             write_private(Path(column.folder) / COLUMN_FILE, mark_of(column, "all").text)
 
 
-def recover_history(column: Column, destination: str, key: str | None, check: bool) -> ThreadResult:
+def recover_history(column: Column, thread: ThreadName, key: str | None, check: bool) -> ThreadResult:
     """See Acts.recover_history."""
     words = ["--check"] if check else []
     with contextlib.nullcontext() if key is None else in_memory(key) as file:
-        (ended,) = _run(column, "recover-history", [destination], [*words, *_named("--key", file)], file=file)
+        (ended,) = _run(column, "recover-history", [thread], [*words, *_named("--key", file)], file=file)
     return ended
 
 
 def info(column: Column) -> list[ThreadResult]:
     """See Acts.info."""
-    return _run(column, "status", list(column.destinations), (), _LOOK)
+    return _run(column, "status", column.thread_names, (), _LOOK)
 
 
 def columns(column: Column) -> list[str]:
@@ -132,25 +134,24 @@ def columns(column: Column) -> list[str]:
 def _run(
     column: Column,
     command: str,
-    destinations: Sequence[str],
+    threads: Sequence[ThreadName],
     arguments: Sequence[str],
     seconds: float | None = None,
     file: IO[str] | None = None,
 ) -> list[ThreadResult]:
-    """Run one command for each destination, all at once and each with the open `file`, and return the results in
-    order."""
+    """Run one command for each thread, all at once and each with the open `file`, and return the results in order."""
     with about(column.app, command):
         fanout = executable()
-    files = {name: Path(column.thread_folder(name)) / THREAD_FILE for name in destinations}
+    files = {str(name): Path(column.folder) / path_of(name, THREAD_FILE) for name in threads}
     commands = {
-        f"{column.app}/{name}": (str(fanout), command, "--thread", str(file), *arguments)
+        name: (str(fanout), command, "--thread", str(file), *arguments)
         for name, file in files.items()
         if _is_there(file)
     }
     ended = run_all(
         commands, column.limits.end if seconds is None else seconds, () if file is None else (file.fileno(),)
     )
-    return [ended.get(f"{column.app}/{name}") or _not_rolled_out(f"{column.app}/{name}", files[name]) for name in files]
+    return [ended.get(name) or _not_rolled_out(name, file) for name, file in files.items()]
 
 
 def _is_there(file: Path) -> bool:

@@ -4,12 +4,13 @@
 <app_host_directory>/<app>/
     column.json                      marks the folder as a column
     drill-identity.txt               made once, never replaced
-    <source>.password
-    <source>.ca.pem                  the certificates that vouch for its server's
     units/fanout-<app>.*             for systemd, which links to them
-    <destination>/thread.json
-    <destination>/onboarded.json     where it was onboarded, and for which owner. It outlives the column
-    <destination>/key.json           of kind b2 it belongs to b2_application_key alone
+    <source>/password
+    <source>/ca.pem                  the certificates that vouch for its server's
+    <source>/<destination>/
+        thread.json
+        onboarded.json               where it was onboarded, and for which owner. It outlives the column
+        key.json                     of kind b2 it belongs to b2_application_key alone
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ...contract.errors import ConfigurationError, NoPermission, TryAgain
-from ...contract.thread import IDENTITY_FILE, KEY_FILE
+from ...contract.thread import IDENTITY_FILE, KEY_FILE, ThreadName
+from ...inventory.column import CA_FILE, PASSWORD_FILE
 from ...local.files import locked_folder, make_private_folder, remove_file, sweep, write_private
 
 COLUMN_FILE = "column.json"
@@ -30,8 +32,8 @@ ONBOARDED_FILE = "onboarded.json"
 UNITS = "units"
 PRIVATE = 0o600
 _PATTERNS = (
-    COLUMN_FILE, IDENTITY_FILE, "*.password", "*.ca.pem", f"*/{THREAD_FILE}", f"*/{ONBOARDED_FILE}", f"*/{KEY_FILE}",
-    f"{UNITS}/fanout-*.service", f"{UNITS}/fanout-*.timer",
+    COLUMN_FILE, IDENTITY_FILE, f"*/{PASSWORD_FILE}", f"*/{CA_FILE}", f"*/*/{THREAD_FILE}", f"*/*/{ONBOARDED_FILE}",
+    f"*/*/{KEY_FILE}", f"{UNITS}/fanout-*.service", f"{UNITS}/fanout-*.timer",
 )  # fmt: skip
 _FOLDER_MODE = 0o700
 
@@ -63,7 +65,7 @@ def read_state(folder: Path) -> State:
             return State({}, {})
         paths = [path for pattern in _PATTERNS for path in folder.glob(pattern)]
         files = {str(path.relative_to(folder)): _read(path) for path in sorted(paths)}
-        ours = {"", *(_parent(name) for name in files), *_empty_folders(folder)}
+        ours = {"", *_parents(files), *_empty_folders(folder)}
         return State(files, {name: (folder / name).stat().st_mode & 0o777 for name in sorted(ours)})
     except OSError as error:
         raise ConfigurationError(
@@ -78,17 +80,25 @@ def _read(path: Path) -> File:
 
 def _empty_folders(folder: Path) -> Iterable[str]:
     """A key that was deleted, or a roll-out that died, leaves an empty folder."""
-    return (path.name for path in folder.iterdir() if path.is_dir() and not any(path.iterdir()))
+    folders = [path for path in (*folder.glob("*"), *folder.glob("*/*")) if path.is_dir() and not path.is_symlink()]
+    empty = {path for path in folders if not any(path.iterdir())}
+    empty |= {path for path in folders if set(path.iterdir()) <= empty}
+    return (str(path.relative_to(folder)) for path in empty)
 
 
-def _parent(name: str) -> str:
-    parent = str(PurePosixPath(name).parent)
-    return "" if parent == "." else parent
+def _parents(names: Iterable[str]) -> set[str]:
+    """Return the folders of files, and those that they lie in."""
+    return {str(parent) for name in names for parent in PurePosixPath(name).parents if parent.name}
+
+
+def path_of(thread: ThreadName, file: str) -> str:
+    """Return the path of one of a thread's files, relative to the column's folder."""
+    return f"{thread.source}/{thread.destination}/{file}"
 
 
 def wanted_state(files: Files) -> State:
     """Return the state in which exactly `files` are there."""
-    return State(files, dict.fromkeys(sorted({"", *(_parent(name) for name in files)}), _FOLDER_MODE))
+    return State(files, dict.fromkeys(sorted({"", *_parents(files)}), _FOLDER_MODE))
 
 
 def apply(folder: Path, before: State, after: State) -> None:
@@ -123,7 +133,7 @@ def sweep_column(folder: Path) -> None:
 
 def shown(before: State, after: State) -> tuple[dict[str, object], dict[str, object]]:
     """Return both states as a user may see them: all but the text of secret files, and folders that are empty."""
-    known = {"", *(_parent(name) for name in (*before.files, *after.files))}
+    known = {"", *_parents((*before.files, *after.files))}
     return _shown(before, before, known), _shown(after, before, known)
 
 
@@ -149,4 +159,4 @@ def _content(name: str, file: File, old: File | None) -> object:
 
 def is_secret(name: str) -> bool:
     """Whether the text of a column's file is shown to nobody."""
-    return name == IDENTITY_FILE or name.endswith((".password", f"/{KEY_FILE}"))
+    return name == IDENTITY_FILE or name.endswith((f"/{PASSWORD_FILE}", f"/{KEY_FILE}"))

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...contract import key_file
+from ...contract.destination import B2Destination
 from ...contract.errors import BackupError, ConfigurationError, about
-from ...contract.thread import KEY_FILE, B2Destination
+from ...contract.thread import KEY_FILE, ThreadName
 from ...inventory.column import Column
 from ..base import Drift
 from ..differences import fields_of_json, listed, told
 from . import systemd
-from .column_files import COLUMN_FILE, THREAD_FILE, UNITS, File, Files, State, read_state, wanted_state
+from .column_files import COLUMN_FILE, THREAD_FILE, UNITS, File, Files, State, path_of, read_state, wanted_state
 from .command import executable
 from .plan import mark_of, plan, proof_in
 from .units import unit_name
@@ -26,17 +27,17 @@ def differences(column: Column) -> Drift:
     with about(column.app, "comparing it with what would be rolled out"):
         found = read_state(folder)
         if COLUMN_FILE not in found.files and not any(path.endswith(f"/{THREAD_FILE}") for path in found.files):
-            return {name: [told("it is not rolled out")] for name in column.destinations}
+            return {str(name): [told("it is not rolled out")] for name in column.thread_names}
         planned = plan(column, found.files, executable(), take_over=False, check_mode=True, ask=False)
         # What was proved is no part of what is compared: a changed login, which is, takes it back.
         planned.files[COLUMN_FILE] = mark_of(column, proof_in(found.files))
-    drift: dict[str, list[str]] = {name: [] for name in ("", *column.destinations)}
+    drift: dict[str, list[str]] = {name: [] for name in ("", *map(str, column.thread_names))}
     for path, lines in _of_the_folder(folder, found, wanted_state(planned.files)):
         drift[_whose(column, path)] += lines
-    for name in column.destinations:
-        drift[name] += _of_a_minted_key(column, name, found.files)
+    for name in column.thread_names:
+        drift[str(name)] += _of_a_minted_key(column, name, found.files)
     for error in planned.failures:
-        drift[error.subject.partition("/")[2]].append(told(error.problem, error.remedy))
+        drift[error.subject].append(told(error.problem, error.remedy))
     return drift
 
 
@@ -54,11 +55,11 @@ def _of_the_folder(folder: Path, found: State, wanted: State) -> Iterator[tuple[
 
 
 def _whose(column: Column, path: str) -> str:
-    """Return the destination whose file this is, "" for the column's own and for those of destinations that left."""
+    """Return the thread to which a file belongs, or "" for what several have in common."""
     owners = (
-        name
-        for name in column.destinations
-        if path.startswith((f"{name}/", *(f"{UNITS}/{unit_name(column, name)}{end}." for end in ("", ".drill"))))
+        str(name)
+        for name in column.thread_names
+        if path.startswith((path_of(name, ""), *(f"{UNITS}/{unit_name(name)}{end}." for end in ("", ".drill"))))
     )
     return next(owners, "")
 
@@ -74,9 +75,9 @@ def _of_a_file(folder: Path, path: str, found: File | None, wanted: File | None)
         yield f"{folder / path} has the mode {found.mode:04o} instead of {wanted.mode:04o}"
 
 
-def _of_a_minted_key(column: Column, name: str, found: Files) -> list[str]:
+def _of_a_minted_key(column: Column, name: ThreadName, found: Files) -> list[str]:
     """Backblaze is not asked: a look needs no key of the account, and what the key reaches is probed."""
-    where, path = column.destinations[name], f"{name}/{KEY_FILE}"
+    where, path = column.destination_of(name), path_of(name, KEY_FILE)
     if not isinstance(where, B2Destination):
         return []
     shown = str(Path(column.folder) / path)
@@ -88,7 +89,7 @@ def _of_a_minted_key(column: Column, name: str, found: Files) -> list[str]:
         current = None
     if current is None:
         return [told(f"{shown} holds no key")]
-    if (current.bucket, current.prefix) != (where.bucket, column.prefix):
+    if (current.bucket, current.prefix) != (where.bucket, column.source_prefix(name.source)):
         return [told(f"{shown} holds a key for another place")]
     return []
 

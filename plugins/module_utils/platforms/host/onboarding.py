@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...contract.destination import DirectoryDestination
 from ...contract.errors import BackupError
-from ...contract.thread import DirectoryDestination, Thread, render
+from ...contract.thread import Thread, ThreadName, render
 from ...inventory.column import Column
 from ..onboarding import is_known, onboarded
 from .command import in_memory, path_in, run_all
@@ -46,10 +47,10 @@ class Onboarding:
 
 def onboard(
     column: Column, newcomers: Sequence[Newcomer], fanout: Path, *, take_over: bool, check_mode: bool
-) -> dict[str, Onboarding]:
-    """Return by destination how it went. A bucket whose key there is not yet is not asked, and one that was onboarded
+) -> dict[ThreadName, Onboarding]:
+    """Return by thread how it went. A bucket whose key there is not yet is not asked, and one that was onboarded
     for this owner before is not asked again; its runs do."""
-    found: dict[str, Onboarding] = {}
+    found: dict[ThreadName, Onboarding] = {}
     with contextlib.ExitStack() as stack:
         commands: dict[str, tuple[str, ...]] = {}
         files: list[int] = []

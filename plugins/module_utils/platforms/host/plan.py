@@ -7,25 +7,26 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
 from ...contract import key_file, thread
 from ...contract.codec import decode_json, encode_json
+from ...contract.destination import B2Destination, S3Destination
 from ...contract.errors import BackupError, ConfigurationError, about
 from ...contract.key_file import KeyFile
 from ...contract.object_names import OWNER
-from ...contract.thread import IDENTITY_FILE, KEY_FILE, B2Destination, DrillKeys, S3Destination, Thread
-from ...inventory.column import Column
-from ...local.certificates import certificates_of
+from ...contract.thread import IDENTITY_FILE, KEY_FILE, DrillKeys, Thread, ThreadName
+from ...inventory.column import CA_FILE, PASSWORD_FILE, Column, ColumnSource
+from ...local.certificates import certificates_in
 from ...local.files import write_private
 from ...local.identities import new_identity
 from ...local.signatures import drill_keys
 from ..probe_record import Proof, logins, proof_after
-from .column_files import COLUMN_FILE, ONBOARDED_FILE, THREAD_FILE, UNITS, File, Files
+from .column_files import COLUMN_FILE, ONBOARDED_FILE, THREAD_FILE, UNITS, File, Files, path_of
 from .onboarding import Newcomer, Onboarding, onboard
 from .siblings import check_apart, places_of_others
 from .units import unit_files, unit_name
 
-FORMAT = 1
 # What a diff shows before a roll-out has made it.
 UNBORN = "<made at roll-out>"
 
@@ -35,10 +36,12 @@ class Mark:
     """column.json: what makes a folder a column, for whoever looks for columns that no inventory claims, and what of it
     was proved."""
 
+    FORMAT: ClassVar[int] = 1
+
     format: int
     app: str
     platform: str
-    destinations: tuple[str, ...]
+    threads: tuple[str, ...]
     proof: Proof = "nothing"
 
 
@@ -63,13 +66,12 @@ def plan(column: Column, found: Files, fanout: Path, *, take_over: bool, check_m
     """
     planned = Plan(files=kept_records(found))
     keys = _identity(column, found, planned, check_mode)
-    if (password := column.secrets.app_database_password) is not None:
-        planned.files.update({f"{source.name}.password": File(password + "\n") for source in column.sources})
-    planned.files.update({name: File(text) for name, text in certificates_of(column).items()})
+    for source, given in column.sources.items():
+        planned.files |= {f"{source}/{file}": File(text) for file, text in _source_files(given).items()}
     others = places_of_others(column)
-    able: dict[str, tuple[Thread, dict[str, File]]] = {}
+    able: dict[ThreadName, tuple[Thread, dict[str, File]]] = {}
     for rendered in column.threads(keys):
-        with _gathered(column, rendered.name, planned):
+        with _gathered(rendered.name, planned):
             check_apart(column, rendered.name, others)
             able[rendered.name] = (rendered, _thread_files(column, rendered, found, fanout))
     newcomers = [_newcomer(rendered, files, found) for rendered, files in able.values()]
@@ -77,38 +79,44 @@ def plan(column: Column, found: Files, fanout: Path, *, take_over: bool, check_m
         onboarded = onboard(column, newcomers, fanout, take_over=take_over, check_mode=check_mode)
     else:
         onboarded = {one.thread.name: Onboarding(one.recorded) for one in newcomers}
-    for name in column.destinations:
+    for name in column.thread_names:
         onboarding = onboarded.get(name)
         if onboarding is None or onboarding.failure is not None:
             planned.failures += [onboarding.failure] if onboarding and onboarding.failure else []
-            _keep(column, name, found, planned)
+            _keep(name, found, planned)
             continue
         planned.files |= able[name][1]
         if onboarding.record is not None:
-            planned.files[f"{name}/{ONBOARDED_FILE}"] = File(onboarding.record)
+            planned.files[path_of(name, ONBOARDED_FILE)] = File(onboarding.record)
         if onboarding.new:
-            planned.claimed.append(f"{name}: {OWNER}")
-        planned.warnings += [f"{column.app}/{name}: {onboarding.warning}"] if onboarding.warning else []
+            planned.claimed.append(f"{name.source}/{name.destination}: {OWNER}")
+        planned.warnings += [f"{name}: {onboarding.warning}"] if onboarding.warning else []
     _leave_minted_keys(column, found, planned)
     planned.proof = proof_after(proof_in(found), _logins(found), _logins(planned.files))
     planned.files[COLUMN_FILE] = mark_of(column, planned.proof)
     return planned
 
 
+def _source_files(source: ColumnSource) -> dict[str, str]:
+    files = {} if source.password is None else {PASSWORD_FILE: f"{source.password}\n"}
+    return files | ({} if source.ca is None else {CA_FILE: certificates_in(source.ca)})
+
+
 def _newcomer(rendered: Thread, files: Files, found: Files) -> Newcomer:
     """Return a thread with what onboarding needs of it. A key that is not whole yet is none."""
-    place = f"{rendered.name}/{KEY_FILE}"
+    place = path_of(rendered.name, KEY_FILE)
     key = (files.get(place) or found.get(place) or File("")).text
     with contextlib.suppress(ConfigurationError):
         if key_file.parse(key.encode(), place).current is None:
             key = ""
-    recorded = found.get(f"{rendered.name}/{ONBOARDED_FILE}")
+    recorded = found.get(path_of(rendered.name, ONBOARDED_FILE))
     return Newcomer(rendered, key or None, recorded.text if recorded else None)
 
 
 def mark_of(column: Column, proof: Proof) -> File:
     """Return column.json."""
-    return File(encode_json(Mark(FORMAT, column.app, column.platform, tuple(column.destinations), proof)))
+    threads = tuple(map(str, column.thread_names))
+    return File(encode_json(Mark(Mark.FORMAT, column.app, column.platform, threads, proof)))
 
 
 def proof_in(found: Files) -> Proof:
@@ -121,13 +129,14 @@ def proof_in(found: Files) -> Proof:
 
 def _logins(files: Files) -> frozenset[str]:
     threads = [file.text for path, file in files.items() if path.endswith(f"/{THREAD_FILE}")]
-    return logins(threads, [file.text for path, file in files.items() if path.endswith((".password", ".ca.pem"))])
+    beside = (f"/{PASSWORD_FILE}", f"/{CA_FILE}")
+    return logins(threads, [file.text for path, file in files.items() if path.endswith(beside)])
 
 
 @contextlib.contextmanager
-def _gathered(column: Column, destination: str, planned: Plan) -> Iterator[None]:
+def _gathered(thread: ThreadName, planned: Plan) -> Iterator[None]:
     try:
-        with about(f"{column.app}/{destination}", "rolling out"):
+        with about(str(thread), "rolling out"):
             yield
     except BackupError as error:
         planned.failures.append(error)
@@ -155,16 +164,16 @@ def _identity(column: Column, found: Files, planned: Plan, check_mode: bool) -> 
 
 
 def kept_records(found: Files) -> dict[str, File]:
-    """Return the records of what was onboarded where: also of a destination that left the inventory."""
+    """Return the records of what was onboarded where: also of a thread that left the inventory."""
     return {path: file for path, file in found.items() if path.endswith(f"/{ONBOARDED_FILE}")}
 
 
 def _thread_files(column: Column, rendered: Thread, found: Files, fanout: Path) -> dict[str, File]:
     name = rendered.name
-    files = {f"{name}/{THREAD_FILE}": File(thread.render(rendered))}
+    files = {path_of(name, THREAD_FILE): File(thread.render(rendered))}
     files |= unit_files(column, name, fanout)
     if isinstance(rendered.destination, S3Destination):
-        place = f"{name}/{KEY_FILE}"
+        place = path_of(name, KEY_FILE)
         if place in found and _minted(found[place]):
             raise ConfigurationError(
                 f"{place} holds a key of Backblaze B2, and the destination is now of kind s3",
@@ -174,21 +183,22 @@ def _thread_files(column: Column, rendered: Thread, found: Files, fanout: Path) 
     return files
 
 
-def _keep(column: Column, name: str, found: Files, planned: Plan) -> None:
+def _keep(name: ThreadName, found: Files, planned: Plan) -> None:
     """A thread that cannot be rolled out stays as it is."""
-    ours = (f"{name}/{THREAD_FILE}", f"{name}/{KEY_FILE}")
-    unit = f"{UNITS}/{unit_name(column, name)}."
+    ours = (path_of(name, THREAD_FILE), path_of(name, KEY_FILE))
+    unit = f"{UNITS}/{unit_name(name)}."
     planned.files |= {path: file for path, file in found.items() if path in ours or path.startswith(unit)}
 
 
 def _leave_minted_keys(column: Column, found: Files, planned: Plan) -> None:
-    """What b2_application_key wrote is its own: it stays, also where the destination left the inventory."""
+    """What b2_application_key wrote is its own: it stays, also where the thread left the inventory."""
     planned.files |= minted_keys(found)
     for path in minted_keys(found):
-        name = str(PurePosixPath(path).parent)
-        if not isinstance(column.destinations.get(name), B2Destination):
+        name = ThreadName(column.app, *PurePosixPath(path).parts[:2])
+        where = column.destinations.get(name.destination)
+        if name.source not in column.sources or not isinstance(where, B2Destination):
             warning = unreadable_key(path, found[path]) or _left_key(path, found[path])
-            planned.warnings.append(f"{column.app}/{name}: {warning}")
+            planned.warnings.append(f"{name}: {warning}")
 
 
 def minted_keys(found: Files) -> dict[str, File]:

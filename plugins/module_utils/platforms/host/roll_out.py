@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ...contract.errors import BackupError, about
-from ...contract.thread import IDENTITY_FILE
+from ...contract.thread import IDENTITY_FILE, ThreadName
 from ...inventory.column import Column
 from ...local import confinement
 from ...local.files import locked_folder, make_private_folder
@@ -131,8 +131,8 @@ class _RollOut:
     def _use(self, machine: systemd.Systemd, failures: list[BackupError]) -> None:
         before, after = self._before.files, self._after.files
         outdated = any(before[name].text != after[name].text for name in _units(after) & _units(before))
-        for destination in self._column.destinations:
-            prefix = f"{UNITS}/{unit_name(self._column, destination)}."
+        for name in self._column.thread_names:
+            prefix = f"{UNITS}/{unit_name(name)}."
             with self._gathered(f"{prefix}timer", failures):
                 if outdated:
                     machine.reload()
@@ -142,9 +142,9 @@ class _RollOut:
     @contextlib.contextmanager
     def _gathered(self, unit: str, failures: list[BackupError]) -> Iterator[None]:
         """Let an error be one of the thread whose unit this is."""
-        destination = Path(unit).name.split(".")[1]
+        source, destination = Path(unit).name.split(".")[1:3]
         try:
-            with about(f"{self._column.app}/{destination}", "handing it to systemd"):
+            with about(str(ThreadName(self._column.app, source, destination)), "handing it to systemd"):
                 yield
         except BackupError as error:
             failures.append(error)

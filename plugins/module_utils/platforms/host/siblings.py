@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...contract.codec import decode_json
 from ...contract.errors import ConfigurationError
-from ...contract.thread import Thread
+from ...contract.thread import Thread, ThreadName
 from ...inventory.column import Column
 from ...inventory.locations import REMEDY, Place, place
 from .column_files import THREAD_FILE
@@ -18,8 +18,8 @@ def places_of_others(column: Column) -> dict[str, Place]:
     """Return where the threads of all other columns on this machine lie, by thread. What cannot be read is left out."""
     folder = Path(column.folder)
     found = {}
-    for file in sorted(folder.parent.glob(f"*/*/{THREAD_FILE}")):
-        if file.parents[1] == folder:
+    for file in sorted(folder.parent.glob(f"*/*/*/{THREAD_FILE}")):
+        if file.parents[2] == folder:
             continue
         try:
             thread = decode_json(Thread, file.read_bytes(), str(file))
@@ -29,10 +29,10 @@ def places_of_others(column: Column) -> dict[str, Place]:
     return found
 
 
-def check_apart(column: Column, destination: str, others: Mapping[str, Place]) -> None:
+def check_apart(column: Column, thread: ThreadName, others: Mapping[str, Place]) -> None:
     """Raise ConfigurationError if a thread would lie in the place of one of `others`, or one of them in its."""
-    ours = place(column.destinations[destination], column.prefix)
-    taken = [thread for thread, theirs in others.items() if ours.overlaps(theirs)]
+    ours = place(column.destination_of(thread), column.source_prefix(thread.source))
+    taken = [other for other, theirs in others.items() if ours.overlaps(theirs)]
     if taken:
         raise ConfigurationError(
             f"{ours} overlaps the place of {', '.join(taken)}: one could read and hide the other's backups",

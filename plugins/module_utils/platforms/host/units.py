@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The systemd units of one column: a service and a timer for each thread, and for each destination that is drilled."""
+"""The systemd units of one column: a service and a timer for each thread, and for each that is drilled."""
 
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
+from ...contract.thread import ThreadName
 from ...inventory.column import Column
 from ...inventory.schedule import Schedule
-from .column_files import THREAD_FILE, UNITS, File
+from .column_files import THREAD_FILE, UNITS, File, path_of
 
 _MODE = 0o644
 _HEADER = "# Written by fanout.backup: the next roll-out overwrites every change.\n"
@@ -23,29 +24,28 @@ LimitCORE=0
 """
 
 
-def unit_files(column: Column, destination: str, fanout: Path) -> dict[str, File]:
+def unit_files(column: Column, thread: ThreadName, fanout: Path) -> dict[str, File]:
     """Return the units of one thread by path relative to the column's folder. `fanout` is the absolute command."""
-    thread = column.thread_folder(destination) / THREAD_FILE
-    name = unit_name(column, destination)
+    file = column.folder / path_of(thread, THREAD_FILE)
+    name = unit_name(thread)
 
     def pair(name: str, what: str, command: str, schedule: Schedule) -> dict[str, File]:
         timeout = column.limits.end
-        service = _service(what, f":{quoted(fanout)} {command} --thread {quoted(thread)}", timeout)
+        service = _service(what, f":{quoted(fanout)} {command} --thread {quoted(file)}", timeout)
         return {
             f"{UNITS}/{name}.service": File(service, _MODE),
             f"{UNITS}/{name}.timer": File(_timer(what, schedule.on_calendar()), _MODE),
         }
 
-    units = pair(name, f"Backup of {column.app} to {destination}", "backup", column.schedule_of(destination))
-    if destination in column.drill_destinations:
-        what = f"Drill of {column.app} from {destination}"
-        units |= pair(f"{name}.drill", what, "drill", column.drill_schedule(destination))
+    units = pair(name, f"Backup {thread}", "backup", column.schedule_of(thread))
+    if column.is_drilled(thread):
+        units |= pair(f"{name}.drill", f"Drill {thread}", "drill", column.drill_schedule(thread))
     return units
 
 
-def unit_name(column: Column, destination: str) -> str:
-    """Return the name of a thread's units, without suffix. Labels hold no dots, so that no two threads share one."""
-    return f"fanout-{column.app}.{destination}"
+def unit_name(thread: ThreadName) -> str:
+    """Return the name of a thread's units, without suffix."""
+    return f"fanout-{thread.dotted}"
 
 
 def quoted(path: Path | PurePosixPath) -> str:

@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ...contract.errors import BackupError, ConfigurationError, Unavailable, about
-from ...contract.login import Login, render_login
+from ...contract.login import render_login
+from ...contract.thread import ThreadName
 from ...inventory.column import Column
 from ...inventory.kubernetes import DRILL, object_name
 from ...k8s.cluster import Cluster, connect
@@ -31,91 +32,89 @@ from .threads import job_spec
 _START = 600
 _LOOK = 120
 
-Call = Callable[[Cluster, str], ThreadResult]
+Call = Callable[[Cluster, ThreadName], ThreadResult]
 
 
-def backup(column: Column, destinations: Sequence[str], accept: Sequence[str]) -> list[ThreadResult]:
+def backup(column: Column, threads: Sequence[ThreadName], accept: Sequence[str]) -> list[ThreadResult]:
     """See Acts.backup."""
 
-    def one(cluster: Cluster, destination: str) -> ThreadResult:
-        cron = _cron_job(cluster, column, destination, BACKUP)
+    def one(cluster: Cluster, thread: ThreadName) -> ThreadResult:
+        cron = _cron_job(cluster, column, thread, BACKUP)
         spec = cron["spec"]["jobTemplate"]["spec"]
         spec["template"]["spec"]["containers"][0]["command"] += accept
-        return marked(run(cluster, column, _order(column, destination, BACKUP, spec, cron)))
+        return marked(run(cluster, column, _order(thread, BACKUP, spec, cron)))
 
-    return _each(column, "backup", destinations, one)
+    return _each(column, "backup", threads, one)
 
 
-def drill(column: Column, destinations: Sequence[str], at: str | None) -> list[ThreadResult]:
+def drill(column: Column, threads: Sequence[ThreadName], at: str | None) -> list[ThreadResult]:
     """See Acts.drill. The live database is asked beforehand, once: a drill holds no login."""
     options = ("--at", at) if at else ()
     answers: list[str] = []
 
-    def one(cluster: Cluster, destination: str) -> ThreadResult:
+    def one(cluster: Cluster, thread: ThreadName) -> ThreadResult:
         # A destination that is not drilled by itself can be drilled all the same: then no CronJob owns the Job.
-        _cron_job(cluster, column, destination, BACKUP)
-        cron = cluster.get("CronJob", column.namespace, object_name(column.app, destination, DRILL))
-        pod = drill_pod(column, destination, options, live=bool(answers))
-        spec = job_spec(column, destination, DRILL, pod)
+        _cron_job(cluster, column, thread, BACKUP)
+        cron = cluster.get("CronJob", column.namespace, object_name(thread, DRILL))
+        pod = drill_pod(column, thread, options, live=bool(answers))
+        spec = job_spec(column, thread, DRILL, pod)
         if answers:
             spec["template"]["metadata"]["annotations"][LIVE] = answers[0]
-        return run(cluster, column, _order(column, destination, DRILL, spec, cron))
+        return run(cluster, column, _order(thread, DRILL, spec, cron))
 
     with about(column.app, "drill"):
-        if column.variables.app_drill_image is None:
+        sources = [column.source_of(thread) for thread in threads]
+        if any(source.needs_server and source.scratch_image is None for source in sources):
             raise ConfigurationError("app_drill_image is missing", remedy="set it to the image of the app's PostgreSQL")
-        if column.variables.app_drill_queries:
+        if any(source.queries for source in sources):
             # Answers that nobody gives are shown as unknown.
-            answers.append(json.dumps({"live": ask(column, destinations)}))
-    return _each(column, "drill", destinations, one)
+            answers.append(json.dumps({"live": ask(column, threads)}))
+    return _each(column, "drill", threads, one)
 
 
-def ask(column: Column, destinations: Sequence[str]) -> Mapping[str, str]:
+def ask(column: Column, threads: Sequence[ThreadName]) -> Mapping[str, str]:
     """See Acts.ask."""
+    answers: dict[str, str] = {}
+    asked: set[str] = set()
     with about(column.app, "asking the live database"):
         cluster = connect(column)
-        for destination in destinations:  # the files of any thread will do
-            ended = _run(cluster, column, destination, ("status", "--ask"), _LOOK)
-            if "live" in ended.result:
-                found: Mapping[str, str] = ended.result["live"]
-                return found
-    return {}
+        for thread in threads:  # the files of any thread of a source will do
+            if thread.source not in asked and column.source_of(thread).queries:
+                ended = _run(cluster, column, thread, ("status", "--ask"), _LOOK)
+                if found := ended.result.get("live"):
+                    answers |= found
+                    asked.add(thread.source)
+    return answers
 
 
-def restore(column: Column, destination: str, to: str, at: str | None, tables: Sequence[str]) -> ThreadResult:
+def restore(column: Column, thread: ThreadName, to: str, at: str | None, only: Sequence[str]) -> ThreadResult:
     """See Acts.restore."""
     # With an equals sign: a name may begin with a hyphen.
-    options = [f"--to={to}", *((f"--at={at}",) if at else ()), *(f"--table={table}" for table in tables)]
+    options = [f"--to={to}", *((f"--at={at}",) if at else ()), *(f"--only={part}" for part in only)]
 
-    def one(cluster: Cluster, destination: str) -> ThreadResult:
-        with _lent(cluster, column, _restore_login(column)) as login:
-            pod = restore_pod(column, destination, ("restore", *options), login)
-            spec = job_spec(column, destination, BACKUP, pod)
-            return run(cluster, column, _order(column, destination, BACKUP, spec))
+    restore_login = column.restore_login(thread)
 
-    (ended,) = _each(column, "restore", [destination], one)
+    def one(cluster: Cluster, thread: ThreadName) -> ThreadResult:
+        with _lent(cluster, column, None if restore_login is None else render_login(restore_login)) as login:
+            pod = restore_pod(column, thread, ("restore", *options), login)
+            spec = job_spec(column, thread, BACKUP, pod)
+            return run(cluster, column, _order(thread, BACKUP, spec))
+
+    (ended,) = _each(column, "restore", [thread], one)
     return ended
 
 
-def _restore_login(column: Column) -> str | None:
-    """Return the text of the login that restores, or None if that is the one of backups."""
-    user, password = column.variables.app_restore_user, column.secrets.app_restore_password
-    if user is None and password is None:
-        return None
-    return render_login(Login(user or column.sources[0].user, password))
-
-
-def recover_history(column: Column, destination: str, key: str | None, check: bool) -> ThreadResult:
+def recover_history(column: Column, thread: ThreadName, key: str | None, check: bool) -> ThreadResult:
     """See Acts.recover_history."""
     options = ("--check",) if check else ()
 
-    def one(cluster: Cluster, destination: str) -> ThreadResult:
+    def one(cluster: Cluster, thread: ThreadName) -> ThreadResult:
         with _lent(cluster, column, key) as secret:
-            pod = history_pod(column, destination, ("recover-history", *options), secret)
-            spec = job_spec(column, destination, BACKUP, pod)
-            return run(cluster, column, _order(column, destination, BACKUP, spec))
+            pod = history_pod(column, thread, ("recover-history", *options), secret)
+            spec = job_spec(column, thread, BACKUP, pod)
+            return run(cluster, column, _order(thread, BACKUP, spec))
 
-    (ended,) = _each(column, "recover-history", [destination], one)
+    (ended,) = _each(column, "recover-history", [thread], one)
     return ended
 
 
@@ -142,25 +141,26 @@ def _lent(cluster: Cluster, column: Column, text: str | None) -> Iterator[str | 
         cluster.delete("Secret", column.namespace, name)
 
 
-def probe(column: Column, destinations: Sequence[str], neighbours: Sequence[str], tamper: bool) -> list[ThreadResult]:
+def probe(column: Column, threads: Sequence[ThreadName], neighbours: Sequence[str], tamper: bool) -> list[ThreadResult]:
     """See Acts.probe."""
     options = [part for neighbour in neighbours for part in ("--neighbour", neighbour)]
     command = ("probe", *options, *(("--tamper",) if tamper else ()))
 
-    def one(cluster: Cluster, destination: str) -> ThreadResult:
-        _cron_job(cluster, column, destination, BACKUP)
-        return judged(_run(cluster, column, destination, command, column.limits.end))
+    def one(cluster: Cluster, thread: ThreadName) -> ThreadResult:
+        _cron_job(cluster, column, thread, BACKUP)
+        return judged(_run(cluster, column, thread, command, column.limits.end))
 
-    return _each(column, "probe", destinations, one)
+    return _each(column, "probe", threads, one)
 
 
-def probe_login(column: Column) -> list[ThreadResult]:
-    """See Acts.probe_login."""
+def probe_logins(column: Column) -> list[ThreadResult]:
+    """See Acts.probe_logins."""
+    firsts = {name.source: name for name in reversed(column.thread_names)}
 
-    def one(cluster: Cluster, destination: str) -> ThreadResult:
-        return judged(_run(cluster, column, destination, ("probe", "--login-only"), _LOOK))
+    def one(cluster: Cluster, thread: ThreadName) -> ThreadResult:
+        return judged(_run(cluster, column, thread, ("probe", "--login-only"), _LOOK))
 
-    return _each(column, "probe", list(column.destinations)[:1], one)
+    return _each(column, "probe", list(firsts.values()), one)
 
 
 def note_proof(column: Column, whole: bool) -> None:
@@ -179,11 +179,11 @@ def note_proof(column: Column, whole: bool) -> None:
 def info(column: Column) -> list[ThreadResult]:
     """See Acts.info."""
 
-    def one(cluster: Cluster, destination: str) -> ThreadResult:
-        _cron_job(cluster, column, destination, BACKUP)
-        return _run(cluster, column, destination, ("status",), _LOOK)
+    def one(cluster: Cluster, thread: ThreadName) -> ThreadResult:
+        _cron_job(cluster, column, thread, BACKUP)
+        return _run(cluster, column, thread, ("status",), _LOOK)
 
-    return _each(column, "status", list(column.destinations), one)
+    return _each(column, "status", column.thread_names, one)
 
 
 def columns(column: Column) -> list[str]:
@@ -194,21 +194,20 @@ def columns(column: Column) -> list[str]:
     return sorted({cron["metadata"]["labels"][COLUMN] for cron in found})
 
 
-def _run(cluster: Cluster, column: Column, destination: str, command: Sequence[str], seconds: int) -> ThreadResult:
+def _run(cluster: Cluster, column: Column, thread: ThreadName, command: Sequence[str], seconds: int) -> ThreadResult:
     """Run a command with the files of a backup, once."""
-    spec = job_spec(column, destination, BACKUP, backup_pod(column, destination, command))
+    spec = job_spec(column, thread, BACKUP, backup_pod(column, thread, command))
     spec["activeDeadlineSeconds"] = seconds
-    return run(cluster, column, _order(column, destination, BACKUP, spec))
+    return run(cluster, column, _order(thread, BACKUP, spec))
 
 
-def _order(column: Column, destination: str, suffix: str, spec: dict[str, Any], cron: Manifest | None = None) -> Order:
-    thread, base = f"{column.app}/{destination}", object_name(column.app, destination, suffix)
-    return Order(thread, base, spec, spec["activeDeadlineSeconds"] + _START, cron)
+def _order(thread: ThreadName, suffix: str, spec: dict[str, Any], cron: Manifest | None = None) -> Order:
+    return Order(str(thread), object_name(thread, suffix), spec, spec["activeDeadlineSeconds"] + _START, cron)
 
 
-def _cron_job(cluster: Cluster, column: Column, destination: str, suffix: str) -> Manifest:
+def _cron_job(cluster: Cluster, column: Column, thread: ThreadName, suffix: str) -> Manifest:
     """Return the thread's CronJob. Raise ConfigurationError if it has none."""
-    name = object_name(column.app, destination, suffix)
+    name = object_name(thread, suffix)
     found = cluster.get("CronJob", column.namespace, name)
     if found is None:
         where = shown_name("CronJob", column.namespace, name)
@@ -216,16 +215,16 @@ def _cron_job(cluster: Cluster, column: Column, destination: str, suffix: str) -
     return found
 
 
-def _explained(cluster: Cluster, column: Column, ended: ThreadResult) -> ThreadResult:
+def _explained(cluster: Cluster, column: Column, thread: ThreadName, ended: ThreadResult) -> ThreadResult:
     """Name the policy of the database's side where its server did not answer: to the command in the pod, one that keeps
     it out looks like a server that hangs."""
     failure = ended.failure
-    server = f"{column.variables.app_database_host}:{column.variables.app_database_port}"
-    if not isinstance(failure, Unavailable) or server not in failure.problem:
+    server = column.source_of(thread).server
+    if server is None or not isinstance(failure, Unavailable) or f"{server.host}:{server.port}" not in failure.problem:
         return ended
     try:
         live = cluster.get("Namespace", "", column.namespace)
-        keeping = obstacle(cluster, column, Found({id_of(live): live} if live else {}))
+        keeping = obstacle(cluster, column, thread.source, Found({id_of(live): live} if live else {}))
     except BackupError:
         return ended  # it explains, and nothing depends on it
     if keeping is None:
@@ -236,17 +235,17 @@ def _explained(cluster: Cluster, column: Column, ended: ThreadResult) -> ThreadR
     return dataclasses.replace(ended, failure=told)
 
 
-def _each(column: Column, doing: str, destinations: Sequence[str], call: Call) -> list[ThreadResult]:
-    """Do something for each destination, all at once, and return the results in order."""
+def _each(column: Column, doing: str, threads: Sequence[ThreadName], call: Call) -> list[ThreadResult]:
+    """Do something for each thread, all at once, and return the results in order."""
     with about(column.app, doing):
         cluster = connect(column)
 
-    def one(destination: str) -> ThreadResult:
+    def one(thread: ThreadName) -> ThreadResult:
         try:
-            with about(f"{column.app}/{destination}", doing):
-                return _explained(cluster, column, call(cluster, destination))
+            with about(str(thread), doing):
+                return _explained(cluster, column, thread, call(cluster, thread))
         except BackupError as error:
-            return said(f"{column.app}/{destination}", None, (), {}, error)
+            return said(str(thread), None, (), {}, error)
 
-    with ThreadPoolExecutor(max(1, len(destinations))) as pool:
-        return list(pool.map(one, destinations))
+    with ThreadPoolExecutor(max(1, len(threads))) as pool:
+        return list(pool.map(one, threads))

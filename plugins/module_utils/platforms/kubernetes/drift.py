@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...contract import key_file
+from ...contract.destination import B2Destination
 from ...contract.errors import ConfigurationError, about
-from ...contract.thread import KEY_FILE, B2Destination
+from ...contract.thread import KEY_FILE, ThreadName
 from ...inventory.column import Column
 from ...inventory.kubernetes import KEY, object_name
 from ...k8s.cluster import connect
@@ -17,11 +18,11 @@ from ...k8s.resources import Manifest, shown_name
 from ..base import Drift
 from ..differences import ROLL_OUT, fields_of_json, listed, told
 from .apply import unlike
-from .database_password import login
 from .drill_identity import Identity, identity
 from .live_objects import Found, Id, id_of, label, read
-from .objects import DESTINATION, KEY_OF, namespace, proof_in, secret_text
+from .objects import KEY_OF, namespace, proof_in, secret_text, thread_of
 from .onboarding import Onboarding
+from .passwords import passwords
 from .plan import Plan, plan
 from .pods import THREAD_FILE
 
@@ -37,16 +38,16 @@ def differences(column: Column) -> Drift:
         if live is not None and (live.get("status") or {}).get("phase") == "Terminating":
             remedy = f"wait until it is gone, then {ROLL_OUT}; if it stays, see which finalizers it has"
             return {"": [told(f"Namespace {column.namespace} is being deleted", remedy)]}
-        password = login(cluster, column, found)
+        given = passwords(cluster, column, found)
         owner = identity(column, found, check_mode=True)
         known = Onboarding(cluster, column, found, take_over=False).onboard(owner, (), check_mode=True)
-        planned = plan(column, found, password.text, owner.keys, known)
-    drift: dict[str, list[str]] = {"": [told(text.removeprefix(f"{column.app}: ")) for text in password.warnings]}
+        planned = plan(column, found, given.texts, owner.keys, known)
+    drift: dict[str, list[str]] = {"": [told(text.removeprefix(f"{column.app}: ")) for text in given.warnings]}
     drift[""] += [told(what) for what in _of_the_column(column, found, planned, owner)]
-    for destination in column.destinations:
-        drift[destination] = list(_of_a_thread(column, found, planned, destination))
+    for thread in column.thread_names:
+        drift[str(thread)] = list(_of_a_thread(column, found, planned, thread))
     for error in planned.failures:
-        drift[error.subject.partition("/")[2]].append(told(error.problem, error.remedy))
+        drift[error.subject].append(told(error.problem, error.remedy))
     return drift
 
 
@@ -66,7 +67,7 @@ def _resume(column: Column, name: str) -> str:
 def _of_the_column(column: Column, found: Found, planned: Plan, owner: Identity) -> Iterator[str]:
     # What was proved is no part of what is compared: a changed login, which is, takes it back.
     live = found.objects.get(("Namespace", column.namespace))
-    own = [one for one in planned.objects[""] if one["kind"] != "Namespace"]
+    own = [one for one in planned.objects[None] if one["kind"] != "Namespace"]
     if owner.new is not None:
         yield f"{_shown(column, id_of(owner.new))} is missing"
     elif planned.onboarded is not None:
@@ -76,20 +77,20 @@ def _of_the_column(column: Column, found: Found, planned: Plan, owner: Identity)
     wanted = planned.all()
     for key, one in sorted(found.ours(column).items()):
         # What has no thread goes by itself: a restore's login, what outlives the column.
-        if key not in wanted and (label(one, DESTINATION) or "") not in {"", *planned.kept}:
+        if key not in wanted and thread_of(column, one) not in {None, *planned.kept}:
             yield f"{_shown(column, key)} is not wanted any more"
 
 
-def _of_a_thread(column: Column, found: Found, planned: Plan, destination: str) -> Iterator[str]:
-    wanted = planned.objects.get(destination, [])
+def _of_a_thread(column: Column, found: Found, planned: Plan, thread: ThreadName) -> Iterator[str]:
+    wanted = planned.objects.get(thread, [])
     if wanted and not any(id_of(one) in found.objects for one in wanted):
         yield told("it is not rolled out")
         return
     for one in wanted:
         yield from map(told, _differences(column, found, one))
-    if isinstance(column.destinations[destination], B2Destination):
-        yield from map(told, _of_a_minted_key(column, found, destination))
-    ours = {key: one for key, one in found.objects.items() if label(one, DESTINATION) == destination}
+    if isinstance(column.destination_of(thread), B2Destination):
+        yield from map(told, _of_a_minted_key(column, found, thread))
+    ours = {key: one for key, one in found.objects.items() if thread_of(column, one) == thread}
     yield from suspended(column, Found(ours))
 
 
@@ -109,10 +110,10 @@ def _differences(column: Column, found: Found, wanted: Manifest) -> Iterator[str
         yield f"{shown} differs: {listed(paths)}"
 
 
-def _of_a_minted_key(column: Column, found: Found, destination: str) -> Iterator[str]:
+def _of_a_minted_key(column: Column, found: Found, thread: ThreadName) -> Iterator[str]:
     """Backblaze is not asked: a look needs no key of the account, and what the key reaches is probed."""
-    where = column.destinations[destination]
-    key = ("Secret", object_name(column.app, destination, KEY))
+    where, prefix = column.destination_of(thread), column.source_prefix(thread.source)
+    key = ("Secret", object_name(thread, KEY))
     live = found.objects.get(key)
     if live is None:
         yield f"{_shown(column, key)} is missing"
@@ -123,7 +124,7 @@ def _of_a_minted_key(column: Column, found: Found, destination: str) -> Iterator
         current = None
     if label(live, KEY_OF) != column.app or current is None:
         yield f"{_shown(column, key)} holds no key of this thread"
-    elif isinstance(where, B2Destination) and (current.bucket, current.prefix) != (where.bucket, column.prefix):
+    elif isinstance(where, B2Destination) and (current.bucket, current.prefix) != (where.bucket, prefix):
         yield f"{_shown(column, key)} holds a key for another place"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Policies around the database that would not let our pods in: to them it looks like a server that hangs."""
+"""Policies around a source's server that would not let our pods in: to them it looks like a server that hangs."""
 
 from __future__ import annotations
 
@@ -20,25 +20,26 @@ _BY_ADDRESS = ", but some addresses, which network plugins need not take pods fo
 
 
 def blocked(cluster: Cluster, column: Column, found: Found) -> list[str]:
-    """Return one line if NetworkPolicies keep the column's pods from the database's, [] if they do not.
+    """Return one line for each source to whose server NetworkPolicies do not let the column's pods.
 
     That it cannot be found out is worth a line, too, and no failure.
     """
     try:
-        keeping = obstacle(cluster, column, found)
+        keeping = [obstacle(cluster, column, name, found) for name in column.sources]
     except BackupError as error:
         return [f"{column.app}: whether policies around the database let its pods in is unknown ({error.problem})"]
-    return [str(keeping)] if keeping else []
+    return [str(each) for each in keeping if each]
 
 
-def obstacle(cluster: Cluster, column: Column, found: Found) -> BackupError | None:
-    """Return what keeps the column's pods from the database's, as far as the cluster knows, or None. Raise BackupError
-    if that cannot be found out."""
-    network = column.variables.app_database_network
-    if network is None or network.pods is None:
+def obstacle(cluster: Cluster, column: Column, source: str, found: Found) -> BackupError | None:
+    """Return what keeps the pods of a source's threads from its server's, as far as the cluster knows, or None. Raise
+    BackupError if that cannot be found out."""
+    server = column.sources[source].server
+    if server is None or server.network is None or server.network.pods is None:
         return None
-    where, port = network.pods.namespace, network.pods.port or column.variables.app_database_port
-    selector = ",".join(f"{name}={value}" for name, value in network.pods.labels.items())
+    network = server.network.pods
+    where, port = network.namespace, network.port or server.port
+    selector = ",".join(f"{name}={value}" for name, value in network.labels.items())
     policies, pods = at_once(
         lambda kind: cluster.list(kind, where, labels=selector if kind == "Pod" else None), ("NetworkPolicy", "Pod")
     )
@@ -50,10 +51,11 @@ def obstacle(cluster: Cluster, column: Column, found: Found) -> BackupError | No
         )
     ours = _namespace_labels(column, found)
     visits = [
-        _Visit(server, column.namespace, ours, pod_labels(column, destination, BACKUP), port)
-        for server in pods
-        if not server["spec"].get("hostNetwork")  # no policy reaches it
-        for destination in column.destinations
+        _Visit(pod, column.namespace, ours, pod_labels(thread, BACKUP), port)
+        for pod in pods
+        if not pod["spec"].get("hostNetwork")  # no policy reaches it
+        for thread in column.thread_names
+        if thread.source == source
     ]
     refused = [(visit, policy) for visit in visits for policy in _refusing(policies, visit)]
     if not refused:

@@ -9,27 +9,27 @@ from contextlib import AbstractContextManager
 from ...contract import key_file
 from ...contract.errors import ConfigurationError
 from ...contract.key_file import KeyFile
-from ...contract.thread import KEY_FILE
+from ...contract.thread import KEY_FILE, ThreadName
 from ...inventory.column import Column
 from ...inventory.kubernetes import KEY, object_name
 from ...k8s.cluster import Cluster, Missing, connect, identity
 from ...k8s.resources import Manifest, shown_name
 from .apply import applied
 from .live_objects import is_ours, label
-from .objects import COLUMN, DESTINATION, KEY_OF, key_secret, namespace, secret_text
+from .objects import COLUMN, KEY_OF, key_secret, namespace, secret_text, thread_of
 
 
 class SecretStore:
-    """The key of one thread in a Secret. See b2.stores.Store.
+    """The key of one thread in a Secret. See KeyStore.
 
     There is no lock: each write holds the version of the Secret that was read, and fails when there is a newer one.
     """
 
-    def __init__(self, cluster: Cluster, column: Column, destination: str) -> None:
+    def __init__(self, cluster: Cluster, column: Column, thread: ThreadName) -> None:
         self._cluster = cluster
         self._column = column
-        self._destination = destination
-        self._name = object_name(column.app, destination, KEY)
+        self._thread = thread
+        self._name = object_name(thread, KEY)
         self._known: Manifest | None = None
 
     @property
@@ -59,7 +59,7 @@ class SecretStore:
             return None
 
     def write(self, file: KeyFile) -> None:
-        wanted = key_secret(self._column, self._destination, file, minted=True)
+        wanted = key_secret(self._column, self._thread, file, minted=True)
         if self._known is None:
             self._known = self._created(wanted)
             return
@@ -83,14 +83,14 @@ class SecretStore:
         self._known = None
 
 
-def key_store(column: Column, destination: str) -> SecretStore:
+def key_store(column: Column, thread: ThreadName) -> SecretStore:
     """See Keys.key_store."""
-    return SecretStore(connect(column), column, destination)
+    return SecretStore(connect(column), column, thread)
 
 
-def key_stores(column: Column) -> dict[str, SecretStore]:
+def key_stores(column: Column) -> dict[ThreadName, SecretStore]:
     """See Keys.key_stores."""
     cluster = connect(column)
     found = cluster.list("Secret", column.namespace, labels=f"{KEY_OF}={column.app}")
-    names = (label(secret, DESTINATION) for secret in found)
+    names = (thread_of(column, secret) for secret in found)
     return {name: SecretStore(cluster, column, name) for name in sorted(filter(None, names))}

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ...contract.thread import DirectoryDestination
+from ...contract.destination import DirectoryDestination
 from ...inventory.column import Column
 from ...k8s.cluster import Cluster, identity
 from ...k8s.connection import MANAGER, PARALLEL

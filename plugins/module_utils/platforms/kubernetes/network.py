@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who a thread's pods may talk to: DNS, the database for backups, the destination, and nobody else."""
+"""Who a thread's pods may talk to: DNS, the source for backups, the destination, and nobody else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...contract.thread import B2Destination, DirectoryDestination, Network, S3Destination
+from ...contract.destination import B2Destination, DirectoryDestination, Network, S3Destination
+from ...contract.thread import ThreadName
 from ...inventory.column import Column
 from ...inventory.kubernetes import DRILL, address_block
 from ...k8s.resources import Manifest
@@ -33,18 +34,18 @@ def default_deny(column: Column) -> Manifest:
     return policy
 
 
-def policies(column: Column, destination: str) -> list[Manifest]:
+def policies(column: Column, thread: ThreadName) -> list[Manifest]:
     """Return the NetworkPolicies of one thread: of its backups, and of drills, which anybody may ask for."""
     return [
-        _policy(column, destination, BACKUP, [*_database(column), *_destination(column, destination)]),
-        _policy(column, destination, DRILL, _destination(column, destination)),
+        _policy(column, thread, BACKUP, [*_source(column, thread), *_destination(column, thread)]),
+        _policy(column, thread, DRILL, _destination(column, thread)),
     ]
 
 
-def _policy(column: Column, destination: str, suffix: str, egress: Sequence[Rule]) -> Manifest:
-    policy = named(column, "NetworkPolicy", destination, suffix)
+def _policy(column: Column, thread: ThreadName, suffix: str, egress: Sequence[Rule]) -> Manifest:
+    policy = named(column, "NetworkPolicy", thread, suffix)
     policy["spec"] = {
-        "podSelector": {"matchLabels": pod_labels(column, destination, suffix)},
+        "podSelector": {"matchLabels": pod_labels(thread, suffix)},
         # Without a rule for what comes in, nothing does: nobody has to call a backup. Said in so many words, so that a
         # rule that somebody adds is a difference.
         "policyTypes": ["Ingress", "Egress"],
@@ -66,13 +67,13 @@ def _dns() -> Rule:
     return {"to": peers, "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]}
 
 
-def _database(column: Column) -> list[Rule]:
-    given = column.variables
-    return _server(given.app_database_network, given.app_database_host, given.app_database_port)
+def _source(column: Column, thread: ThreadName) -> list[Rule]:
+    server = column.source_of(thread).server
+    return [] if server is None else _server(server.network, server.host, server.port)
 
 
-def _destination(column: Column, destination: str) -> list[Rule]:
-    match column.destinations[destination]:
+def _destination(column: Column, thread: ThreadName) -> list[Rule]:
+    match column.destination_of(thread):
         case B2Destination():
             blocks = [
                 {"ipBlock": {"cidr": "0.0.0.0/0", "except": list(_PRIVATE)}},

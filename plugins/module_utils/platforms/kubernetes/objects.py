@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...contract import key_file
+from ...contract.destination import DirectoryDestination, Nfs
 from ...contract.key_file import KeyFile
-from ...contract.thread import IDENTITY_FILE, KEY_FILE, DirectoryDestination, Nfs
+from ...contract.thread import IDENTITY_FILE, KEY_FILE, ThreadName
 from ...inventory.column import Column
 from ...inventory.kubernetes import DRILL, DRILL_IDENTITY, KEY, ONBOARDED, object_name
 from ...k8s.resources import KINDS, Manifest
 from ..probe_record import UNPROVED, Proof
 
 COLUMN = "fanout.backup/column"
+SOURCE = "fanout.backup/source"
 DESTINATION = "fanout.backup/destination"
 # Secrets of b2_application_key bear this label and not the one of columns, so that `column` leaves them alone.
 KEY_OF = "fanout.backup/key-of"
@@ -47,26 +49,34 @@ def identity_secret(column: Column, text: str) -> Manifest:
     return opaque_secret(column, DRILL_IDENTITY, labels(column), {IDENTITY_FILE: text})
 
 
-def onboarded_map(column: Column, records: Mapping[str, str]) -> Manifest:
-    """Return the ConfigMap that says, by destination, where its thread was onboarded. It outlives the column."""
-    return _object(column, "ConfigMap", ONBOARDED, labels(column)) | {"data": dict(records)}
+def onboarded_map(column: Column, records: Mapping[ThreadName, str]) -> Manifest:
+    """Return the ConfigMap that says, by thread, where it was onboarded. It outlives the column."""
+    data = {f"{thread.source}.{thread.destination}": text for thread, text in records.items()}
+    return _object(column, "ConfigMap", ONBOARDED, labels(column)) | {"data": data}
 
 
-def key_secret(column: Column, destination: str, file: KeyFile, *, minted: bool) -> Manifest:
+def onboarded_in(column: Column, found: Manifest | None) -> dict[ThreadName, str]:
+    """Return what `onboarded_map` wrote."""
+    data = (found or {}).get("data") or {}
+    names = {ThreadName(column.app, *key.partition(".")[::2]): text for key, text in data.items()}
+    return {name: str(text) for name, text in names.items()}
+
+
+def key_secret(column: Column, thread: ThreadName, file: KeyFile, *, minted: bool) -> Manifest:
     """Return the Secret with a thread's key.json. A `minted` one belongs to b2_application_key."""
-    ours = labels(column, destination)
+    ours = labels(column, thread)
     if minted:
         ours[KEY_OF] = ours.pop(COLUMN)
-    return opaque_secret(column, object_name(column.app, destination, KEY), ours, {KEY_FILE: key_file.render(file)})
+    return opaque_secret(column, object_name(thread, KEY), ours, {KEY_FILE: key_file.render(file)})
 
 
-def volumes(column: Column, destination: str) -> list[Manifest]:
+def volumes(column: Column, thread: ThreadName) -> list[Manifest]:
     """Return the PersistentVolume and the claim of a folder on an NFS server, or nothing."""
-    where = column.destinations[destination]
+    where = column.destination_of(thread)
     if not isinstance(where, DirectoryDestination) or where.nfs is None:
         return []
-    claim = named(column, "PersistentVolumeClaim", destination)
-    name = f"{column.namespace}-{object_name(column.app, destination)}"
+    claim = named(column, "PersistentVolumeClaim", thread)
+    name = f"{column.namespace}-{object_name(thread)}"
     size = {"storage": _CAPACITY}
     claim["spec"] = {
         "accessModes": ["ReadWriteMany"],
@@ -74,7 +84,7 @@ def volumes(column: Column, destination: str) -> list[Manifest]:
         "volumeName": name,
         "resources": {"requests": size},
     }
-    volume = named(column, "PersistentVolume", destination)
+    volume = named(column, "PersistentVolume", thread)
     volume["metadata"]["name"] = name
     volume["spec"] = {
         "capacity": size,
@@ -97,11 +107,11 @@ def _nfs(nfs: Nfs) -> dict[str, str]:
     return {"server": nfs.server, "path": nfs.path}
 
 
-def pod_labels(column: Column, destination: str, suffix: str) -> dict[str, str]:
+def pod_labels(thread: ThreadName, suffix: str) -> dict[str, str]:
     """Return the labels of a thread's pods, which NetworkPolicies select them by. No Service of an app matches them."""
     return {
         "app.kubernetes.io/name": _NAME,
-        "app.kubernetes.io/instance": object_name(column.app, destination),
+        "app.kubernetes.io/instance": object_name(thread),
         "app.kubernetes.io/component": component(suffix),
         MANAGED_BY: "fanout.backup",
     }
@@ -112,15 +122,21 @@ def component(suffix: str) -> str:
     return "drill" if suffix == DRILL else "backup"
 
 
-def labels(column: Column, destination: str = "") -> dict[str, str]:
+def labels(column: Column, thread: ThreadName | None = None) -> dict[str, str]:
     """Return the labels of the column's own objects. Pruning touches nothing that lacks them."""
     own = {MANAGED_BY: "fanout.backup", COLUMN: column.app}
-    return own | ({DESTINATION: destination} if destination else {})
+    return own | ({SOURCE: thread.source, DESTINATION: thread.destination} if thread else {})
 
 
-def named(column: Column, kind: str, destination: str, suffix: str = "") -> Manifest:
+def thread_of(column: Column, manifest: Manifest) -> ThreadName | None:
+    """Return the thread whose object this is, as its labels say, or None."""
+    known = manifest["metadata"].get("labels") or {}
+    return ThreadName(column.app, known[SOURCE], known[DESTINATION]) if {SOURCE, DESTINATION} <= known.keys() else None
+
+
+def named(column: Column, kind: str, thread: ThreadName, suffix: str = "") -> Manifest:
     """Return the beginning of an object of one thread."""
-    return _object(column, kind, object_name(column.app, destination, suffix), labels(column, destination))
+    return _object(column, kind, object_name(thread, suffix), labels(column, thread))
 
 
 def of_column(column: Column, kind: str, name: str) -> Manifest:

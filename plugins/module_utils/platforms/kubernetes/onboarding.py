@@ -9,9 +9,10 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from ...contract import key_file
+from ...contract.destination import B2Destination, DirectoryDestination, S3Destination
 from ...contract.errors import BackupError, about
 from ...contract.key_file import KeyFile
-from ...contract.thread import KEY_FILE, B2Destination, DirectoryDestination, S3Destination, Thread, render
+from ...contract.thread import KEY_FILE, Thread, ThreadName, render
 from ...inventory.column import Column
 from ...inventory.kubernetes import KEY, ONBOARDED, object_name
 from ...k8s.cluster import Cluster
@@ -21,7 +22,7 @@ from .apply import applied
 from .drill_identity import Identity
 from .live_objects import Found, at_once, id_of
 from .network import default_deny, policies
-from .objects import BACKUP, labels, namespace, opaque_secret, proof_in
+from .objects import BACKUP, labels, namespace, onboarded_in, opaque_secret, proof_in
 from .plan import Onboarded
 from .pods import THREAD_FILE, onboarding_pod
 from .threads import job_spec, thread_objects
@@ -41,10 +42,10 @@ class Onboarding:
     found: Found
     take_over: bool
 
-    def onboard(self, identity: Identity, stuck: Container[str], *, check_mode: bool) -> Onboarded:
+    def onboard(self, identity: Identity, stuck: Container[ThreadName], *, check_mode: bool) -> Onboarded:
         """Return what is known of the threads, but for those that are `stuck`. New ones are onboarded, but not in check
         mode."""
-        known = Onboarded(self._recorded(), {name for name in self.column.destinations if name in stuck})
+        known = Onboarded(self._recorded(), {name for name in self.column.thread_names if name in stuck})
         new = [
             thread
             for thread in self.column.threads(identity.keys)
@@ -61,17 +62,17 @@ class Onboarding:
                 known.refused.add(thread.name)
         return known
 
-    def _recorded(self) -> dict[str, str]:
-        return dict((self.found.objects.get(("ConfigMap", ONBOARDED)) or {}).get("data") or {})
+    def _recorded(self) -> dict[ThreadName, str]:
+        return onboarded_in(self.column, self.found.objects.get(("ConfigMap", ONBOARDED)))
 
     def _has_key(self, thread: Thread) -> bool:
         """Without its key nothing can be asked: b2_application_key has said why there is none."""
-        secret = ("Secret", object_name(self.column.app, thread.name, KEY))
+        secret = ("Secret", object_name(thread.name, KEY))
         return not isinstance(thread.destination, B2Destination) or secret in self.found.objects
 
     def _is_done(self, thread: Thread, known: Onboarded) -> bool:
         """The NAS of a column that comes back may be away: it is asked again. All others are asked by each run."""
-        is_there = ("ConfigMap", object_name(self.column.app, thread.name)) in self.found.objects
+        is_there = ("ConfigMap", object_name(thread.name)) in self.found.objects
         comes_back = isinstance(thread.destination, DirectoryDestination) and not is_there
         recorded = known.records.get(thread.name) == onboarded(self.column, thread)
         return recorded and not comes_back and not self.take_over
@@ -96,7 +97,7 @@ class Onboarding:
 
         is_before = is_known(known.records.get(thread.name), self.column, thread)
         options = [*(["--known"] if is_before else []), *(["--take-over"] if self.take_over else [])]
-        base = object_name(self.column.app, thread.name)
+        base = object_name(thread.name)
         try:
             with about(thread.id, "onboarding it"), self._files(thread) as secret:
                 needed = [one for one in thread_objects(self.column, thread) if one["kind"] in _NEEDED]

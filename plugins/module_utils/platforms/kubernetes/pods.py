@@ -8,8 +8,9 @@ import posixpath
 from collections.abc import Sequence
 from typing import Any
 
-from ...contract.thread import IDENTITY_FILE, KEY_FILE, B2Destination, DirectoryDestination, S3Destination, Source
-from ...inventory.column import SCRATCH_SERVER, Column
+from ...contract.destination import B2Destination, DirectoryDestination, S3Destination
+from ...contract.thread import IDENTITY_FILE, KEY_FILE, ThreadName
+from ...inventory.column import CA_FILE, PASSWORD_FILE, SCRATCH_SERVER, Column
 from ...inventory.kubernetes import DRILL_IDENTITY, KEY, object_name
 from ...sources.postgresql import sidecar
 
@@ -45,20 +46,20 @@ Volume = dict[str, Any]
 Pod = dict[str, Any]
 
 
-def backup_pod(column: Column, destination: str, command: Sequence[str]) -> Pod:
+def backup_pod(column: Column, thread: ThreadName, command: Sequence[str]) -> Pod:
     """Return the pod of a run that holds the source's login: a backup, a probe, a look."""
-    return _pod(column, destination, command, [*_thread_files(column, destination), *_login_files(column, destination)])
+    return _pod(column, thread, command, [*_thread_files(column, thread), *_login_files(column, thread)])
 
 
-def onboarding_pod(column: Column, destination: str, secret: str, options: Sequence[str]) -> Pod:
+def onboarding_pod(column: Column, thread: ThreadName, secret: str, options: Sequence[str]) -> Pod:
     """Return the pod that makes a prefix this column's, with the thread.json, and of kind s3 the key, of the Secret
     `secret`. It needs no login. It alone sees the root of a directory destination: the thread's folder in it may not be
     there yet."""
-    where = column.destinations[destination]
+    where = column.destination_of(thread)
     names = [THREAD_FILE, *([KEY_FILE] if isinstance(where, S3Destination) else [])]
-    files = [_from_secret(secret, {name: f"{destination}/{name}" for name in names})]
-    files += [_key_file(column, destination)] if isinstance(where, B2Destination) else []
-    pod = _pod(column, destination, ("onboard", *options), files)
+    files = [_from_secret(secret, {name: path_of(thread, name) for name in names})]
+    files += [_key_file(thread)] if isinstance(where, B2Destination) else []
+    pod = _pod(column, thread, ("onboard", *options), files)
     for mount in pod["containers"][0]["volumeMounts"]:
         if mount["name"] == _COPIES and isinstance(where, DirectoryDestination):
             mount["mountPath"] = where.path
@@ -66,42 +67,48 @@ def onboarding_pod(column: Column, destination: str, secret: str, options: Seque
     return pod
 
 
-def restore_pod(column: Column, destination: str, command: Sequence[str], login: str | None) -> Pod:
+def restore_pod(column: Column, thread: ThreadName, command: Sequence[str], login: str | None) -> Pod:
     """Return the pod of a restore: with identity and login, and the Secret `login` of who may make databases."""
-    files = [*_thread_files(column, destination), _identity_file(), *_login_files(column, destination)]
-    return _lending(column, destination, command, files, login, "--login")
+    files = [*_thread_files(column, thread), _identity_file(), *_login_files(column, thread)]
+    return _lending(column, thread, command, files, login, "--login")
 
 
-def history_pod(column: Column, destination: str, command: Sequence[str], key: str | None) -> Pod:
+def history_pod(column: Column, thread: ThreadName, command: Sequence[str], key: str | None) -> Pod:
     """Return the pod that brings history back: without identity and login, and with the Secret `key` of a key that may
     delete versions."""
-    return _lending(column, destination, command, _thread_files(column, destination), key, "--key")
+    return _lending(column, thread, command, _thread_files(column, thread), key, "--key")
 
 
 def _lending(
-    column: Column, destination: str, command: Sequence[str], files: list[Volume], secret: str | None, option: str
+    column: Column, thread: ThreadName, command: Sequence[str], files: list[Volume], secret: str | None, option: str
 ) -> Pod:
     """Return a pod whose command gets what it is lent for one act, if anything, by its `option`."""
     if secret is None:
-        return _pod(column, destination, command, files)
+        return _pod(column, thread, command, files)
     lent = _from_secret(secret, {LENT: LENT})
-    return _pod(column, destination, (*command, f"{option}={FOLDER}/{LENT}"), [*files, lent])
+    return _pod(column, thread, (*command, f"{option}={FOLDER}/{LENT}"), [*files, lent])
 
 
-def drill_pod(column: Column, destination: str, options: Sequence[str] = (), *, live: bool = False) -> Pod:
-    """Return the pod of a drill: no login of the source, and beside it the app's own PostgreSQL as a scratch server.
+def drill_pod(column: Column, thread: ThreadName, options: Sequence[str] = (), *, live: bool = False) -> Pod:
+    """Return the pod of a drill: no login of the source, and beside it the scratch server that its kind needs.
 
     With `live` it reads the live database's answers from the pod's annotation LIVE."""
-    files = [*_thread_files(column, destination), _identity_file()]
+    files = [*_thread_files(column, thread), _identity_file()]
     if live:
         field = {"fieldPath": f"metadata.annotations['{LIVE}']"}
         files.append({"downwardAPI": {"items": [{"path": LIVE_FILE, "fieldRef": field}]}})
         options = ("--live", f"{FOLDER}/{LIVE_FILE}", *options)
-    pod = _pod(column, destination, ("drill", *options), files)
+    pod = _pod(column, thread, ("drill", *options), files)
     pod["containers"][0]["resources"] = _resources(_DRILL_MEMORY)
+    if (image := column.source_of(thread).scratch_image) is not None:
+        _add_server(pod, column, thread, image)
+    return pod
+
+
+def _add_server(pod: Pod, column: Column, thread: ThreadName, image: str) -> None:
     pod["containers"][0]["volumeMounts"].append({"name": "sockets", "mountPath": SCRATCH_SERVER})
-    pod["initContainers"] = [_confine(column), _server(column)]
-    passwd = {"name": object_name(column.app, destination), "items": [{"key": "passwd", "path": "passwd"}]}
+    pod["initContainers"] = [_confine(column), _server(image)]
+    passwd = {"name": object_name(thread), "items": [{"key": "passwd", "path": "passwd"}]}
     pod["volumes"] += [
         {"name": "passwd", "configMap": passwd},
         # In memory: what the server fills there is refused at once, and is its own share of it.
@@ -111,7 +118,6 @@ def drill_pod(column: Column, destination: str, options: Sequence[str] = (), *, 
         {"name": "data", "emptyDir": {"sizeLimit": _as_served(column.variables.app_scratch_size)}},
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "256Mi"}},
     ]
-    return pod
 
 
 def _confine(column: Column) -> dict[str, Any]:
@@ -128,7 +134,7 @@ def _confine(column: Column) -> dict[str, Any]:
     }
 
 
-def _server(column: Column) -> dict[str, Any]:
+def _server(image: str) -> dict[str, Any]:
     """The scratch server: a native sidecar, which starts before the drill and is stopped after it. Its image's entry
     point would make users, listen on the network and want to be root.
 
@@ -137,7 +143,7 @@ def _server(column: Column) -> dict[str, Any]:
     could write: no process, no /tmp, no memory."""
     return {
         "name": SERVER,
-        "image": column.variables.app_drill_image,
+        "image": image,
         "imagePullPolicy": "IfNotPresent",
         "restartPolicy": "Always",
         "command": [f"{_CONFINED}/{CONFINE}", "sh", "-c", sidecar.script(SCRATCH_SERVER, f"{_DATA}/server")],
@@ -155,8 +161,8 @@ def _server(column: Column) -> dict[str, Any]:
     }
 
 
-def _pod(column: Column, destination: str, command: Sequence[str], files: list[Volume]) -> Pod:
-    where = column.destinations[destination]
+def _pod(column: Column, thread: ThreadName, command: Sequence[str], files: list[Volume]) -> Pod:
+    where = column.destination_of(thread)
     scratch = column.variables.app_scratch_directory
     mounts = [
         {"name": "column", "mountPath": FOLDER, "readOnly": True},
@@ -171,16 +177,16 @@ def _pod(column: Column, destination: str, command: Sequence[str], files: list[V
     if posixpath.normpath(scratch) == "/tmp":
         del mounts[2], volumes[2]
     if isinstance(where, DirectoryDestination):
-        claim = where.claim or object_name(column.app, destination)
-        own = column.prefix.rstrip("/")
-        # A pod of one app sees no other app's folder.
+        claim = where.claim or object_name(thread)
+        own = column.source_prefix(thread.source).rstrip("/")
+        # A pod sees its own source's folder, and no other.
         mounts.append({"name": _COPIES, "mountPath": posixpath.join(where.path, own), "subPath": own})
         volumes.append({"name": _COPIES, "persistentVolumeClaim": {"claimName": claim}})
     container = {
         "name": COMMAND,
         "image": column.variables.app_image,
         "imagePullPolicy": "IfNotPresent",
-        "command": [COMMAND, command[0], "--thread", f"{FOLDER}/{destination}/{THREAD_FILE}", *command[1:]],
+        "command": [COMMAND, command[0], "--thread", f"{FOLDER}/{path_of(thread, THREAD_FILE)}", *command[1:]],
         "env": [{"name": "HOME", "value": "/tmp"}],
         "securityContext": _locked_down(),
         "resources": _resources(_MEMORY),
@@ -188,7 +194,7 @@ def _pod(column: Column, destination: str, command: Sequence[str], files: list[V
     }
     return {
         "restartPolicy": "Never",
-        "serviceAccountName": object_name(column.app, destination),
+        "serviceAccountName": object_name(thread),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 60,
@@ -203,6 +209,11 @@ def _pod(column: Column, destination: str, command: Sequence[str], files: list[V
         "containers": [container],
         "volumes": volumes,
     }
+
+
+def path_of(thread: ThreadName, file: str) -> str:
+    """Return the path of one of a thread's files below FOLDER."""
+    return f"{thread.source}/{thread.destination}/{file}"
 
 
 def _locked_down() -> dict[str, Any]:
@@ -226,37 +237,32 @@ def _resources(memory: str) -> dict[str, Any]:
     }
 
 
-def _thread_file(column: Column, destination: str) -> Volume:
-    items = [{"key": THREAD_FILE, "path": f"{destination}/{THREAD_FILE}"}]
-    return {"configMap": {"name": object_name(column.app, destination), "items": items}}
+def _thread_file(thread: ThreadName) -> Volume:
+    items = [{"key": THREAD_FILE, "path": path_of(thread, THREAD_FILE)}]
+    return {"configMap": {"name": object_name(thread), "items": items}}
 
 
-def _thread_files(column: Column, destination: str) -> list[Volume]:
-    files = [_thread_file(column, destination)]
-    if not isinstance(column.destinations[destination], DirectoryDestination):
-        files.append(_key_file(column, destination))
+def _thread_files(column: Column, thread: ThreadName) -> list[Volume]:
+    files = [_thread_file(thread)]
+    if not isinstance(column.destination_of(thread), DirectoryDestination):
+        files.append(_key_file(thread))
     return files
 
 
-def _key_file(column: Column, destination: str) -> Volume:
-    key = _from_secret(object_name(column.app, destination, KEY), {KEY_FILE: f"{destination}/{KEY_FILE}"})
+def _key_file(thread: ThreadName) -> Volume:
+    key = _from_secret(object_name(thread, KEY), {KEY_FILE: path_of(thread, KEY_FILE)})
     # Optional: without its key the command says what is missing, where the pod would just not start.
     key["secret"]["optional"] = True
     return key
 
 
-def _login_files(column: Column, destination: str) -> list[Volume]:
-    name = object_name(column.app, destination)
-    passwords = {file: file for source in column.sources if (file := password_file(source))}
-    files = [_from_secret(name, passwords)] if passwords else []
-    if trusted := [posixpath.basename(source.ca_file) for source in column.sources if source.ca_file]:
-        files.append({"configMap": {"name": name, "items": [{"key": file, "path": file} for file in trusted]}})
+def _login_files(column: Column, thread: ThreadName) -> list[Volume]:
+    name, source = object_name(thread), column.source_of(thread)
+    files = [_from_secret(name, {PASSWORD_FILE: f"{thread.source}/{PASSWORD_FILE}"})] if source.is_logged_in_to else []
+    if source.ca is not None:
+        item = {"key": CA_FILE, "path": f"{thread.source}/{CA_FILE}"}
+        files.append({"configMap": {"name": name, "items": [item]}})
     return files
-
-
-def password_file(source: Source) -> str | None:
-    """Return the name of the file with a source's password, which its Secret knows it by, too."""
-    return posixpath.basename(source.password_file) if source.password_file else None
 
 
 def _identity_file() -> Volume:

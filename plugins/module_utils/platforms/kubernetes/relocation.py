@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 
 from ...contract.errors import BackupError, TryAgain, about
+from ...contract.thread import ThreadName
 from ...inventory.column import Column
 from ...k8s.cluster import Cluster
 from ...k8s.resources import Manifest, shown_name
@@ -24,7 +25,7 @@ class Moved:
     know."""
 
     gone: set[Id] = field(default_factory=set)
-    stuck: set[str] = field(default_factory=set)
+    stuck: set[ThreadName] = field(default_factory=set)
     failures: list[BackupError] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -32,19 +33,18 @@ class Moved:
 def move(cluster: Cluster, column: Column, found: Found, *, check_mode: bool) -> Moved:
     """Delete the volumes whose source is another one than it was, and wait until they are gone."""
     moved = Moved()
-    for destination in column.destinations:
-        wanted = volumes(column, destination)
+    for thread in column.thread_names:
+        wanted = volumes(column, thread)
         if not any(_has_another_source(found, one) for one in wanted):
             continue
-        thread = f"{column.app}/{destination}"
         keys = {id_of(one) for one in wanted}
         try:
-            with about(thread, "giving it another folder"):
+            with about(str(thread), "giving it another folder"):
                 if not check_mode:
                     _remove(cluster, column, keys)
         except BackupError as error:
             moved.failures.append(error)
-            moved.stuck.add(destination)
+            moved.stuck.add(thread)
             continue
         moved.gone |= keys
         moved.warnings.append(f"{thread}: its folder is now another one. Copies in the old one stay there")

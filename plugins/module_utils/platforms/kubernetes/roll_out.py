@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...contract.errors import BackupError, about
+from ...contract.thread import ThreadName
 from ...inventory.column import Column
 from ...inventory.kubernetes import DRILL_IDENTITY, ONBOARDED
 from ...k8s.cluster import Cluster, connect
@@ -13,13 +14,13 @@ from ...k8s.resources import Manifest, shown_name
 from ...local.identities import recipient
 from ..base import Change, joined
 from .apply import applied, shown
-from .database_password import login
 from .drift import suspended
 from .drill_identity import identity
 from .ingress import blocked
-from .live_objects import Found, Id, at_once, id_of, label, read
-from .objects import DESTINATION
+from .live_objects import Found, Id, at_once, id_of, read
+from .objects import thread_of
 from .onboarding import Onboarding
+from .passwords import passwords
 from .plan import Plan, plan
 from .relocation import move
 
@@ -31,14 +32,14 @@ def present(column: Column, check_mode: bool, take_over: bool) -> Change:
             recipient(text)
         cluster = connect(column)
         found = read(cluster, column)
-        password = login(cluster, column, found)
+        given = passwords(cluster, column, found)
         moved = move(cluster, column, found, check_mode=check_mode)
         left = found.without(moved.gone)
         owner = identity(column, left, check_mode=check_mode)
         known = Onboarding(cluster, column, left, take_over).onboard(owner, moved.stuck, check_mode=check_mode)
-        planned = plan(column, left, password.text, owner.keys, known)
+        planned = plan(column, left, given.texts, owner.keys, known)
         planned.failures += [*moved.failures, *known.failures]
-        planned.warnings += [*owner.warnings, *password.warnings, *moved.warnings, *blocked(cluster, column, found)]
+        planned.warnings += [*owner.warnings, *given.warnings, *moved.warnings, *blocked(cluster, column, found)]
         planned.warnings += [f"{column.app}: {line}" for line in suspended(column, found)]
         roll_out = _RollOut(cluster, column, left, planned, gone=moved.gone, check_mode=check_mode)
         after = roll_out.apply(owner.new)
@@ -88,20 +89,20 @@ class _RollOut:
         """Make it so, and return the column's objects as they are then, or in check mode would be. `identity` is a
         drill identity that is new."""
         after: dict[Id, Manifest] = {}
-        for one in self._planned.objects[""]:  # one after the other: the namespace is what all else lies in
-            after |= self._apply([("", one)])
+        for one in self._planned.objects[None]:  # one after the other: the namespace is what all else lies in
+            after |= self._apply([(None, one)])
         after |= {id_of(identity): identity} if identity else {}
-        after |= self._apply([("", one) for one in (self._planned.onboarded,) if one])
+        after |= self._apply([(None, one) for one in (self._planned.onboarded,) if one])
         wanted = [(name, one) for name, several in self._planned.objects.items() if name for one in several]
         # Last come the CronJobs: a run that starts right away finds everything else.
         after |= self._apply([(name, one) for name, one in wanted if one["kind"] != "CronJob"])
         after |= self._apply([(name, one) for name, one in wanted if one["kind"] == "CronJob"])
         return after | self._prune(after)
 
-    def _apply(self, wanted: list[tuple[str, Manifest]]) -> dict[Id, Manifest]:
-        def one(item: tuple[str, Manifest]) -> Manifest | BackupError | None:
-            destination, manifest = item
-            if destination in self._planned.kept:
+    def _apply(self, wanted: list[tuple[ThreadName | None, Manifest]]) -> dict[Id, Manifest]:
+        def one(item: tuple[ThreadName | None, Manifest]) -> Manifest | BackupError | None:
+            thread, manifest = item
+            if thread in self._planned.kept:
                 return None
             key = id_of(manifest)
             if self._check_mode and key in self._gone:
@@ -109,19 +110,18 @@ class _RollOut:
             live = self._found.objects.get(key)
             force = self._column.variables.app_force_conflicts
             try:
-                subject = f"{self._column.app}/{destination}" if destination else self._column.app
-                with about(subject, "rolling out"):
+                with about(str(thread or self._column.app), "rolling out"):
                     return applied(self._cluster, live, manifest, dry_run=self._check_mode, force=force)
             except BackupError as error:
                 return error
 
         done: dict[Id, Manifest] = {}
-        for (destination, manifest), result in zip(wanted, at_once(one, wanted), strict=True):
+        for (thread, manifest), result in zip(wanted, at_once(one, wanted), strict=True):
             if isinstance(result, BackupError):
-                if not destination:
+                if thread is None:
                     raise result
                 self._planned.failures.append(result)
-                self._planned.kept.add(destination)
+                self._planned.kept.add(thread)
             elif result is not None:
                 done[id_of(manifest)] = {**result, "kind": manifest["kind"]}
         return done
@@ -134,7 +134,7 @@ class _RollOut:
         for key, one in self._found.ours(self._column).items():
             if key in after:
                 continue
-            if _outlives(key) or label(one, DESTINATION) in self._planned.kept:
+            if _outlives(key) or thread_of(self._column, one) in self._planned.kept:
                 stays[key] = one
             else:
                 gone.append(key)

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...contract.thread import Thread, render
-from ...inventory.column import Column
+from ...contract.thread import Thread, ThreadName, render
+from ...inventory.column import CA_FILE, Column
 from ...inventory.kubernetes import DRILL
 from ...inventory.schedule import Schedule
 from ...k8s.resources import Manifest
@@ -20,35 +20,37 @@ _FINAL = [64, 65, 77, 78]
 _HALF_A_DAY = 43200
 
 
-def thread_objects(column: Column, thread: Thread, certificates: Mapping[str, str] | None = None) -> list[Manifest]:
+def thread_objects(column: Column, rendered: Thread, certificates: str | None = None) -> list[Manifest]:
     """Return everything that one thread's backups and drills need, but for Secrets and NetworkPolicies. `certificates`
-    vouch for the sources' servers, by the names of their files."""
-    destination = thread.name
+    vouch for its source's server."""
+    thread = rendered.name
+    data = {THREAD_FILE: render(rendered), "passwd": PASSWD}
+    if certificates is not None:
+        data[CA_FILE] = certificates
     found = [
-        named(column, "ServiceAccount", destination) | {"automountServiceAccountToken": False},
-        named(column, "ConfigMap", destination)
-        | {"data": {THREAD_FILE: render(thread), "passwd": PASSWD, **(certificates or {})}},
-        *volumes(column, destination),
-        cron_job(column, destination, BACKUP),
+        named(column, "ServiceAccount", thread) | {"automountServiceAccountToken": False},
+        named(column, "ConfigMap", thread) | {"data": data},
+        *volumes(column, thread),
+        cron_job(column, thread, BACKUP),
     ]
-    return [*found, cron_job(column, destination, DRILL)] if destination in column.drill_destinations else found
+    return [*found, cron_job(column, thread, DRILL)] if column.is_drilled(thread) else found
 
 
-def cron_job(column: Column, destination: str, suffix: str) -> Manifest:
+def cron_job(column: Column, thread: ThreadName, suffix: str) -> Manifest:
     """Return the CronJob of a thread's backups, or with the suffix DRILL of its drills."""
     drills = suffix == DRILL
-    schedule = column.drill_schedule(destination) if drills else column.schedule_of(destination)
+    schedule = column.drill_schedule(thread) if drills else column.schedule_of(thread)
     period = column.drill_period if drills else column.period
-    pod = drill_pod(column, destination) if drills else backup_pod(column, destination, ("backup",))
-    cron = named(column, "CronJob", destination, suffix)
+    pod = drill_pod(column, thread) if drills else backup_pod(column, thread, ("backup",))
+    cron = named(column, "CronJob", thread, suffix)
     cron["spec"] = {
         **_starts(schedule, period),
         "concurrencyPolicy": "Forbid",
         "successfulJobsHistoryLimit": 2,
         "failedJobsHistoryLimit": 3,
         "jobTemplate": {
-            "metadata": {"labels": pod_labels(column, destination, suffix)},
-            "spec": job_spec(column, destination, suffix, pod),
+            "metadata": {"labels": pod_labels(thread, suffix)},
+            "spec": job_spec(column, thread, suffix, pod),
         },
     }
     return cron
@@ -60,11 +62,11 @@ def _starts(schedule: Schedule, period: int) -> dict[str, Any]:
     return {"schedule": schedule.cron(), "timeZone": "Etc/UTC", "startingDeadlineSeconds": late}
 
 
-def job_spec(column: Column, destination: str, suffix: str, pod: Mapping[str, Any]) -> dict[str, Any]:
+def job_spec(column: Column, thread: ThreadName, suffix: str, pod: Mapping[str, Any]) -> dict[str, Any]:
     """Return the spec of a Job that runs `pod`."""
     main = pod["containers"][0]["name"]
     metadata = {
-        "labels": pod_labels(column, destination, suffix),
+        "labels": pod_labels(thread, suffix),
         "annotations": {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"},
     }
     final = {"containerName": main, "operator": "In", "values": _FINAL}

@@ -7,7 +7,8 @@ import contextlib
 from collections.abc import Sequence
 
 from ...contract.evidence import QueryAnswer
-from ...contract.thread import PostgresqlSource, Query
+from ...contract.source import PostgresqlSource
+from ...contract.thread import Query
 from . import catalog
 from .connection import connect, translated
 

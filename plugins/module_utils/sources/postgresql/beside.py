@@ -11,16 +11,17 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ...contract.errors import BackupError, ConfigurationError, NoPermission
 from ...contract.evidence import PostgresqlEvidence, QueryAnswer
-from ...contract.thread import PostgresqlSource
+from ...contract.source import PostgresqlSource
 from ...contract.verdict import Finding
 from ...local.progress import Phases
-from ..base import Decrypted, NewDatabase, Restored, RestoredBeside
+from ..base import Restored, RestoredBeside, RestoreTarget
 from . import by_hand, catalog, client, compare, failures, guest, properties, restore, switch
 from .archive_toc import TocEntry
+from .artifact import ROWS, TABLES, Copy, archive_of, globals_of
 from .ask import ask
 from .by_hand import ByHand
 from .connection import check_direct, connect, translated
@@ -36,6 +37,8 @@ from .verify import Beside, verify, verify_indexes
 
 if TYPE_CHECKING:
     import psycopg
+
+NewDatabase: TypeAlias = RestoreTarget[PostgresqlSource]
 
 _NAME = "fanout restore"
 # Stands on the new database until it is complete: a run that is killed leaves it behind.
@@ -89,8 +92,8 @@ def check_beside(new: NewDatabase) -> None:
         ).fetchone() or (False,)
         if not may:
             raise NoPermission(
-                f"{new.login.user} may not create databases on {target.label}",
-                remedy=f"ALTER ROLE {quoted(new.login.user)} CREATEDB, or {failures.ADMINISTRATOR}",
+                f"{new.source.user} may not create databases on {target.label}",
+                remedy=f"ALTER ROLE {quoted(new.source.user)} CREATEDB, or {failures.ADMINISTRATOR}",
             )
         if not target.superuser:
             guest.check_harmless(connection, target)
@@ -103,7 +106,7 @@ def _check_name(name: str) -> None:
         )
 
 
-def restore_beside(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phases) -> RestoredBeside:
+def restore_beside(copy: Copy, new: NewDatabase, folder: Path, phases: Phases) -> RestoredBeside:
     """Restore the copy into the new database, as far as the server takes it, and compare it.
 
     Raise BackupError if the restore broke off: the database is dropped again then. Once it came to its end the database
@@ -114,17 +117,17 @@ def restore_beside(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phas
         return _restored(copy, new, folder, phases, made)
 
 
-def _restored(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phases, made: _Made) -> RestoredBeside:
+def _restored(copy: Copy, new: NewDatabase, folder: Path, phases: Phases, made: _Made) -> RestoredBeside:
     with phases.phase("restore"):
-        entries = compare.read_toc(copy.archive)
-        selection = select(entries, new.tables) if new.tables else None
+        entries = compare.read_toc(archive_of(copy))
+        selection = select(entries, new.only) if new.only else None
         chosen = selection.entries if selection else entries
         with _taken_back_on_failure(new, made):
             target = _make(copy, new, entries, chosen, folder, made)
             if made.handover:
-                loaded = made.handover.load(copy.archive, folder)
+                loaded = made.handover.load(archive_of(copy), folder)
             else:
-                loaded = restore.load(target, copy.archive, chosen, copy.evidence, folder)
+                loaded = restore.load(target, archive_of(copy), chosen, copy.evidence, folder)
             refused, notes = failures.judge(
                 loaded.failures, loaded.missing, target, copy.evidence, selected=selection is not None
             )
@@ -135,11 +138,11 @@ def _restored(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phases, m
     if selection:
         copy = replace(copy, evidence=selection.evidence(copy.evidence))
         made.notes += selection.notes()
-        steps = switch.steps_for_tables(new.login, new.name)
+        steps = switch.steps_for_tables(new.source, new.name)
     else:
         restored = [entry.tag for entry in entries if entry.description == "SUBSCRIPTION"]
         live = copy.source.database
-        steps = switch.steps(new.login, live, new.name, made.databases, made.subscribed, restored)
+        steps = switch.steps(new.source, live, new.name, made.databases, made.subscribed, restored)
     answers: tuple[QueryAnswer, ...] = ()
     unchecked = None
 
@@ -151,7 +154,7 @@ def _restored(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phases, m
         if not made.handover:
             with phases.phase("settings"):
                 finish()
-        with phases.phase("verify", total=copy.archive.stat().st_size):
+        with phases.phase("verify", total=archive_of(copy).stat().st_size):
             answers = _compare(copy, target, Beside(selection, made.handover, finish, made.told), made, folder, phases)
     except BackupError as error:
         unchecked = error
@@ -159,7 +162,8 @@ def _restored(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phases, m
         with phases.phase("settings"), _taken_back_on_failure(new, made):
             finish()
     steps = (*by_hand.lines(new.name, made.by_hand, made.powers), *steps)
-    return RestoredBeside(copy.evidence, Restored(made.findings, answers, made.notes), steps, unchecked)
+    measures = {TABLES: len(copy.evidence.tables), ROWS: sum(copy.evidence.tables.values())}
+    return RestoredBeside(copy.evidence, measures, Restored(made.findings, answers, made.notes), steps, unchecked)
 
 
 # The server
@@ -168,13 +172,13 @@ def _restored(copy: Decrypted, new: NewDatabase, folder: Path, phases: Phases, m
 @contextlib.contextmanager
 def _server(new: NewDatabase) -> Iterator[tuple[psycopg.Connection[Any], Target]]:
     """Yield a session beside the new database, and that database as a target. Both belong to the server itself."""
-    where = f"{new.login.host}:{new.login.port}"
-    source, connection = _connected(new.login)
+    where = f"{new.source.host}:{new.source.port}"
+    source, connection = _connected(new.source)
     with contextlib.closing(connection), translated():
         major = check_direct(connection, source, _NAME)
-        programs = client.find(major, new.login.binaries)
+        programs = client.find(major, new.source.binaries)
         (superuser,) = connection.execute(_SUPERUSER).fetchone() or (False,)
-        login = replace(new.login, database=new.name)
+        login = replace(new.source, database=new.name)
         yield connection, Target(programs, login, where, scratch=False, superuser=superuser)
 
 
@@ -194,7 +198,7 @@ def _connected(login: PostgresqlSource) -> tuple[PostgresqlSource, psycopg.Conne
 
 
 def _make(
-    copy: Decrypted,
+    copy: Copy,
     new: NewDatabase,
     entries: Sequence[TocEntry],
     chosen: Sequence[TocEntry],
@@ -210,7 +214,7 @@ def _make(
         made.subscribed += [name for (name,) in connection.execute(_SUBSCRIPTIONS, [copy.source.database])]
         found = connection.execute("SELECT FROM pg_roles WHERE rolname = %s AND rolsuper", [copy.source.user])
         made.asks_itself = not found.fetchall()
-        statements, made.powers = without_power(connection, _missing(connection, read_globals(copy.globals_sql)))
+        statements, made.powers = without_power(connection, _missing(connection, read_globals(globals_of(copy))))
         with connection.transaction():
             restore.create_roles(connection, statements)
         made.roles += dict.fromkeys(statement.role for statement in statements)
@@ -236,7 +240,7 @@ def _make(
         return made.guest.target
 
 
-def _owner(connection: psycopg.Connection[Any], copy: Decrypted, new: NewDatabase, made: _Made) -> str:
+def _owner(connection: psycopg.Connection[Any], copy: Copy, new: NewDatabase, made: _Made) -> str:
     """Return whose the new database becomes: the archive's owner, unless he may do more than that of the live one."""
     said, live = copy.evidence.owner, copy.source.database
     found = connection.execute("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", [live]).fetchone()
@@ -363,7 +367,7 @@ def _take_back(new: NewDatabase, made: _Made) -> str:
 
 
 def _compare(
-    copy: Decrypted,
+    copy: Copy,
     target: Target,
     beside: Beside,
     made: _Made,
@@ -393,7 +397,7 @@ def _compare_indexes(target: Target, made: _Made) -> None:
     made.notes += noted
 
 
-def _ask(copy: Decrypted, target: Target, made: _Made, asked: tuple[QueryAnswer, ...]) -> tuple[QueryAnswer, ...]:
+def _ask(copy: Copy, target: Target, made: _Made, asked: tuple[QueryAnswer, ...]) -> tuple[QueryAnswer, ...]:
     """Ask the queries with the login that was asked when the backup was made: its settings are part of the answers. A
     superuser does not run what functions of the archive might do; the guest was `asked` before."""
     queries = [answer.query for answer in copy.evidence.answers]
@@ -409,6 +413,6 @@ def _ask(copy: Decrypted, target: Target, made: _Made, asked: tuple[QueryAnswer,
     return asked if made.handover else _asked_by(target, copy)
 
 
-def _asked_by(target: Target, copy: Decrypted) -> tuple[QueryAnswer, ...]:
+def _asked_by(target: Target, copy: Copy) -> tuple[QueryAnswer, ...]:
     with target.opened() as connection:
         return catalog.answers_again(connection, copy.evidence)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ...contract.errors import ConfigurationError
-from ...contract.thread import PostgresqlSource
+from ...contract.source import PostgresqlSource
 from .identifiers import literal
 
 if TYPE_CHECKING:

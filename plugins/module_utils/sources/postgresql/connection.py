@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import BackupError, ConfigurationError, NoPermission, TryAgain, Unavailable
-from ...contract.thread import PostgresqlSource
+from ...contract.source import PostgresqlSource
 from .client import AUTHENTICATION, ITSELF, TIMEOUTS, options, password_of, settled
 from .reasons import STANDBY
 from .refusals import MINIMUM_MAJOR, REACHABLE, NoAnswer, pooler, refused

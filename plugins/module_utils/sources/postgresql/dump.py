@@ -15,13 +15,13 @@ from typing import IO, Any, BinaryIO
 
 from ...contract.errors import Unavailable
 from ...contract.manifest import FileRecord
-from ...contract.object_names import dump_file
-from ...contract.thread import PostgresqlSource
+from ...contract.source import PostgresqlSource
 from ...local.encryption import encrypt
 from ...local.progress import Phases
 from ...local.streams import HashedFile
 from . import client
 from .archive import ArchiveReader, Contents
+from .artifact import ARCHIVE
 from .complaints import failure, warnings
 from .reasons import Locks
 
@@ -114,19 +114,23 @@ class Dumped:
 
 
 def write(order: Order, folder: Path, recipients: Sequence[str], phases: Phases) -> Dumped:
-    """Dump into folder/<source>.dump.age.
+    """Dump into the archive's file in `folder`.
 
     Raise DataRefused for an archive that is not whole, Full when the scratch folder is, what `order.described` raises,
     and by cause when pg_dump fails; the file is no backup then.
     """
     with (
-        HashedFile(folder / dump_file(order.source.name), expected=order.size) as target,
+        HashedFile(folder / PostgresqlSource.ARTIFACT[ARCHIVE], expected=order.size) as target,
         _pg_dump(order, folder, phases) as reader,
     ):
         encrypt(io.BufferedReader(reader, PORTION), target, recipients)
         contents = reader.archive.finish()
         said = warnings(reader.complaints)
-    return Dumped(FileRecord(target.size, target.sha256, reader.size, reader.sha256), contents, said)
+    return Dumped(
+        FileRecord(ARCHIVE, PostgresqlSource.ARTIFACT[ARCHIVE], target.size, target.sha256, reader.size, reader.sha256),
+        contents,
+        said,
+    )
 
 
 @contextlib.contextmanager

@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...contract.evidence import PostgresqlEvidence
-from ...contract.thread import PostgresqlSource
+from ...contract.source import PostgresqlSource
 from ...local.progress import Phases
-from ..base import Decrypted, Restored
+from ..base import Restored
 from . import catalog, compare, failures, restore, server_settings
+from .artifact import Copy, archive_of, globals_of
 from .ask import ask
 from .beside import check_beside, restore_beside
 from .globals import read_globals
@@ -25,13 +26,13 @@ from .verify import verify, verify_indexes
 __all__ = ["ask", "check_beside", "probe", "restore_and_compare", "restore_beside", "session"]
 
 
-def restore_and_compare(copy: Decrypted, folder: Path, phases: Phases) -> Restored:
+def restore_and_compare(copy: Copy, folder: Path, phases: Phases) -> Restored:
     """Restore the copy into a throw-away server of the source's own major version and compare everything.
 
     Raise DataRefused when the copy cannot be restored; every other BackupError means that the drill could not run.
     """
     evidence = copy.evidence
-    entries = compare.read_toc(copy.archive)
+    entries = compare.read_toc(archive_of(copy))
     with contextlib.ExitStack() as stack:
         with phases.phase("scratch server"):
             target = stack.enter_context(
@@ -41,15 +42,15 @@ def restore_and_compare(copy: Decrypted, folder: Path, phases: Phases) -> Restor
             with target.on("template1").opened() as connection:
                 available = restore.check_extensions(connection, target, evidence)
                 restore.check_needs(connection, target, evidence)
-                restore.create_roles(connection, read_globals(copy.globals_sql))
-            findings = restore.create_as_archived(target, copy.archive, entries, folder)
+                restore.create_roles(connection, read_globals(globals_of(copy)))
+            findings = restore.create_as_archived(target, archive_of(copy), entries, folder)
             if "amcheck" not in evidence.extensions:
                 with target.opened() as connection:
                     restore.make_tools(connection)
             drilled, remote = without_remote(entries)
-            loaded = restore.load(target, copy.archive, drilled, evidence, folder)
+            loaded = restore.load(target, archive_of(copy), drilled, evidence, folder)
             refused, notes = failures.judge(loaded.failures, loaded.missing, target, evidence)
-        with phases.phase("verify", total=copy.archive.stat().st_size):
+        with phases.phase("verify", total=archive_of(copy).stat().st_size):
             found, noted = verify(target, copy, available, folder, phases)
             with target.opened() as connection:
                 answers = catalog.answers_again(connection, evidence)

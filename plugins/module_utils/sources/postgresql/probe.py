@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from ...contract.probe import ProbeStep
-from ...contract.thread import PostgresqlSource
+from ...contract.source import PostgresqlSource
 from .connection import check_direct, connect, translated
 from .encoding import check_names
 from .rights import lacking

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import BackupError, ConfigurationError, NoPermission, TryAgain, Unavailable
-from ...contract.thread import PostgresqlSource
+from ...contract.source import PostgresqlSource
 from .client import AUTHENTICATION
 from .identifiers import quoted
 from .sqlstates import is_raised, named, only_names

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ...contract.errors import ConfigurationError, Full, TryAgain, Unavailable, about
-from ...contract.thread import PostgresqlSource
+from ...contract.source import PostgresqlSource
 from ...local import confinement
 from ...local.confinement import INSIDE, Sandbox
 from ...local.streams import last_words, room

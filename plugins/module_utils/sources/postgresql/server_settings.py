@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 
 from ...contract.evidence import PostgresqlEvidence
-from ...contract.thread import PostgresqlSource
+from ...contract.source import PostgresqlSource
 
 # Names that no live database or login has: what runs here cannot be mistaken for production, and the app's own
 # "postgres" can be restored beside them.

@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import TryAgain
 from ...contract.evidence import PostgresqlEvidence
-from ...contract.manifest import FileRecord, SourceRecord
-from ...contract.object_names import dump_file, globals_file
-from ...contract.thread import PostgresqlSource, Query
+from ...contract.manifest import BYTES, FileRecord
+from ...contract.source import PostgresqlSource
+from ...contract.thread import Query
 from ...local.encryption import encrypt_text
 from ...local.progress import Phases
 from ..base import Taken
 from . import catalog, client, dump, left_out, moving, needs, rights
 from .agreement import check_agreement
+from .artifact import ARCHIVE, GLOBALS, ROWS, TABLES
 from .connection import check_direct, connect, open_ways, reason, translated
 from .counting import Counter
 from .encoding import check_names
@@ -74,10 +75,11 @@ class Session:
         self._name = name
 
     @property
-    def system_identifier(self) -> str:
+    def origin(self) -> str:
         """See base.Session."""
         with translated("checking the server"):
-            return str((self._connection.execute(_IDENTIFIER).fetchone() or ("",))[0])
+            (identifier,) = self._connection.execute(_IDENTIFIER).fetchone() or ("",)
+        return f"the system identifier {identifier}"
 
     def take(self, folder: Path, recipients: Sequence[str], queries: Sequence[Query], phases: Phases) -> Taken:
         """Dump the database into `folder`, encrypted, and return what was taken. No transaction is open afterwards.
@@ -93,7 +95,7 @@ class Session:
             except Moved as error:
                 moved = error
                 self._end_snapshot()
-                (folder / dump_file(self._source.name)).unlink(missing_ok=True)
+                (folder / PostgresqlSource.ARTIFACT[ARCHIVE]).unlink(missing_ok=True)
         raise TryAgain(f"{_ATTEMPTS} times in a row: {moved.problem}", doing=moved.doing, remedy=moved.remedy)
 
     def _attempt(
@@ -117,7 +119,9 @@ class Session:
             )
             dumped = dump.write(order, folder, recipients, phases)
         check_agreement(seen.counted, seen.configuration, seen.evidence.large_objects, dumped.contents)
-        globals_record = encrypt_text(seen.roles_sql, folder / globals_file(self._source.name), recipients)
+        globals_record = encrypt_text(
+            seen.roles_sql, folder / PostgresqlSource.ARTIFACT[GLOBALS], recipients, role=GLOBALS
+        )
         return self._taken(seen, dumped, globals_record, locks)
 
     def _snapshot(self, locks: Locks, hold: bool) -> str:
@@ -176,7 +180,6 @@ class Session:
         counted = counter.row_counts(tables.carried)
         configuration = counter.row_counts(tables.configuration)
         evidence = PostgresqlEvidence(
-            name=self._source.name,
             server_version=version,
             system_identifier=identifier,
             locale=catalog.locale(connection),
@@ -209,19 +212,7 @@ class Session:
             return catalog.size(self._connection)
 
     def _taken(self, seen: _Seen, dumped: dump.Dumped, globals_record: FileRecord, locks: Locks) -> Taken:
-        names = (dump_file(self._source.name), globals_file(self._source.name))
         evidence = seen.evidence
-        record = SourceRecord(
-            name=self._source.name,
-            kind=self._source.kind,
-            archive=names[0],
-            globals=names[1],
-            tables=len(seen.counted),
-            rows=sum(seen.counted.values()),
-            server_version=evidence.server_version,
-            client_version=self._programs.version,
-            system_identifier=evidence.system_identifier,
-        )
         warnings, notices = left_out.remarks(self._source.database, evidence.left_out, evidence.collations)
         way = self._connection.info.hostaddr, bool(self._connection.pgconn.ssl_in_use)
         notices += open_ways(*way, self._source.sslmode)
@@ -231,11 +222,17 @@ class Session:
                 f" sessions: the app may fail meanwhile. Remedy: {locks.remedy}"
             )
         return Taken(
-            evidence,
-            record,
-            {names[0]: dumped.record, names[1]: globals_record},
-            (*warnings, *dumped.warnings),
-            tuple(notices),
+            evidence=evidence,
+            files=(dumped.record, globals_record),
+            measures={
+                BYTES: dumped.record.plain_size,
+                TABLES: len(seen.counted),
+                ROWS: sum(seen.counted.values()),
+            },
+            versions={"server": evidence.server_version, "client": self._programs.version},
+            is_empty=not seen.counted,
+            warnings=(*warnings, *dumped.warnings),
+            notices=tuple(notices),
         )
 
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from ...contract import evidence as evidence_record
 from ...contract.codec import encode_json
-from ...contract.evidence import Evidence, PostgresqlEvidence
+from ...contract.evidence import PostgresqlEvidence
 from .archive_toc import TocEntry
 from .globals import HEADER, STATEMENTS
 from .identifiers import literal
@@ -42,7 +41,7 @@ ROLES = (f"^({HEADER.replace('.', '[.]')})?$", *(f"^{_GROUP.sub('(', statement)}
 
 # What the server has to have. Of libraries a drill decides itself which the data need.
 NEEDS = """\
-WITH source AS (SELECT :'evidence'::json #> '{sources,0}' AS said)
+WITH source AS (SELECT :'evidence'::json -> 'source' AS said)
 SELECT 'extension ' || key AS what, value AS wanted, coalesce(default_version, 'MISSING') AS here
 FROM source, json_each_text(said -> 'extensions') LEFT JOIN pg_available_extensions ON name = key
 UNION ALL
@@ -56,7 +55,7 @@ WHERE share.name = 'SHAREDIR' AND library.name = 'PKGLIBDIR'"""
 # Statements that make extensions in the source's version, where the server would make another one and has that, too.
 # What others require comes first.
 EXTENSIONS = """\
-WITH source AS (SELECT :'evidence'::json #> '{sources,0}' AS said)
+WITH source AS (SELECT :'evidence'::json -> 'source' AS said)
 SELECT format('CREATE EXTENSION IF NOT EXISTS %I WITH SCHEMA %I VERSION %L CASCADE', name, schemas.value, version)
 FROM source CROSS JOIN json_each_text(said -> 'extensions') wanted
 JOIN json_each_text((SELECT said -> 'extension_schemas' FROM source)) schemas USING (key)
@@ -68,7 +67,7 @@ ORDER BY coalesce(cardinality(requires), 0)"""
 # none. For a second pass every function of the database's own gets the search_path of the source, and gives it back.
 _ROUTINES = """\
 FROM (SELECT string_agg(quote_ident(value), ', ') AS path
-      FROM json_array_elements_text(:'evidence'::json #> '{sources,0,search_path}')) source,
+      FROM json_array_elements_text(:'evidence'::json #> '{source,search_path}')) source,
      pg_proc p JOIN pg_namespace n ON n.oid = pronamespace JOIN pg_language l ON l.oid = prolang
 WHERE path <> '' AND nspname NOT IN ('pg_catalog', 'information_schema') AND lanname NOT IN ('c', 'internal')
   AND prokind <> 'a'
@@ -102,5 +101,5 @@ def list_of(entries: Sequence[TocEntry]) -> str:
 
 def with_evidence(sql: str, evidence: PostgresqlEvidence) -> bytes:
     """Return one of the statements above for a session of ours."""
-    text = encode_json(Evidence(evidence_record.FORMAT, "", "", (evidence,)))
+    text = encode_json({"source": evidence})
     return sql.replace(":'evidence'", literal(text)).encode(errors="surrogateescape")

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
-from ...contract.thread import PostgresqlSource
+from ...contract.source import PostgresqlSource
 from .identifiers import LONGEST, literal, quoted
 
 # No app's database, so that none of the blocks renames or drops the one that it is pasted in.

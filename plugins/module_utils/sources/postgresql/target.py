@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...contract.thread import PostgresqlSource
+from ...contract.source import PostgresqlSource
 from .client import ITSELF, Programs
 from .connection import connect, translated
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...contract.verdict import Finding
 from ...local.progress import Phases
-from ..base import Decrypted
 from . import catalog, compare, database, roles, schema
 from .archive_toc import TocEntry
+from .artifact import Copy, archive_of, globals_of
 from .globals import read_globals
 from .handover import Handover, administering
 from .read_back import reader
@@ -39,7 +39,7 @@ class Beside:
 
 def verify(
     target: Target,
-    copy: Decrypted,
+    copy: Copy,
     available: Mapping[str, str],
     folder: Path,
     phases: Phases,
@@ -57,7 +57,7 @@ def verify(
     with target.opened() as connection:
         with reader(target, connection, catalog.text_encoding(evidence.locale), folder) as tables:
             rows = ArchiveBeside(tables, evidence)
-            whole = rows.read(copy.archive, phases)
+            whole = rows.read(archive_of(copy), phases)
             contents = selection.contents(whole) if selection else whole
             findings = [*rows.differences(contents)]
         findings += compare.large_objects(connection, contents)
@@ -80,7 +80,7 @@ def verify(
         same_major = connection.info.server_version // 10000 == evidence.major
     restored = schemas.restored()
     findings += database.differences(whole.entries, restored, target.source.database)
-    again = partial(schemas.again, copy.archive, whole.entries)
+    again = partial(schemas.again, archive_of(copy), whole.entries)
     found, uncompared = schema.differences(
         _as_given(contents.entries, handover), restored, again, same_major=same_major
     )
@@ -100,9 +100,9 @@ def _as_given(entries: Sequence[TocEntry], handover: Handover | None) -> Sequenc
     return [replace(entry, owner=owner) if entry.dump_id in withheld else entry for entry in entries]
 
 
-def _roles(connection: psycopg.Connection[Any], target: Target, copy: Decrypted) -> tuple[list[Finding], list[str]]:
+def _roles(connection: psycopg.Connection[Any], target: Target, copy: Copy) -> tuple[list[Finding], list[str]]:
     """Compare roles with those of the copy. On a server that had some of them before, these are left as they are."""
-    statements = read_globals(copy.globals_sql)
+    statements = read_globals(globals_of(copy))
     found = [*roles.differences(connection, statements, copy.evidence.roles, copy.evidence.major)]
     if target.scratch:
         return [Finding("role", name, said) for name, said in found], []

@@ -64,7 +64,7 @@ def test_a_thread_that_fails_fails_the_module_which_still_tells_what_it_changed(
     result = column("column")
 
     assert (result["failed"], result["changed"]) == (True, True)
-    assert result["msg"].startswith("forgejo/nas: ")
+    assert result["msg"].startswith("forgejo/database/nas: ")
     assert "forgejo/disk" not in result["msg"]
     assert result["failure"]["code"] == "unavailable"
     assert "disk/thread.json" in result["diff"]["after"]
@@ -76,7 +76,7 @@ def test_acting_modules_do_nothing_in_check_mode_and_say_so(column: Call, module
     result = column(module, check=True, destinations=["nas"])
 
     assert (result["skipped"], result["changed"], result["threads"]) == (True, False, [])
-    assert result["msg"] == "forgejo/nas: nothing is done in check mode"
+    assert result["msg"] == "forgejo/database/nas: nothing is done in check mode"
 
 
 @pytest.mark.parametrize("module", ["column_backup", "column_drill", "column_probe"])
@@ -103,10 +103,10 @@ def test_what_was_never_rolled_out_is_a_failure_of_each_thread(column: Call, mod
     assert result["failed"] is True
     assert result["changed"] is False
     assert [(thread["thread"], thread["ok"]) for thread in result["threads"]] == [
-        ("forgejo/nas", False),
+        ("forgejo/database/nas", False),
         ("forgejo/disk", False),
     ]
-    assert "forgejo/nas" in result["msg"]
+    assert "forgejo/database/nas" in result["msg"]
     assert "forgejo/disk" in result["msg"]
     assert "roll out first" in result["msg"]
 
@@ -147,7 +147,7 @@ def test_problems_fail_nothing_and_name_their_thread(column: Call, tmp_path: Pat
     assert "is it mounted?" in nas["problems"][0]
     assert disk["status"]["copies"] == 0
     assert disk["problems"] == ["there is no backup", "it was never drilled"]
-    assert {problem.split(":")[0] for problem in result["problems"]} == {"forgejo/nas", "forgejo/disk"}
+    assert {problem.split(":")[0] for problem in result["problems"]} == {"forgejo/database/nas", "forgejo/disk"}
 
 
 def test_a_thread_that_is_not_to_be_drilled_does_not_complain_about_it(column: Call) -> None:

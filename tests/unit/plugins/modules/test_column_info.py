@@ -20,7 +20,7 @@ NOTICE = "the library that sorts text has changed under the data"
 def looked(
     monkeypatch: pytest.MonkeyPatch, folder: Path, status: dict[str, Any], differences: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    found = ThreadResult("forgejo/nas", 0, ("STATUS forgejo/nas",), {"status": status})
+    found = ThreadResult("forgejo/database/nas", 0, ("STATUS forgejo/database/nas",), {"status": status})
     monkeypatch.setattr(acts, "info", lambda _column: [found])
     monkeypatch.setattr(drift, "differences", lambda _column: {"nas": list(differences)})
     return looked_again(folder)
@@ -46,15 +46,15 @@ def test_a_notice_is_a_warning_of_status_and_gate_and_closes_none(
 
     outcome = noted({}, result, "info", "forgejo", strict=True)
 
-    assert f"warning: forgejo/nas: {NOTICE}" in outcome["lines"]
+    assert f"warning: forgejo/database/nas: {NOTICE}" in outcome["lines"]
     assert outcome["failures"] == []
 
 
 def test_a_status_of_a_version_that_knew_no_notices_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     result = looked(monkeypatch, tmp_path, {"problems": ["it was never drilled"]})
 
-    assert result["problems"] == ["forgejo/nas: it was never drilled"]
-    assert not [warning for warning in result["warnings"] if "forgejo/nas" in warning]
+    assert result["problems"] == ["forgejo/database/nas: it was never drilled"]
+    assert not [warning for warning in result["warnings"] if "forgejo/database/nas" in warning]
 
 
 def test_what_differs_from_what_would_be_rolled_out_closes_the_gate(
@@ -65,7 +65,7 @@ def test_what_differs_from_what_would_be_rolled_out_closes_the_gate(
 
     outcome = noted({}, result, "info", "forgejo", strict=True)
 
-    assert outcome["failures"] == [f"forgejo/nas: {line}", "forgejo/nas: it was never drilled"]
+    assert outcome["failures"] == [f"forgejo/database/nas: {line}", "forgejo/database/nas: it was never drilled"]
 
 
 def test_that_it_cannot_be_compared_closes_the_gate_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -78,6 +78,6 @@ def test_that_it_cannot_be_compared_closes_the_gate_too(monkeypatch: pytest.Monk
     result = looked_again(tmp_path)
 
     assert result["problems"] == [
-        "forgejo/nas: whether it is as it would be rolled out is unknown: Secret objects of backup-forgejo: forbidden."
+        "forgejo/database/nas: whether it is as it would be rolled out is unknown: Secret objects of backup-forgejo: forbidden."
         " Remedy: grant it"
     ]

@@ -55,7 +55,7 @@ def test_the_command_of_a_thread_that_is_drilled_is_told_everything(app: dict[st
     assert told(result)["words"] == [
         "restore",
         "--thread",
-        f"{tmp_path}/forgejo/b2/thread.json",
+        f"{tmp_path}/forgejo/database/b2/thread.json",
         "--to=-odd name",
         "--at=20261125T093000Z",
         "--table=public.user",
@@ -68,7 +68,7 @@ def test_the_command_of_a_thread_that_is_drilled_is_told_everything(app: dict[st
 def test_another_destination_is_taken_when_it_is_named(app: dict[str, Any]) -> None:
     result = call("column_restore", app=app, to="restored", destination="nas")
 
-    assert [thread["thread"] for thread in result["threads"]] == ["forgejo/nas"]
+    assert [thread["thread"] for thread in result["threads"]] == ["forgejo/database/nas"]
 
 
 def test_the_login_lies_in_memory_while_the_command_runs_and_in_no_argument(app: dict[str, Any]) -> None:
@@ -90,7 +90,7 @@ def test_nothing_is_done_in_check_mode(app: dict[str, Any]) -> None:
     result = call("column_restore", app=app, to="restored", check=True)
 
     assert (result["changed"], result["skipped"], result["threads"]) == (False, True, [])
-    assert result["msg"] == "forgejo/b2: nothing is done in check mode"
+    assert result["msg"] == "forgejo/database/b2: nothing is done in check mode"
 
 
 @pytest.mark.parametrize(

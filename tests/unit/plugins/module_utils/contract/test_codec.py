@@ -23,7 +23,7 @@ def manifest(**changes: object) -> Manifest:
     given: dict[str, object] = {
         "format": manifest_record.FORMAT,
         "app": "forgejo",
-        "thread": "forgejo/b2",
+        "thread": "forgejo/database/b2",
         "artifact": str(NAME),
         "started": "2026-11-25T09:30:15Z",
         "finished": "2026-11-25T09:31:15Z",
@@ -64,7 +64,7 @@ def test_a_manifest_of_a_source_that_cannot_exist_is_refused(source: str) -> Non
     files = (f"{source}.dump.age", f"{source}.globals.sql.age")
     record = SourceRecord(source, "postgresql", *files, 3, 10, "18.1", "18.1", "1")
     one = FileRecord(1, "0", 1, "0")
-    changed = manifest(sources=(record,), files=dict.fromkeys((*files, "evidence.json.age"), one))
+    changed = manifest(source=record, files=dict.fromkeys((*files, "evidence.json.age"), one))
     with pytest.raises(DataRefused, match="has a source whose name is none"):
         read_manifest(render_manifest(changed), app="forgejo", artifact=NAME)
 
@@ -77,8 +77,8 @@ def test_a_manifest_with_a_time_that_is_none_is_refused(changes: dict[str, objec
 
 @pytest.mark.parametrize("number", [2**63 + 1, -(2**64), 10**4000], ids=["a little", "below", "endless"])
 def test_a_number_that_no_server_counts_to_is_refused_with_its_place(number: int) -> None:
-    source = dataclasses.replace(manifest().sources[0], rows=number)
-    counted, timed = manifest(sources=(source,)), manifest(seconds={"dump": number})
+    source = dataclasses.replace(manifest().source, rows=number)
+    counted, timed = manifest(source=source), manifest(seconds={"dump": number})
     for changed, place in ((counted, r"sources\[0\].rows"), (timed, "seconds.dump")):
         with pytest.raises(DataRefused, match=rf"{place} is a number beyond all bounds"):
             read_manifest(render_manifest(changed), app="forgejo", artifact=NAME)
@@ -125,6 +125,6 @@ def test_names_of_artifacts_sort_by_time_and_are_read_back() -> None:
 
 
 def test_the_innermost_name_of_an_error_wins_and_the_line_stays_one_line() -> None:
-    with pytest.raises(BackupError) as caught, about("forgejo/b2", "upload"), about(doing="part 3"):
+    with pytest.raises(BackupError) as caught, about("forgejo/database/b2", "upload"), about(doing="part 3"):
         raise Unavailable("no\nanswer", remedy="wait")
-    assert str(caught.value) == "forgejo/b2: part 3: no answer. Remedy: wait"
+    assert str(caught.value) == "forgejo/database/b2: part 3: no answer. Remedy: wait"

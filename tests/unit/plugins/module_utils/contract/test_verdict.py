@@ -25,6 +25,6 @@ def test_nothing_that_others_wrote_passes_for_a_remedy_of_ours(ours: str) -> Non
 
 
 def test_an_error_s_remedy_is_what_stands_behind_the_first_such_word() -> None:
-    text = str(BackupError(f"cannot read x{REMEDY}{EVIL}", remedy="look there", subject="forgejo/b2"))
+    text = str(BackupError(f"cannot read x{REMEDY}{EVIL}", remedy="look there", subject="forgejo/database/b2"))
 
     assert text.partition(REMEDY)[2] == "look there"

@@ -6,17 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from fanout.contract.destination import B2Destination, Destination, DirectoryDestination, S3Destination
 from fanout.contract.errors import ConfigurationError
 from fanout.contract.key_file import KeyFile, StoredKey, render
-from fanout.contract.thread import (
-    B2Destination,
-    Destination,
-    DirectoryDestination,
-    Limits,
-    Recipients,
-    S3Destination,
-    Thread,
-)
+from fanout.contract.thread import Limits, Recipients, Thread
 from fanout.destinations.b2 import B2Bucket
 from fanout.destinations.directory import Directory
 from fanout.destinations.registry import open_destination
@@ -27,7 +20,7 @@ def thread_to(destination: Destination, key_file: Path | None = None) -> Thread:
     return Thread(
         format=1,
         app="forgejo",
-        name="there",
+        destination_name="there",
         prefix="forgejo/",
         destination=destination,
         sources=(),

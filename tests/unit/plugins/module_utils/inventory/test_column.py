@@ -38,7 +38,7 @@ def refusal(secrets: dict[str, Any] | None = None, **changes: Any) -> str:
 def test_the_four_needed_variables_make_a_column_with_one_thread_per_destination() -> None:
     column = parse(variables(), {"app_database_password": PASSWORD})
     threads = column.threads(DrillKeys("age1drill", "ab12"))
-    assert [thread.id for thread in threads] == ["forgejo/nas", "forgejo/b2"]
+    assert [thread.id for thread in threads] == ["forgejo/database/nas", "forgejo/database/b2"]
     assert column.drill_destinations == ("b2",), "the off-site copy is the one that is drilled"
     assert [thread.drilled for thread in threads] == [False, True]
     assert threads[0].recipients.all() == ("age1drill", RECIPIENT)
@@ -56,7 +56,7 @@ def test_a_thread_is_read_back_as_it_was_written_with_files_beside_it(tmp_path: 
     folder.mkdir()
     (folder / "thread.json").write_text(render(thread))
     read = load(folder / "thread.json")
-    assert read.sources[0].password_file == str(tmp_path / "database.password")
+    assert read.source.password_file == str(tmp_path / "database.password")
     assert read.identity_file == str(tmp_path / "drill-identity.txt")
     assert read.destination == thread.destination
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fanout.contract.thread import B2Destination, Destination, DirectoryDestination, S3Destination
+from fanout.contract.destination import B2Destination, Destination, DirectoryDestination, S3Destination
 from fanout.inventory.locations import Bucket, buckets, collisions, place
 
 NAS = {"nas": {"kind": "directory", "path": "/mnt/nas"}}

@@ -4,8 +4,8 @@ from __future__ import annotations
 from fanout.contract.errors import NoPermission, Unavailable
 from fanout.platforms.base import ThreadResult, joined
 
-NAS = Unavailable("no marker", remedy="mount it", doing="rolling out", subject="forgejo/nas")
-B2 = NoPermission("refused", remedy="use another key", subject="forgejo/b2")
+NAS = Unavailable("no marker", remedy="mount it", doing="rolling out", subject="forgejo/database/nas")
+B2 = NoPermission("refused", remedy="use another key", subject="forgejo/database/b2")
 
 
 def test_no_error_and_one_error_stay_what_they_are() -> None:
@@ -17,7 +17,7 @@ def test_several_errors_become_one_line_that_names_every_thread_its_reason_and_e
     both = joined([NAS, B2, B2])
 
     assert str(both) == (
-        "forgejo/nas: rolling out: no marker; forgejo/b2: refused; forgejo/b2: refused."
+        "forgejo/database/nas: rolling out: no marker; forgejo/database/b2: refused; forgejo/database/b2: refused."
         " Remedy: mount it; use another key"
     )
     assert both is not None
@@ -25,8 +25,8 @@ def test_several_errors_become_one_line_that_names_every_thread_its_reason_and_e
 
 
 def test_a_result_shows_the_last_line_and_its_failure() -> None:
-    result = ThreadResult("forgejo/b2", 77, ("one", "two"), {"ok": False}, B2).as_result()
+    result = ThreadResult("forgejo/database/b2", 77, ("one", "two"), {"ok": False}, B2).as_result()
 
     assert (result["ok"], result["line"]) == (False, "two")
     assert result["failure"] == B2.as_result()
-    assert ThreadResult("forgejo/b2").as_result()["ok"] is True
+    assert ThreadResult("forgejo/database/b2").as_result()["ok"] is True

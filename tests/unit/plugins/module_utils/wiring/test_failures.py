@@ -41,12 +41,12 @@ def test_equal_values_are_no_change(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_failure_is_one_line_for_people_and_a_mapping_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     def act(_module: AnsibleModule) -> Outcome:
-        raise NoPermission("refused\nby B2", remedy="use another key", doing="minting", subject="forgejo/b2")
+        raise NoPermission("refused\nby B2", remedy="use another key", doing="minting", subject="forgejo/database/b2")
 
     result, code = result_of(act, capsys)
 
     assert code == 1
-    assert result["msg"] == "forgejo/b2: minting: refused by B2. Remedy: use another key"
+    assert result["msg"] == "forgejo/database/b2: minting: refused by B2. Remedy: use another key"
     assert (result["failure"]["code"], result["failure"]["exit_code"]) == ("no_permission", 77)
 
 

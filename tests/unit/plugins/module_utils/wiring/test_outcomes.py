@@ -8,8 +8,8 @@ import pytest
 from fanout.wiring.outcomes import noted
 
 THREADS = [
-    {"thread": "forgejo/nas", "line": "forgejo/nas: PASS"},
-    {"thread": "forgejo/b2", "line": "forgejo/b2: FAIL"},
+    {"thread": "forgejo/database/nas", "line": "forgejo/database/nas: PASS"},
+    {"thread": "forgejo/database/b2", "line": "forgejo/database/b2: FAIL"},
     {"thread": "forgejo/gone", "line": ""},
 ]
 
@@ -21,8 +21,8 @@ def test_what_was_noted_before_stays_in_front() -> None:
 
     assert both == {
         "acts": ["backup", "drill"],
-        "threads": ["forgejo/nas", "forgejo/b2", "forgejo/gone"],
-        "lines": ["forgejo/nas: PASS", "forgejo/b2: FAIL"],
+        "threads": ["forgejo/database/nas", "forgejo/database/b2", "forgejo/gone"],
+        "lines": ["forgejo/database/nas: PASS", "forgejo/database/b2: FAIL"],
         "failures": [],
         "unclaimed": ["gitlab"],
     }
@@ -32,7 +32,7 @@ def test_what_was_noted_before_stays_in_front() -> None:
     ("message", "line"),
     [
         ("forgejo: rolling out: no image", "forgejo: rolling out: no image"),
-        ("forgejo/b2: drill: no copy", "forgejo/b2: drill: no copy"),
+        ("forgejo/database/b2: drill: no copy", "forgejo/database/b2: drill: no copy"),
         ("'vault_password' is undefined\n  in group_vars", "forgejo: 'vault_password' is undefined in group_vars"),
         ("forgejo-old: rolling out: no image", "forgejo: forgejo-old: rolling out: no image"),
         (None, "forgejo: no message"),
@@ -45,10 +45,10 @@ def test_a_failure_is_one_line_that_begins_with_the_app(message: str | None, lin
 
 
 def test_a_failed_act_shows_the_threads_that_went_well() -> None:
-    after = noted({}, {"failed": True, "msg": "forgejo/b2: FAIL", "threads": THREADS}, "backup", "forgejo")
+    after = noted({}, {"failed": True, "msg": "forgejo/database/b2: FAIL", "threads": THREADS}, "backup", "forgejo")
 
-    assert after["lines"] == ["forgejo/nas: PASS", "forgejo/b2: FAIL"]
-    assert after["failures"] == ["forgejo/b2: FAIL"]
+    assert after["lines"] == ["forgejo/database/nas: PASS", "forgejo/database/b2: FAIL"]
+    assert after["failures"] == ["forgejo/database/b2: FAIL"]
 
 
 def test_a_module_that_says_what_failed_has_failed_also_where_its_task_was_told_to_go_on() -> None:
@@ -89,10 +89,10 @@ def test_what_check_mode_leaves_out_says_so() -> None:
 
 @pytest.mark.parametrize("act", ["ask", "drill", "recovery_check"])
 def test_some_acts_show_all_of_their_lines(act: str) -> None:
-    after = noted({}, {"lines": ["people: 3", "forgejo/nas: PASS"], "threads": THREADS}, act, "forgejo")
+    after = noted({}, {"lines": ["people: 3", "forgejo/database/nas: PASS"], "threads": THREADS}, act, "forgejo")
 
-    assert after["lines"] == ["people: 3", "forgejo/nas: PASS"]
-    assert after["threads"] == ["forgejo/nas", "forgejo/b2", "forgejo/gone"]
+    assert after["lines"] == ["people: 3", "forgejo/database/nas: PASS"]
+    assert after["threads"] == ["forgejo/database/nas", "forgejo/database/b2", "forgejo/gone"]
 
 
 @pytest.mark.parametrize("act", ["clone", "restore", "revert"])
@@ -105,17 +105,17 @@ def test_steps_to_type_stay_together_because_two_of_their_lines_may_be_the_same(
 def test_a_probe_shows_a_line_for_each_thread_and_not_its_steps() -> None:
     after = noted({}, {"lines": ["step 1"], "threads": THREADS}, "probe", "forgejo")
 
-    assert after["lines"] == ["forgejo/nas: PASS", "forgejo/b2: FAIL"]
+    assert after["lines"] == ["forgejo/database/nas: PASS", "forgejo/database/b2: FAIL"]
 
 
 @pytest.mark.parametrize("strict", [True, False])
 def test_problems_are_shown_and_fail_only_where_the_playbook_is_strict(strict: bool) -> None:
-    result = {"problems": ["forgejo/nas: 3 h old"], "warnings": ["recovery was never checked"], "threads": THREADS[:1]}
+    result = {"problems": ["forgejo/database/nas: 3 h old"], "warnings": ["recovery was never checked"], "threads": THREADS[:1]}
 
     after = noted({}, result, "info", "forgejo", strict=strict)
 
-    assert after["lines"] == ["forgejo/nas: PASS", "forgejo/nas: 3 h old", "warning: recovery was never checked"]
-    assert after["failures"] == (["forgejo/nas: 3 h old"] if strict else [])
+    assert after["lines"] == ["forgejo/database/nas: PASS", "forgejo/database/nas: 3 h old", "warning: recovery was never checked"]
+    assert after["failures"] == (["forgejo/database/nas: 3 h old"] if strict else [])
 
 
 def test_warnings_are_lines_only_of_a_look() -> None:

@@ -23,7 +23,7 @@ def python(code: str) -> tuple[str, ...]:
 
 
 def answer(code: str, seconds: float = 20) -> ThreadResult:
-    return run_all({"forgejo/b2": python(code)}, seconds)["forgejo/b2"]
+    return run_all({"forgejo/database/b2": python(code)}, seconds)["forgejo/database/b2"]
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_the_last_line_of_standard_output_is_the_result_and_standard_error_is_fo
 
 
 def test_a_failure_that_the_command_reports_keeps_its_parts_and_its_kind() -> None:
-    told = Unavailable("it is gone", remedy="mount it", doing="check", subject="forgejo/b2")
+    told = Unavailable("it is gone", remedy="mount it", doing="check", subject="forgejo/database/b2")
     ended = answer(f"import sys; print({json.dumps({'failure': told.as_result()})!r}); sys.exit(69)")
 
     assert isinstance(ended.failure, Unavailable)
@@ -65,18 +65,18 @@ def test_a_failure_that_the_command_reports_keeps_its_parts_and_its_kind() -> No
 
 def test_without_a_failure_the_last_line_is_the_reason() -> None:
     ended = answer(
-        "import sys; print('{\"ok\": false}'); print('DRILL FAIL forgejo/b2: rows', file=sys.stderr); sys.exit(65)"
+        "import sys; print('{\"ok\": false}'); print('DRILL FAIL forgejo/database/b2: rows', file=sys.stderr); sys.exit(65)"
     )
 
     assert isinstance(ended.failure, DataRefused)
-    assert str(ended.failure).startswith("DRILL FAIL forgejo/b2: rows. Remedy: ")
+    assert str(ended.failure).startswith("DRILL FAIL forgejo/database/b2: rows. Remedy: ")
 
 
 def test_a_remedy_in_the_last_line_is_not_said_twice() -> None:
     said = "no room. Remedy: tidy up"
     ended = answer(f"import sys; print('{{\"ok\": false}}'); print({said!r}, file=sys.stderr); sys.exit(69)")
 
-    assert str(ended.failure) == "forgejo/b2: no room. Remedy: tidy up"
+    assert str(ended.failure) == "forgejo/database/b2: no room. Remedy: tidy up"
 
 
 @pytest.mark.parametrize("code", ["print('{\"ok\": tr')", "print('[]')", "pass", "import os; os.kill(os.getpid(), 9)"])

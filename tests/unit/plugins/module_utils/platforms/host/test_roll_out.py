@@ -83,8 +83,8 @@ def test_a_roll_out_leaves_a_column_that_the_command_can_load_and_a_second_one_c
             "nas/onboarded.json",
     }  # fmt: skip
     thread = load(folder / "nas/thread.json")
-    assert (thread.id, thread.drilled, load(folder / "b2/thread.json").drilled) == ("forgejo/nas", False, True)
-    assert Path(str(thread.sources[0].password_file)).read_text().strip() == PASSWORD
+    assert (thread.id, thread.drilled, load(folder / "b2/thread.json").drilled) == ("forgejo/database/nas", False, True)
+    assert Path(str(thread.source.password_file)).read_text().strip() == PASSWORD
     sealed = encrypt_bytes(b"data", [thread.recipients.drill])
     assert decrypt_bytes(sealed, Path(thread.identity_file)) == b"data"
     assert thread.recipients.recovery == (RECOVERY,)
@@ -194,7 +194,7 @@ def test_a_bucket_that_does_not_answer_leaves_nothing_of_a_new_thread(make: Make
         change.failure
     )
     assert not (folder / "minio").exists()
-    assert load(folder / "b2/thread.json").id == "forgejo/b2"
+    assert load(folder / "b2/thread.json").id == "forgejo/database/b2"
 
 
 def test_a_destination_that_is_not_there_leaves_all_others_rolled_out(
@@ -208,8 +208,8 @@ def test_a_destination_that_is_not_there_leaves_all_others_rolled_out(
     assert str(change.failure).startswith(
         f"forgejo/away: onboarding {tmp_path / 'away'}/forgejo: {tmp_path / 'away'} is no folder"
     )
-    assert load(folder / "b2/thread.json").id == "forgejo/b2"
-    assert load(folder / "nas/thread.json").id == "forgejo/nas"
+    assert load(folder / "b2/thread.json").id == "forgejo/database/b2"
+    assert load(folder / "nas/thread.json").id == "forgejo/database/nas"
     assert not (folder / "away").exists()
 
 
@@ -224,7 +224,7 @@ def test_a_nas_that_is_not_mounted_keeps_its_thread_and_everything_else_is_new(
     change = present(make({"b2": B2, "nas": nas}, app_deadline="1h"), check_mode=False)
 
     assert isinstance(change.failure, Unavailable)
-    assert "forgejo/nas" in str(change.failure)
+    assert "forgejo/database/nas" in str(change.failure)
     assert "no owner.json: is it mounted?" in str(change.failure)
     assert list((tmp_path / "nas").iterdir()) == []
     assert {path for path, text in tree(folder).items() if text != before[path] and "units" not in path} == {
@@ -245,10 +245,10 @@ def test_a_second_control_node_is_refused_until_it_takes_over_and_then_the_first
 
     for check_mode in (True, False):
         change = present(second, check_mode=check_mode)
-        assert "forgejo/nas" in str(change.failure)
+        assert "forgejo/database/nas" in str(change.failure)
         assert "belongs to another owner" in str(change.failure)
         assert "disk/thread.json" in change.after
-    assert not (tmp_path / "other/forgejo/nas").exists()
+    assert not (tmp_path / "other/forgejo/database/nas").exists()
     assert (tmp_path / "nas/forgejo/owner.json").read_text() == owner
     assert present(first, check_mode=False).failure is None
 
@@ -295,15 +295,15 @@ def test_a_mount_that_does_not_answer_is_given_up(
 
     change = present(make({"nas": nas, "b2": B2}), check_mode=False)
 
-    assert "forgejo/nas: it did not end within" in str(change.failure)
-    assert load(folder / "b2/thread.json").id == "forgejo/b2"
+    assert "forgejo/database/nas: it did not end within" in str(change.failure)
+    assert load(folder / "b2/thread.json").id == "forgejo/database/b2"
 
 
 def test_a_new_destination_that_is_no_other_disk_shares_fate(make: Make, nas: dict[str, Any], tmp_path: Path) -> None:
     change = present(make({"nas": nas}), check_mode=False)
 
     shares_fate = tmp_path.stat().st_dev == Path("/").stat().st_dev
-    told = [warning for warning in change.warnings if f"forgejo/nas: {tmp_path / 'nas'}" in warning]
+    told = [warning for warning in change.warnings if f"forgejo/database/nas: {tmp_path / 'nas'}" in warning]
     assert ["share fate" in warning for warning in told] == [True] * shares_fate
 
 
@@ -343,7 +343,7 @@ def test_a_thread_whose_new_place_is_not_there_yet_goes_on_at_the_old_one(
 
     change = present(make({"nas": {"kind": "directory", "path": str(tmp_path / "new")}}), check_mode=False)
 
-    assert "forgejo/nas" in str(change.failure)
+    assert "forgejo/database/nas" in str(change.failure)
     assert tree(folder) == rolled_out
 
 
@@ -406,7 +406,7 @@ def test_what_belongs_to_a_removed_destination_goes_but_for_a_minted_key_which_i
         "units/fanout-forgejo.nas.drill.service", "units/fanout-forgejo.nas.drill.timer",
     }  # fmt: skip
     (warning,) = (warning for warning in change.warnings if "key.json" in warning)
-    assert "forgejo/b2" in warning
+    assert "forgejo/database/b2" in warning
     assert "0042" in warning
 
 

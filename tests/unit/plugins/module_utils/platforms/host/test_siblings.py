@@ -40,7 +40,7 @@ def test_a_thread_that_would_lie_in_another_column_s_place_is_refused_and_its_ot
     change = present(other(tmp_path, {"nas": nas, "disk": disk}, prefix), check_mode=check_mode, take_over=False)
 
     assert str(change.failure) == (
-        f"notes/nas: rolling out: {nas['path']}/{prefix} overlaps the place of forgejo/nas: one could read and hide the"
+        f"notes/nas: rolling out: {nas['path']}/{prefix} overlaps the place of forgejo/database/nas: one could read and hide the"
         " other's backups. Remedy: give one of them another app_prefix, bucket or folder, or take the other column away"
         " first (app_state: absent)"
     )

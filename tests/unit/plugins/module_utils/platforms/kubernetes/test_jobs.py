@@ -28,7 +28,7 @@ SPEC = {
 }
 GOOD = '{"ok": true, "exit_code": 0, "rows": 3, NONCE}'
 STOPPED = (
-    '{"ok": false, "exit_code": 75, "failure": {"subject": "forgejo/nas", "doing": "dump",'
+    '{"ok": false, "exit_code": 75, "failure": {"subject": "forgejo/database/nas", "doing": "dump",'
     ' "problem": "it was told to stop", "remedy": "none"}, NONCE}'
 )
 DISRUPTED = {"type": "DisruptionTarget", "status": "True"}
@@ -101,13 +101,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(server: Server, *, cron: Manifest | None = None, base: str = "forgejo-nas") -> ThreadResult:
-    return jobs.run(cluster(server), column(), Order("forgejo/nas", base, SPEC, 30, cron))
+    return jobs.run(cluster(server), column(), Order("forgejo/database/nas", base, SPEC, 30, cron))
 
 
 def test_its_json_line_is_found_among_its_lines_for_people() -> None:
     result = run(Server(pod("running"), ended(0), log=f"copying\n{GOOD}\n\nforgejo/nas: OK\n"))
     assert (result.exit_code, result.failure, result.result["rows"]) == (0, None, 3)
-    assert result.lines == ("copying", "forgejo/nas: OK")
+    assert result.lines == ("copying", "forgejo/database/nas: OK")
 
 
 @pytest.mark.parametrize("forged", ['{"ok": true, "exit_code": 0}', '{"ok": true, "exit_code": 0, "nonce": "guessed"}'])

@@ -68,7 +68,7 @@ def test_another_folder_takes_the_claim_away_and_then_its_volume() -> None:
     assert claim == ("DELETE", "/api/v1/namespaces/backup-forgejo/persistentvolumeclaims/forgejo-nas")
     assert volume == ("DELETE", "/api/v1/persistentvolumes/backup-forgejo-forgejo-nas")
     assert {kind for kind, _name in done.gone} == {"PersistentVolumeClaim", "PersistentVolume"}
-    assert done.warnings == ["forgejo/nas: its folder is now another one. Copies in the old one stay there"]
+    assert done.warnings == ["forgejo/database/nas: its folder is now another one. Copies in the old one stay there"]
     assert (done.failures, done.stuck) == ([], set())
 
 
@@ -89,7 +89,7 @@ def test_one_that_a_pod_still_uses_fails_its_own_thread_and_no_other(stuck: str)
     done, _server = moved(with_nas(nas=NAS, second=SECOND), with_nas(nas=OTHER_NAS, second=SECOND), stuck=stuck)
     (failure,) = done.failures
     assert isinstance(failure, TryAgain)
-    assert failure.subject == "forgejo/nas"
+    assert failure.subject == "forgejo/database/nas"
     assert f"{stuck} " in failure.problem
     assert "does not go away: a pod uses it" in failure.problem
     assert done.stuck == {"nas"}

@@ -145,8 +145,8 @@ def test_a_scratch_server_is_confined_by_a_program_of_our_image_that_it_cannot_c
 def test_thread_json_lies_in_a_config_map_without_a_secret_and_can_be_read_back() -> None:
     found = objects(column(), "b2")["ConfigMap forgejo-b2"]["data"]
     thread = decode_json(Thread, found["thread.json"], "thread.json")
-    assert thread.id == "forgejo/b2"
-    assert thread.sources[0].scratch_server == "/run/fanout/scratch-server"
+    assert thread.id == "forgejo/database/b2"
+    assert thread.source.scratch_server == "/run/fanout/scratch-server"
     assert PASSWORD not in json.dumps(found)
     assert "postgres:x:10002:10002:" in found["passwd"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fanout.contract.errors import BackupError, ConfigurationError, Full, NoPermission, TryAgain
-from fanout.contract.thread import PostgresqlSource
+from fanout.contract.source import PostgresqlSource
 from fanout.contract.verdict import SOURCE
 from fanout.sources.postgresql import failures
 from fanout.sources.postgresql.archive_toc import TocEntry

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from fanout.contract.evidence import Locale, PostgresqlEvidence
-from fanout.contract.thread import PostgresqlSource
+from fanout.contract.source import PostgresqlSource
 from fanout.sources.postgresql.server_settings import configuration, libraries
 
 
