@@ -131,7 +131,9 @@ def test_a_missing_bucket_is_named_with_a_remedy(app: App) -> None:
 
     assert result["failed"] is True
     assert result["failure"]["code"] == "configuration"
-    assert result["msg"].startswith("forgejo/database/b2: minting its key: the bucket missing does not exist. Remedy: create it")
+    assert result["msg"].startswith(
+        "forgejo/database/b2: minting its key: the bucket missing does not exist. Remedy: create it"
+    )
     assert not app.path.exists()
 
 

@@ -70,7 +70,13 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
             password = tmp_path_factory.mktemp("login") / "password"
             password.write_text(server.superuser_password)
             source = PostgresqlSource(
-                "postgresql", "database", "postgres", server.host, server.port, "postgres", password_file=str(password)
+                kind="postgresql",
+                name="database",
+                database="postgres",
+                host=server.host,
+                port=server.port,
+                user="postgres",
+                password_file=str(password),
             )
             made = Lab(server, source)
             made.execute("CREATE DATABASE app", "CREATE ROLE app LOGIN PASSWORD 'pw'", "CREATE ROLE nobody")
@@ -210,7 +216,13 @@ def test_what_a_trigger_on_logins_says_stays_in_the_servers_log(tmp_path: Path) 
     with throwaway(17) as server:
         (tmp_path / "password").write_text("pw")
         source = PostgresqlSource(
-            "postgresql", "database", "app", server.host, server.port, "app", password_file=str(tmp_path / "password")
+            kind="postgresql",
+            name="database",
+            database="app",
+            host=server.host,
+            port=server.port,
+            user="app",
+            password_file=str(tmp_path / "password"),
         )
         lab = Lab(server, source)
         lab.execute("CREATE DATABASE app", "CREATE ROLE app LOGIN PASSWORD 'pw'")

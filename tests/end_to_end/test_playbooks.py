@@ -237,7 +237,9 @@ def test_a_look_says_in_its_last_line_how_many_threads_have_a_problem_though_it_
     assert good.returncode == bad.returncode == 0, bad.stdout
     assert last_word(good, "STATUS") == "STATUS OK (apps: 2, threads: 4)"
     assert last_word(bad, "STATUS") == "STATUS: 4 of 4 threads have a problem (apps: 2)"
-    nas = [line for line in said(good) if line.startswith(("STATUS forgejo/database/nas", "STATUS gitlab/database/nas"))]
+    nas = [
+        line for line in said(good) if line.startswith(("STATUS forgejo/database/nas", "STATUS gitlab/database/nas"))
+    ]
     assert [line.partition("; ")[2] for line in nas] == ["not drilled here"] * 2
 
 

@@ -96,7 +96,10 @@ def test_all_copies_but_the_newest_are_hidden_and_come_back(app: App, bucket: Bu
     assert bucket.kept() == {newest(bucket).name.time}, "check mode changes nothing"
     done = recovered(app)
     assert done["changed"] is True
-    assert done["threads"][0]["line"] == f"HISTORY OK forgejo/database/b2: {len(kept) - 1} backups and 0 verdicts came back"
+    assert (
+        done["threads"][0]["line"]
+        == f"HISTORY OK forgejo/database/b2: {len(kept) - 1} backups and 0 verdicts came back"
+    )
     assert bucket.kept() == kept
     assert looked(bucket).problems == ()
     assert recovered(app)["changed"] is False
@@ -236,7 +239,10 @@ def test_copies_that_were_moved_away_in_a_folder_come_back(app: App, folder: Fol
     folder.move_to(folder.now + HOUR)
     app.variables["app_destinations"] = {"nas": {"kind": "directory", "path": folder.thread.destination.path}}
     done = call("column_recover_history", app=app.variables)
-    assert done["threads"][0]["line"] == f"HISTORY OK forgejo/database/nas: {len(kept) - 1} backups and 0 verdicts came back"
+    assert (
+        done["threads"][0]["line"]
+        == f"HISTORY OK forgejo/database/nas: {len(kept) - 1} backups and 0 verdicts came back"
+    )
     assert (folder.kept(), folder.hidden()) == (kept, hidden)
 
 

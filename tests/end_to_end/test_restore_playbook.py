@@ -30,9 +30,13 @@ def test_the_playbook_restores_one_app_beside_its_live_database_and_prints_the_s
     assert run.returncode == 0, run.stdout
     assert last_word(run, "RESTORE") == "RESTORE OK (apps: 1, threads: 1)"
     assert [
-        line for line in lines if re.match(r"RESTORE PASS forgejo/database/nas: 2\S+ is restored into forgejo_restored: ", line)
+        line
+        for line in lines
+        if re.match(r"RESTORE PASS forgejo/database/nas: 2\S+ is restored into forgejo_restored: ", line)
     ]
-    assert [line for line in lines if re.fullmatch(r"forgejo/database/nas  people: restored ([0-9]+), in the dump \1", line)]
+    assert [
+        line for line in lines if re.fullmatch(r"forgejo/database/nas  people: restored ([0-9]+), in the dump \1", line)
+    ]
     assert 'ALTER DATABASE "forgejo_restored" RENAME TO "forgejo";' in lines
     for secret in (sandbox.postgresql["shared"].superuser_password, sandbox.apps["forgejo"].password):
         assert secret not in run.stdout + run.stderr

@@ -56,7 +56,9 @@ def writing(server: PostgresServer, database: str) -> psycopg.Connection[Any]:
 
 
 def login_of(server: PostgresServer) -> PostgresqlSource:
-    return PostgresqlSource("postgresql", "database", "ignored", server.host, server.port, "postgres")
+    return PostgresqlSource(
+        kind="postgresql", name="database", database="ignored", host=server.host, port=server.port, user="postgres"
+    )
 
 
 def make(server: PostgresServer, *names: str) -> list[int]:
@@ -155,7 +157,9 @@ def test_a_database_with_single_tables_is_dropped_as_printed(server: PostgresSer
 
 
 def test_the_guide_shows_what_is_printed() -> None:
-    login = PostgresqlSource("postgresql", "database", "ignored", "127.0.0.1", 5432, "postgres")
+    login = PostgresqlSource(
+        kind="postgresql", name="database", database="ignored", host="127.0.0.1", port=5432, user="postgres"
+    )
     (shown,) = re.findall(r"```sql\n(.*?)```", (CHECKOUT / "docs/restore.md").read_text(), re.DOTALL)
 
     assert shown.splitlines() == list(steps(login, "forgejo", "forgejo_restored", {"forgejo"}))
@@ -221,7 +225,9 @@ def test_a_live_database_with_a_subscription_is_switched_back_and_dropped_as_pri
 
 
 def test_that_a_subscription_is_left_to_the_owner_and_what_that_means_is_told_before_the_app_starts() -> None:
-    login = PostgresqlSource("postgresql", "database", "ignored", "127.0.0.1", 5432, "postgres")
+    login = PostgresqlSource(
+        kind="postgresql", name="database", database="ignored", host="127.0.0.1", port=5432, user="postgres"
+    )
 
     for printed in (
         steps(login, "app", "restored", {"app"}, ("news",), ("news",)),
@@ -233,7 +239,9 @@ def test_that_a_subscription_is_left_to_the_owner_and_what_that_means_is_told_be
 
 
 def test_a_subscription_that_the_backup_could_not_see_is_taken_away_from_the_old_database_and_told() -> None:
-    login = PostgresqlSource("postgresql", "database", "ignored", "127.0.0.1", 5432, "postgres")
+    login = PostgresqlSource(
+        kind="postgresql", name="database", database="ignored", host="127.0.0.1", port=5432, user="postgres"
+    )
 
     printed = steps(login, "app", "restored", {"app"}, ("news",))
 

@@ -18,7 +18,7 @@ from fanout.actions.artifacts import complete
 from fanout.actions.retirement import Retired, retire_old
 from fanout.contract.codec import encode_json
 from fanout.contract.destination import B2Destination, DirectoryDestination
-from fanout.contract.manifest import FORMAT, FileRecord, Manifest, SourceRecord, render_manifest, timestamp
+from fanout.contract.manifest import EVIDENCE_ROLE, FileRecord, Manifest, render_manifest, timestamp
 from fanout.contract.object_names import EVIDENCE, MANIFEST, MARKED, ArtifactName, begun_key, new_artifact, verdict_key
 from fanout.contract.source import PostgresqlSource
 from fanout.contract.thread import Limits, Recipients, Thread
@@ -33,10 +33,7 @@ from .account import BUCKET, Account, App
 
 PURGE_DAYS = 7  # a directory's own number; the bucket's rule gets the same
 _DUMP = b"dump"
-_FILE = FileRecord(len(_DUMP), hashlib.sha256(_DUMP).hexdigest(), len(_DUMP), hashlib.sha256(_DUMP).hexdigest())
-
-
-_FILES = ("database.dump.age", "database.globals.sql.age", EVIDENCE)
+_FILES = {**PostgresqlSource.ARTIFACT, EVIDENCE_ROLE: EVIDENCE}
 _IDENTITY = new_identity()
 
 
@@ -52,9 +49,9 @@ SMALL = Thread(
     format=1,
     app="forgejo",
     destination_name="place",
-    prefix="forgejo/",
+    prefix="forgejo/database/",
     destination=DirectoryDestination("directory", "/nonexistent"),
-    sources=(PostgresqlSource("postgresql", "database", "forgejo", "localhost", 5432, "forgejo"),),
+    source=PostgresqlSource(name="database", database="forgejo", host="localhost", port=5432, user="forgejo"),
     recipients=Recipients(RECIPIENT, (RECIPIENT,)),
     limits=Limits(fresh_within=3600, drilled_within=3600, deadline=600, objective=60),
     scratch_directory="/nonexistent",
@@ -70,7 +67,7 @@ class Place:
         self.destination = open_destination(thread)
         self.now = datetime.now(UTC).replace(microsecond=0)
         self.ahead = timedelta(0)
-        self.server = "1"  # the system identifier that artifacts name
+        self.origin = "1"  # of the source, as artifacts name it
 
     def move_to(self, now: datetime) -> None:
         """Let it be `now`."""
@@ -79,17 +76,17 @@ class Place:
     def publish(self, *marks: str, rows: int = 1) -> ArtifactName:
         """Leave a small artifact, as a run does that begins now. Its manifest claims that many rows."""
         name = new_artifact(self.now + self.ahead)
-        for file in _FILES:
+        for file in _FILES.values():
             self.destination.put_bytes(name.key(file), _DUMP)
-        manifest = render_manifest(_manifest(self.thread, name, marks, rows, self.server))
+        manifest = render_manifest(_manifest(self.thread, name, marks, rows, self.origin))
         self.destination.put_bytes(name.key(MARKED if marks else MANIFEST), manifest)
         return name
 
     def drilled(self, result: Result, artifact: ArtifactName | str = "", **changes: Any) -> str:
         """Leave the verdict of a drill, signed, and return its key."""
         verdict = Verdict(
-            format=FORMAT, app=self.thread.app, thread=self.thread.id, artifact=str(artifact), result=result, reason="",
-            started=timestamp(self.now), finished=timestamp(self.now), version="1", tables=1, rows=1, age=0,
+            format=Verdict.FORMAT, app=self.thread.app, thread=self.thread.id, artifact=str(artifact), result=result, reason="",
+            started=timestamp(self.now), finished=timestamp(self.now), version="1", measures={}, age=0,
             objective=60, seconds={}, findings={}, details="",
         )  # fmt: skip
         verdict = dataclasses.replace(verdict, **changes)
@@ -100,7 +97,7 @@ class Place:
 
     def begun(self, artifact: ArtifactName) -> str:
         """Leave what a drill writes that begins now, signed, and return its key."""
-        begun = Begun(FORMAT, self.thread.id, str(artifact), timestamp(self.now))
+        begun = Begun(Begun.FORMAT, self.thread.id, str(artifact), timestamp(self.now))
         signed = dataclasses.replace(begun, signature=sign(begun.signed, _identity_file()))
         key = begun_key(self.now)
         self.destination.put_bytes(key, encode_json(signed).encode())
@@ -188,19 +185,23 @@ def bucket_place(folder: Path, account: Account, thread: Thread = SMALL) -> Buck
     return Bucket(onboarded(dataclasses.replace(thread, destination=destination, key_file=str(app.path))), account)
 
 
-def _manifest(thread: Thread, name: ArtifactName, marks: tuple[str, ...], rows: int, server: str) -> Manifest:
-    source = SourceRecord("database", "postgresql", *_FILES[:2], 1, rows, "16.1", "16.1", server)
+def _manifest(thread: Thread, name: ArtifactName, marks: tuple[str, ...], rows: int, origin: str) -> Manifest:
+    digest = hashlib.sha256(_DUMP).hexdigest()
     return Manifest(
-        format=FORMAT,
+        format=Manifest.FORMAT,
         app=thread.app,
+        source=thread.source.name,
+        kind=thread.source.kind,
         thread=thread.id,
         artifact=str(name),
         started=timestamp(name.time),
         finished=timestamp(name.time),
         version="1",
         recipients=thread.recipients.all(),
-        files=dict.fromkeys(_FILES, _FILE),
-        source=source,
+        origin=origin,
+        versions={},
+        measures={"bytes": len(_DUMP), "tables": 1, "rows": rows},
+        files=tuple(FileRecord(role, file, len(_DUMP), digest, len(_DUMP), digest) for role, file in _FILES.items()),
         seconds={},
         marks=marks,
     )

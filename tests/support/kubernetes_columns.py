@@ -11,6 +11,8 @@ from fanout.k8s.resources import Manifest
 from fanout.platforms.kubernetes.network import policies
 from fanout.platforms.kubernetes.threads import thread_objects
 
+from .names import to
+
 RECIPIENT = "age1" + "q" * 58
 PASSWORD = "a-long-password-of-the-test"
 NAS = {"kind": "directory", "path": "/mnt/nas", "nfs": {"server": "nas.home.arpa", "path": "/volume1/backups"}}
@@ -40,8 +42,8 @@ def column(**changes: Any) -> Column:
 
 def objects(given: Column, destination: str) -> dict[str, Manifest]:
     """What one thread consists of, by kind and name, but for Secrets."""
-    (thread,) = (each for each in given.threads(DrillKeys("age1drill", "ab12")) if each.name == destination)
-    found = [*thread_objects(given, thread), *policies(given, destination)]
+    (thread,) = (each for each in given.threads(DrillKeys("age1drill", "ab12")) if each.name == to(destination))
+    found = [*thread_objects(given, thread), *policies(given, to(destination))]
     return {f"{one['kind']} {one['metadata']['name']}": one for one in found}
 
 

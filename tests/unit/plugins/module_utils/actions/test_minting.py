@@ -13,7 +13,7 @@ from fanout.b2.application_keys import Key, Scope
 from fanout.b2.transport import Answer
 from fanout.contract.errors import DataRefused
 from fanout.contract.key_file import WRITER_CAPABILITIES
-from fanout.platforms.key_store import FileStore
+from fanout.platforms.host.key_store import FileStore
 
 from ..b2.scripted import Scripted, client_of, session
 

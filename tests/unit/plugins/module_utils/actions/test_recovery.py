@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fanout.actions import recovery
-from fanout.actions.recovery import FORMAT, Record
+from fanout.actions.recovery import Record
 from fanout.contract.errors import ConfigurationError, DataRefused
 from fanout.inventory.column import Column, parse
 from fanout.local.encryption import decrypt_bytes
@@ -57,7 +57,7 @@ def column(folder: Path, *owners: Owner) -> Column:
 
 
 def challenge(owner: Owner) -> Record:
-    return recovery.challenged(Record(FORMAT, owner.recipient), NOW)
+    return recovery.challenged(Record(Record.FORMAT, owner.recipient), NOW)
 
 
 def test_a_challenge_waits_until_it_is_answered_and_then_a_new_one_is_made(owner: Owner) -> None:
@@ -108,7 +108,7 @@ def test_a_wrong_answer_is_refused_and_not_repeated(owner: Owner, wrong: str) ->
 
 def test_an_answer_without_a_question_is_refused_with_the_way_to_get_one(owner: Owner) -> None:
     with pytest.raises(DataRefused, match=r"there is no challenge .* without an answer first"):
-        recovery.answered([Record(FORMAT, owner.recipient)], "aaaa-bbbb-cccc-dddd", NOW)
+        recovery.answered([Record(Record.FORMAT, owner.recipient)], "aaaa-bbbb-cccc-dddd", NOW)
 
 
 @pytest.mark.parametrize(

@@ -6,95 +6,112 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fanout.contract import manifest as manifest_record
 from fanout.contract.codec import decode_json
-from fanout.contract.errors import BackupError, DataRefused, Unavailable, about
-from fanout.contract.manifest import FileRecord, Manifest, SourceRecord, read_manifest, render_manifest
-from fanout.contract.object_names import artifact_of, drill_name, new_artifact, parse_artifact, verdict_key
+from fanout.contract.errors import BackupError, DataRefused, Exit, NewerFormat, Unavailable, about
+from fanout.contract.manifest import EVIDENCE_ROLE, FileRecord, Manifest, read_manifest, render_manifest
+from fanout.contract.object_names import EVIDENCE, artifact_of, drill_name, new_artifact, parse_artifact, verdict_key
+from fanout.contract.source import PostgresqlSource
+from tests.support.copies import SMALL
 
 NOW = datetime(2026, 11, 25, 9, 30, 15, tzinfo=UTC)
 NAME = new_artifact(NOW)
-FILES = ("database.dump.age", "database.globals.sql.age", "evidence.json.age")
+FILES = {**PostgresqlSource.ARTIFACT, EVIDENCE_ROLE: EVIDENCE}
+
+
+def file(role: str, name: str) -> FileRecord:
+    return FileRecord(role, name, 1, "0", 1, "0")
 
 
 def manifest(**changes: object) -> Manifest:
-    source = SourceRecord("database", "postgresql", *FILES[:2], 3, 10, "18.1", "18.1", "1")
-    record = FileRecord(1, "0", 1, "0")
     given: dict[str, object] = {
-        "format": manifest_record.FORMAT,
+        "format": Manifest.FORMAT,
         "app": "forgejo",
+        "source": "database",
+        "kind": "postgresql",
         "thread": "forgejo/database/b2",
         "artifact": str(NAME),
         "started": "2026-11-25T09:30:15Z",
         "finished": "2026-11-25T09:31:15Z",
         "version": "1.0.0",
         "recipients": ("age1x", "age1y"),
-        "files": dict.fromkeys(FILES, record),
-        "sources": (source,),
+        "origin": "the system identifier 1",
+        "versions": {"server": "18.1", "client": "18.1"},
+        "measures": {"bytes": 100, "tables": 3, "rows": 10},
+        "files": tuple(file(role, name) for role, name in FILES.items()),
         "seconds": {"dump": 1.5, "upload": 2.0},
     }
     return Manifest(**{**given, **changes})  # type: ignore[arg-type]
 
 
+def read(text: bytes) -> Manifest:
+    return read_manifest(text, thread=SMALL, artifact=NAME)
+
+
 def test_a_manifest_is_read_back_as_it_was_written() -> None:
-    assert read_manifest(render_manifest(manifest()), app="forgejo", artifact=NAME) == manifest()
+    assert read(render_manifest(manifest())) == manifest()
 
 
 @pytest.mark.parametrize(
-    "changes", [{"app": "nextcloud"}, {"artifact": "20200101T000000Z-00000000"}, {"format": 99}, {"files": {}}]
-)
+    "changes",
+    [
+        {"app": "nextcloud"}, {"artifact": "20200101T000000Z-00000000"}, {"source": "other"}, {"kind": "files"},
+        {"files": ()}, {"files": (file("archive", "database.dump.age"),)},
+    ],
+)  # fmt: skip
 def test_a_manifest_that_is_another_ones_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(DataRefused):
-        read_manifest(render_manifest(manifest(**changes)), app="forgejo", artifact=NAME)
+        read(render_manifest(manifest(**changes)))
 
 
 @pytest.mark.parametrize(
     "name", ["../../../cron/evil", "/etc/cron.d/evil", "evil", "x.age", "manifest.json", ".x.age", "a\nb.age", "a\0b"]
 )
 def test_a_manifest_that_names_other_files_than_a_backup_has_is_refused_on_one_printable_line(name: str) -> None:
-    record = FileRecord(1, "0", 1, "0")
     with pytest.raises(DataRefused) as caught:
-        read_manifest(render_manifest(manifest(files={**manifest().files, name: record})), app="forgejo", artifact=NAME)
+        read(render_manifest(manifest(files=(*manifest().files, file("archive", name)))))
     assert "lists other files than a backup does" in str(caught.value)
     assert str(caught.value).isprintable()
 
 
-@pytest.mark.parametrize("source", ["../evil", "", "a/b", "x" * 200, "A b"])
-def test_a_manifest_of_a_source_that_cannot_exist_is_refused(source: str) -> None:
-    files = (f"{source}.dump.age", f"{source}.globals.sql.age")
-    record = SourceRecord(source, "postgresql", *files, 3, 10, "18.1", "18.1", "1")
-    one = FileRecord(1, "0", 1, "0")
-    changed = manifest(source=record, files=dict.fromkeys((*files, "evidence.json.age"), one))
-    with pytest.raises(DataRefused, match="has a source whose name is none"):
-        read_manifest(render_manifest(changed), app="forgejo", artifact=NAME)
+def test_a_manifest_that_gives_a_file_twice_or_another_role_is_refused() -> None:
+    first, second, third = manifest().files
+    swapped = (dataclasses.replace(first, role=second.role), dataclasses.replace(second, role=first.role), third)
+    for files in ((first, first, third), swapped, (*manifest().files, first)):
+        with pytest.raises(DataRefused, match="lists other files than a backup does"):
+            read(render_manifest(manifest(files=files)))
+
+
+def test_a_manifest_of_a_newer_format_is_not_called_damaged_but_asks_for_an_update() -> None:
+    with pytest.raises(NewerFormat, match="has format 99, and this version reads up to 1") as caught:
+        read(render_manifest(manifest(format=99)).replace(b'"seconds"', b'"what nobody here knows"'))
+    assert caught.value.exit_code == Exit.CONFIGURATION
 
 
 @pytest.mark.parametrize("changes", [{"started": "soon"}, {"finished": ""}, {"started": "2026-13-01T00:00:00Z"}])
 def test_a_manifest_with_a_time_that_is_none_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(DataRefused, match="is no UTC time"):
-        read_manifest(render_manifest(manifest(**changes)), app="forgejo", artifact=NAME)
+        read(render_manifest(manifest(**changes)))
 
 
 @pytest.mark.parametrize("number", [2**63 + 1, -(2**64), 10**4000], ids=["a little", "below", "endless"])
 def test_a_number_that_no_server_counts_to_is_refused_with_its_place(number: int) -> None:
-    source = dataclasses.replace(manifest().source, rows=number)
-    counted, timed = manifest(source=source), manifest(seconds={"dump": number})
-    for changed, place in ((counted, r"sources\[0\].rows"), (timed, "seconds.dump")):
+    counted, timed = manifest(measures={"rows": number}), manifest(seconds={"dump": number})
+    for changed, place in ((counted, "measures.rows"), (timed, "seconds.dump")):
         with pytest.raises(DataRefused, match=rf"{place} is a number beyond all bounds"):
-            read_manifest(render_manifest(changed), app="forgejo", artifact=NAME)
+            read(render_manifest(changed))
 
 
 def test_a_number_that_is_written_as_endless_is_refused() -> None:
     text = render_manifest(manifest()).replace(b"1.5", b"1e999")
     with pytest.raises(DataRefused, match=r"seconds\.dump is a number beyond all bounds"):
-        read_manifest(text, app="forgejo", artifact=NAME)
+        read(text)
 
 
 @pytest.mark.parametrize("place", [b'"1.0.0"', b'"version"', b'"age1x"'])
 def test_half_a_character_which_cannot_be_written_again_is_refused_on_one_printable_line(place: bytes) -> None:
     text = render_manifest(manifest()).replace(place, rb'"\udfff"')
     with pytest.raises(DataRefused, match="surrogates not allowed") as caught:
-        read_manifest(text, app="forgejo", artifact=NAME)
+        read(text)
     assert str(caught.value).isprintable()
 
 

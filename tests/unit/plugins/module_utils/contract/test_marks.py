@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from fanout.contract.marks import NO_TABLES, NOTHING_TO_COMPARE, is_of_size, remedies, shrank, unanswered
+from fanout.contract.marks import EMPTY, NOTHING_TO_COMPARE, is_of_size, remedies, shrank, unanswered
 
 ROWS = shrank("rows", 700, 0, 30)
 
 
 def test_each_kind_of_mark_has_one_remedy_and_only_sizes_can_be_accepted() -> None:
-    marks = (unanswered("pipelines"), unanswered("users"), NO_TABLES, ROWS, shrank("bytes", 9, 1, 50), "something new")
+    marks = (unanswered("pipelines"), unanswered("users"), EMPTY, ROWS, shrank("bytes", 9, 1, 50), "something new")
 
     questions, tables, sizes, other = remedies(marks, accept="accept it")
 

@@ -6,7 +6,9 @@ import pytest
 from fanout.contract.text import printable
 
 
-@pytest.mark.parametrize("text", ["forgejo/database/b2: 124 tables", "51\N{NO-BREAK SPACE}153 rows, \u00fcbung, \u65e5\u672c"])
+@pytest.mark.parametrize(
+    "text", ["forgejo/database/b2: 124 tables", "51\N{NO-BREAK SPACE}153 rows, \u00fcbung, \u65e5\u672c"]
+)
 def test_plain_text_stays_what_it_is(text: str) -> None:
     assert printable(text) == text
 

@@ -110,11 +110,19 @@ def test_a_probe_shows_a_line_for_each_thread_and_not_its_steps() -> None:
 
 @pytest.mark.parametrize("strict", [True, False])
 def test_problems_are_shown_and_fail_only_where_the_playbook_is_strict(strict: bool) -> None:
-    result = {"problems": ["forgejo/database/nas: 3 h old"], "warnings": ["recovery was never checked"], "threads": THREADS[:1]}
+    result = {
+        "problems": ["forgejo/database/nas: 3 h old"],
+        "warnings": ["recovery was never checked"],
+        "threads": THREADS[:1],
+    }
 
     after = noted({}, result, "info", "forgejo", strict=strict)
 
-    assert after["lines"] == ["forgejo/database/nas: PASS", "forgejo/database/nas: 3 h old", "warning: recovery was never checked"]
+    assert after["lines"] == [
+        "forgejo/database/nas: PASS",
+        "forgejo/database/nas: 3 h old",
+        "warning: recovery was never checked",
+    ]
     assert after["failures"] == (["forgejo/database/nas: 3 h old"] if strict else [])
 
 

@@ -34,7 +34,7 @@ def failure(state: str, description: str = "INDEX", **changes: object) -> Failur
 
 
 def target(*, scratch: bool) -> Target:
-    source = PostgresqlSource("postgresql", "database", "app", "h", 1, "app")
+    source = PostgresqlSource(kind="postgresql", name="database", database="app", host="h", port=1, user="app")
     return Target(Programs(Path("/nonexistent"), "16.1"), source, "the server", scratch=scratch, superuser=True)
 
 

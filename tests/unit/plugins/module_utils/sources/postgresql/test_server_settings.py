@@ -14,7 +14,6 @@ def evidence(
     preload: tuple[str, ...] = (), extensions: tuple[str, ...] = (), settings: dict[str, str] | None = None
 ) -> PostgresqlEvidence:
     return PostgresqlEvidence(
-        name="database",
         server_version="16.1",
         system_identifier="1",
         locale=Locale("UTF8", "libc", "C", "C"),
@@ -33,7 +32,9 @@ def evidence(
 
 
 def source(*preload: str) -> PostgresqlSource:
-    return PostgresqlSource("postgresql", "database", "app", "127.0.0.1", 5432, "app", preload=preload)
+    return PostgresqlSource(
+        kind="postgresql", name="database", database="app", host="127.0.0.1", port=5432, user="app", preload=preload
+    )
 
 
 def test_libraries_of_extensions_are_loaded_in_the_source_s_order_and_what_only_watches_is_not() -> None:
