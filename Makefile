@@ -37,7 +37,7 @@ test-unit: .venv/installed-dev $(COLLECTION) ## tests/unit, and those of the mut
 	$(BIN)/python -m pytest tests/unit tests/mutants -n 2
 
 test-end-to-end: .venv/installed-dev $(COLLECTION) ## tests/end_to_end and tests/field, against a real PostgreSQL and the sandbox
-	$(BIN)/python -m pytest tests/end_to_end tests/field -n 2 --dist loadfile
+	$(BIN)/python -m pytest tests/end_to_end tests/field -n 3 --dist loadfile
 
 test-faults: .venv/installed-dev $(COLLECTION) ## tests/faults: servers that hang, disks that lie; as root the ones that take a mount, too
 	@# One more than the cores that all tests are made for: a good part of the time they wait for a deadline.

@@ -66,4 +66,4 @@ class DirectoryDestination:
     claim: str | None = None
 
 
-Destination: TypeAlias = "B2Destination | S3Destination | DirectoryDestination"
+Destination: TypeAlias = B2Destination | S3Destination | DirectoryDestination

@@ -45,6 +45,8 @@ _PARTS = {
     "FK CONSTRAINT",
     "CHECK CONSTRAINT",
     "INDEX",
+    "INDEX ATTACH",
+    "TABLE ATTACH",
     "TRIGGER",
     "RULE",
     "POLICY",
