@@ -92,10 +92,10 @@ def test_a_destination_that_never_answers_holds_up_no_other(owner: Owner) -> Non
 
         result = owner.call("column_backup")
 
-    assert ok(result) == {"forgejo/minio": False, "forgejo/database/nas": True}
+    assert ok(result) == {"forgejo/database/minio": False, "forgejo/database/nas": True}
     assert result["failed"] is True
     assert result["changed"] is True
-    assert "forgejo/minio" in result["msg"]
+    assert "forgejo/database/minio" in result["msg"]
     assert "forgejo/database/nas" not in result["msg"]
     assert time.time() - began < 90
     (manifest,) = owner.nas_folder.glob("*/manifest.json")
@@ -148,10 +148,10 @@ def test_a_damaged_copy_fails_its_drill_and_an_undamaged_one_passes(owner: Owner
 
     result = owner.call("column_drill", destinations=["nas", "disk"])
 
-    assert result["verdicts"] == {"forgejo/database/nas": "fail", "forgejo/disk": "pass"}
+    assert result["verdicts"] == {"forgejo/database/nas": "fail", "forgejo/database/disk": "pass"}
     assert result["failed"] is True
     assert "DRILL FAIL forgejo/database/nas" in result["msg"]
-    assert "forgejo/disk" not in result["msg"]
+    assert "forgejo/database/disk" not in result["msg"]
 
 
 def test_an_older_backup_can_be_drilled_by_its_time(owner: Owner) -> None:

@@ -111,9 +111,9 @@ def test_every_timer_runs_after_the_roll_out_and_the_second_one_changes_nothing(
 def test_the_units_make_a_backup_and_drill_it_under_their_own_restrictions(owner: Owner, machine: Machine) -> None:
     owner.call("column")
 
-    backup = machine.tell("start", "fanout-forgejo.nas.service")
+    backup = machine.tell("start", "fanout-forgejo.database.nas.service")
     assert (backup.returncode, backup.stderr) == (0, "")
-    drill = machine.tell("start", "fanout-forgejo.nas.drill.service")
+    drill = machine.tell("start", "fanout-forgejo.database.nas.drill.service")
     assert (drill.returncode, drill.stderr) == (0, "")
 
     nas, _disk = owner.call("column_info")["threads"]
@@ -123,12 +123,12 @@ def test_the_units_make_a_backup_and_drill_it_under_their_own_restrictions(owner
 
 def test_a_changed_period_moves_the_timers_that_run(owner: Owner, machine: Machine) -> None:
     owner.call("column")
-    before = machine.shown("fanout-forgejo.nas.timer")["TimersCalendar"]
+    before = machine.shown("fanout-forgejo.database.nas.timer")["TimersCalendar"]
     owner.variables["app_period"] = "5m"
 
     assert owner.call("column")["changed"] is True
 
-    after = machine.waiting("fanout-forgejo.nas.timer")
+    after = machine.waiting("fanout-forgejo.database.nas.timer")
     assert after["TimersCalendar"] != before
     following = datetime.strptime(after["NextElapseUSecRealtime"], "%a %Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC)
     assert following - datetime.now(UTC) <= timedelta(minutes=5)
@@ -141,26 +141,26 @@ def test_a_timer_that_somebody_stopped_is_a_change_and_runs_again(
     owner: Owner, machine: Machine, how: tuple[str, ...]
 ) -> None:
     owner.call("column")
-    machine.tell(*how, "fanout-forgejo.nas.timer")
+    machine.tell(*how, "fanout-forgejo.database.nas.timer")
 
     assert owner.call("column", check=True)["changed"] is True
     assert owner.call("column")["changed"] is True
 
-    shown = machine.shown("fanout-forgejo.nas.timer")
+    shown = machine.shown("fanout-forgejo.database.nas.timer")
     assert (shown["UnitFileState"], shown["ActiveState"]) == ("enabled", "active")
     assert owner.call("column")["changed"] is False
 
 
 def test_a_removed_destination_loses_its_units_and_an_absent_column_all(owner: Owner, machine: Machine) -> None:
     owner.call("column")
-    machine.tell("start", "fanout-forgejo.disk.service")
+    machine.tell("start", "fanout-forgejo.database.disk.service")
     owner.destinations = {"nas": owner.nas}
     assert owner.call("column")["changed"] is True
     assert machine.links() == {unit for unit in UNITS if ".nas." in unit}
     owner.variables["app_database_port"] = 1
     owner.call("column")
-    machine.tell("start", "fanout-forgejo.nas.service")
-    assert machine.shown("fanout-forgejo.nas.service")["ActiveState"] == "failed"
+    machine.tell("start", "fanout-forgejo.database.nas.service")
+    assert machine.shown("fanout-forgejo.database.nas.service")["ActiveState"] == "failed"
 
     owner.variables["app_state"] = "absent"
     gone = owner.call("column")
@@ -212,17 +212,17 @@ def test_a_look_tells_of_a_timer_that_somebody_stopped_and_of_one_that_somebody_
 ) -> None:
     owner.call("column")
     assert not [problem for problem in owner.call("column_info")["problems"] if "fanout-forgejo" in problem]
-    override = machine.systemd.folder / "fanout-forgejo.disk.timer.d/override.conf"
+    override = machine.systemd.folder / "fanout-forgejo.database.disk.timer.d/override.conf"
     override.parent.mkdir()
     override.write_text("[Timer]\nOnCalendar=\nOnCalendar=yearly\n")
-    machine.tell("stop", "fanout-forgejo.nas.timer")
-    (owner.folder / "units/fanout-forgejo.nas.drill.timer").write_text("[Timer]\nOnCalendar=yearly\n")
+    machine.tell("stop", "fanout-forgejo.database.nas.timer")
+    (owner.folder / "units/fanout-forgejo.database.nas.drill.timer").write_text("[Timer]\nOnCalendar=yearly\n")
 
     problems = owner.call("column_info")["problems"]
 
-    revert = f"{' '.join(machine.systemd.command)} revert fanout-forgejo.disk.timer"
+    revert = f"{' '.join(machine.systemd.command)} revert fanout-forgejo.database.disk.timer"
     assert [problem for problem in problems if "fanout-forgejo" in problem] == [
-        f"forgejo/database/nas: {owner.folder}/units/fanout-forgejo.nas.drill.timer differs. Remedy: run playbooks/site.yml",
-        "forgejo/database/nas: fanout-forgejo.nas.timer is not enabled and active. Remedy: run playbooks/site.yml",
-        f"forgejo/disk: {override} changes fanout-forgejo.disk.timer. Remedy: remove it: {revert}",
+        f"forgejo/database/nas: {owner.folder}/units/fanout-forgejo.database.nas.drill.timer differs. Remedy: run playbooks/site.yml",
+        "forgejo/database/nas: fanout-forgejo.database.nas.timer is not enabled and active. Remedy: run playbooks/site.yml",
+        f"forgejo/database/disk: {override} changes fanout-forgejo.database.disk.timer. Remedy: remove it: {revert}",
     ]

@@ -66,7 +66,7 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredKey]:
             token,
             accountId=account,
             capabilities=["listFiles", "readFiles", "writeFiles"],
-            keyName="forgejo-b2-1",
+            keyName="forgejo-database-b2-1",
             bucketId=bucket["bucketId"],
             namePrefix="forgejo/",
         )

@@ -65,7 +65,7 @@ def test_a_thread_that_fails_fails_the_module_which_still_tells_what_it_changed(
 
     assert (result["failed"], result["changed"]) == (True, True)
     assert result["msg"].startswith("forgejo/database/nas: ")
-    assert "forgejo/disk" not in result["msg"]
+    assert "forgejo/database/disk" not in result["msg"]
     assert result["failure"]["code"] == "unavailable"
     assert "disk/thread.json" in result["diff"]["after"]
     assert "nas/thread.json" not in result["diff"]["after"]
@@ -104,15 +104,15 @@ def test_what_was_never_rolled_out_is_a_failure_of_each_thread(column: Call, mod
     assert result["changed"] is False
     assert [(thread["thread"], thread["ok"]) for thread in result["threads"]] == [
         ("forgejo/database/nas", False),
-        ("forgejo/disk", False),
+        ("forgejo/database/disk", False),
     ]
     assert "forgejo/database/nas" in result["msg"]
-    assert "forgejo/disk" in result["msg"]
+    assert "forgejo/database/disk" in result["msg"]
     assert "roll out first" in result["msg"]
 
 
 def test_a_drill_that_could_not_run_is_inconclusive(column: Call) -> None:
-    assert column("column_drill", destinations=["disk"])["verdicts"] == {"forgejo/disk": "inconclusive"}
+    assert column("column_drill", destinations=["disk"])["verdicts"] == {"forgejo/database/disk": "inconclusive"}
 
 
 def test_without_drill_destinations_there_is_nothing_to_drill(column: Call) -> None:
@@ -147,7 +147,7 @@ def test_problems_fail_nothing_and_name_their_thread(column: Call, tmp_path: Pat
     assert "is it mounted?" in nas["problems"][0]
     assert disk["status"]["copies"] == 0
     assert disk["problems"] == ["there is no backup", "it was never drilled"]
-    assert {problem.split(":")[0] for problem in result["problems"]} == {"forgejo/database/nas", "forgejo/disk"}
+    assert {problem.split(":")[0] for problem in result["problems"]} == {"forgejo/database/nas", "forgejo/database/disk"}
 
 
 def test_a_thread_that_is_not_to_be_drilled_does_not_complain_about_it(column: Call) -> None:

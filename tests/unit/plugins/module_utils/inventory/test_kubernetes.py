@@ -32,7 +32,7 @@ SECRET = {"namespace": "forgejo", "name": "forgejo-db"}
         ({"app_destinations": {"m": {**MINIO, "endpoint": "http://minio:9000"}}}, "m.network is missing"),
         (
             {"app_destinations": {"b2": B2, "b2-drill": {"kind": "b2", "bucket": "other"}}},
-            "app_destinations.b2-drill needs an object forgejo-b2-drill, a name that is taken",
+            "app_destinations.b2-drill needs an object forgejo-database-b2-drill, a name that is taken",
         ),
         ({"app_platform": "host", "app_database_secret": SECRET}, "app_platform is host"),
         ({"app_platform": "kubernets"}, "did you mean 'kubernetes'?"),
@@ -61,4 +61,4 @@ def test_a_name_that_is_too_long_is_shortened_and_stays_its_own(suffix: str) -> 
     names = {object_name("a" * 40, f"{'b' * 39}{end}", suffix) for end in "cd"}
     assert len(names) == 2
     assert all(len(name) <= LONGEST_NAME and name.endswith(suffix) for name in names)
-    assert object_name("forgejo", "b2", suffix) == f"forgejo-b2{suffix}"
+    assert object_name("forgejo", "b2", suffix) == f"forgejo-database-b2{suffix}"

@@ -10,7 +10,7 @@ from fanout.wiring.outcomes import noted
 THREADS = [
     {"thread": "forgejo/database/nas", "line": "forgejo/database/nas: PASS"},
     {"thread": "forgejo/database/b2", "line": "forgejo/database/b2: FAIL"},
-    {"thread": "forgejo/gone", "line": ""},
+    {"thread": "forgejo/database/gone", "line": ""},
 ]
 
 
@@ -21,7 +21,7 @@ def test_what_was_noted_before_stays_in_front() -> None:
 
     assert both == {
         "acts": ["backup", "drill"],
-        "threads": ["forgejo/database/nas", "forgejo/database/b2", "forgejo/gone"],
+        "threads": ["forgejo/database/nas", "forgejo/database/b2", "forgejo/database/gone"],
         "lines": ["forgejo/database/nas: PASS", "forgejo/database/b2: FAIL"],
         "failures": [],
         "unclaimed": ["gitlab"],
@@ -92,7 +92,7 @@ def test_some_acts_show_all_of_their_lines(act: str) -> None:
     after = noted({}, {"lines": ["people: 3", "forgejo/database/nas: PASS"], "threads": THREADS}, act, "forgejo")
 
     assert after["lines"] == ["people: 3", "forgejo/database/nas: PASS"]
-    assert after["threads"] == ["forgejo/database/nas", "forgejo/database/b2", "forgejo/gone"]
+    assert after["threads"] == ["forgejo/database/nas", "forgejo/database/b2", "forgejo/database/gone"]
 
 
 @pytest.mark.parametrize("act", ["clone", "restore", "revert"])

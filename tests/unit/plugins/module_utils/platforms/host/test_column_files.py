@@ -16,7 +16,7 @@ FILES = {
     "database.password": File("hunter2hunter2"),
     "nas/thread.json": File('{"name": "nas"}'),
     "s3/key.json": File('{"secret": "hunter2hunter2"}'),
-    "units/fanout-forgejo.nas.timer": File("[Timer]\n", 0o644),
+    "units/fanout-forgejo.database.nas.timer": File("[Timer]\n", 0o644),
 }
 
 
@@ -32,7 +32,7 @@ def test_what_was_written_is_read_back_and_is_no_change_the_second_time(tmp_path
     _before, after = become(folder, FILES)
 
     assert read_state(folder) == after
-    assert tree(folder)["units/fanout-forgejo.nas.timer"] == (0o644, "[Timer]\n")
+    assert tree(folder)["units/fanout-forgejo.database.nas.timer"] == (0o644, "[Timer]\n")
     modes = {mode for name, (mode, _text) in tree(folder).items() if (folder / name).is_dir()}
     assert modes == {0o700}
     before, again = become(folder, FILES)

@@ -88,9 +88,9 @@ def change_password(folder: Path) -> None:
             "nas/thread.json has the mode 0644 instead of 0600",
         ),
         (
-            lambda folder: (folder / "units/fanout-forgejo.b2.drill.timer").write_text("[Timer]\nOnCalendar=yearly\n"),
+            lambda folder: (folder / "units/fanout-forgejo.database.b2.drill.timer").write_text("[Timer]\nOnCalendar=yearly\n"),
             "b2",
-            "units/fanout-forgejo.b2.drill.timer differs",
+            "units/fanout-forgejo.database.b2.drill.timer differs",
         ),
         (lambda folder: (folder / "b2/key.json").unlink(), "b2", "b2/key.json is missing"),
         (change_password, "", "database.password differs"),
@@ -113,7 +113,7 @@ def test_what_was_changed_by_hand_is_named_at_its_thread(
 def test_what_the_inventory_changed_and_nobody_rolled_out_is_told(make: Make, folder: Path) -> None:
     lines = told(make(app_period="6h"))
 
-    assert f"{folder}/units/fanout-forgejo.nas.timer differs. {SITE}" in lines
+    assert f"{folder}/units/fanout-forgejo.database.nas.timer differs. {SITE}" in lines
 
 
 def test_a_key_for_another_bucket_is_told(make: Make, folder: Path) -> None:
@@ -126,10 +126,10 @@ def test_a_key_for_another_bucket_is_told(make: Make, folder: Path) -> None:
 class Machine(Systemd):
     """A service manager that says which units it runs."""
 
-    idle = "fanout-forgejo.nas.timer"
+    idle = "fanout-forgejo.database.nas.timer"
 
     def in_use(self, unit: Path) -> bool:
-        if unit.name == "fanout-forgejo.b2.timer":
+        if unit.name == "fanout-forgejo.database.b2.timer":
             raise Unavailable("systemctl cannot run", remedy="see what systemctl status says")
         return unit.name != self.idle
 
@@ -137,17 +137,17 @@ class Machine(Systemd):
 def test_a_timer_that_does_not_run_or_is_overridden_or_unknown_is_told(
     make: Make, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    override = tmp_path / "system/fanout-forgejo.b2.drill.timer.d/override.conf"
+    override = tmp_path / "system/fanout-forgejo.database.b2.drill.timer.d/override.conf"
     override.parent.mkdir(parents=True)
     override.write_text("[Timer]\nOnCalendar=yearly\n")
     monkeypatch.setattr(systemd, "this_machine", lambda: Machine(tmp_path / "system", ("systemctl",)))
 
     found = differences(make())
 
-    assert found["nas"] == [f"fanout-forgejo.nas.timer is not enabled and active. {SITE}"]
+    assert found["nas"] == [f"fanout-forgejo.database.nas.timer is not enabled and active. {SITE}"]
     assert found["b2"] == [
-        f"{override} changes fanout-forgejo.b2.drill.timer. Remedy: remove it: systemctl revert"
-        " fanout-forgejo.b2.drill.timer",
-        "whether fanout-forgejo.b2.timer is in use is unknown: systemctl cannot run. Remedy: see what systemctl status"
+        f"{override} changes fanout-forgejo.database.b2.drill.timer. Remedy: remove it: systemctl revert"
+        " fanout-forgejo.database.b2.drill.timer",
+        "whether fanout-forgejo.database.b2.timer is in use is unknown: systemctl cannot run. Remedy: see what systemctl status"
         " says",
     ]

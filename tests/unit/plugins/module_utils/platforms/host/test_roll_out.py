@@ -114,7 +114,7 @@ def test_check_mode_shows_what_the_run_then_does_but_for_what_only_a_run_can_mak
     real = present(changed_variables, check_mode=False)
     assert (again.before, again.after) == (real.before, real.after)
     assert "b2/thread.json" in changed(real)
-    assert "units/fanout-forgejo.b2.timer" in changed(real)
+    assert "units/fanout-forgejo.database.b2.timer" in changed(real)
 
 
 def test_the_drill_identity_is_made_once_and_never_again(make: Make, folder: Path) -> None:
@@ -156,7 +156,7 @@ def test_half_files_of_a_killed_roll_out_are_gone_after_the_next_and_foreign_fil
     make: Make, nas: dict[str, Any], folder: Path
 ) -> None:
     present(make({"b2": B2, "nas": nas}), check_mode=False)
-    halves = ("units/.fanout-forgejo.b2.timer.abcdefgh", "b2/.thread.json.ab_def01", ".database.password.abcdefgh")
+    halves = ("units/.fanout-forgejo.database.b2.timer.abcdefgh", "b2/.thread.json.ab_def01", ".database.password.abcdefgh")
     for name in (*halves, "b2/.key.json.abcdefgh", "b2/.bashrc.abcdefgh", ".column.json.of-the-owner"):
         put(folder / name, "half")
 
@@ -190,7 +190,7 @@ def test_nothing_that_is_shown_holds_a_secret(make: Make, folder: Path, tmp_path
 def test_a_bucket_that_does_not_answer_leaves_nothing_of_a_new_thread(make: Make, folder: Path) -> None:
     change = present(make({"minio": MINIO, "b2": B2}, secrets={"app_s3_keys": S3_KEYS}), check_mode=False)
 
-    assert "forgejo/minio: listing forgejo/owner.json in bucket backups: 127.0.0.1:9 does not answer" in str(
+    assert "forgejo/database/minio: listing forgejo/owner.json in bucket backups: 127.0.0.1:9 does not answer" in str(
         change.failure
     )
     assert not (folder / "minio").exists()
@@ -206,7 +206,7 @@ def test_a_destination_that_is_not_there_leaves_all_others_rolled_out(
 
     assert isinstance(change.failure, Unavailable)
     assert str(change.failure).startswith(
-        f"forgejo/away: onboarding {tmp_path / 'away'}/forgejo: {tmp_path / 'away'} is no folder"
+        f"forgejo/database/away: onboarding {tmp_path / 'away'}/forgejo: {tmp_path / 'away'} is no folder"
     )
     assert load(folder / "b2/thread.json").id == "forgejo/database/b2"
     assert load(folder / "nas/thread.json").id == "forgejo/database/nas"
@@ -354,8 +354,8 @@ def test_two_failing_threads_are_both_named_and_the_third_is_rolled_out(
 
     change = present(make({"away": away, "minio": MINIO, "b2": B2}), check_mode=False)
 
-    assert "forgejo/away" in str(change.failure)
-    assert "forgejo/minio: rolling out: app_s3_keys.minio is missing" in str(change.failure)
+    assert "forgejo/database/away" in str(change.failure)
+    assert "forgejo/database/minio: rolling out: app_s3_keys.minio is missing" in str(change.failure)
     assert (folder / "b2/thread.json").exists()
 
 
@@ -402,8 +402,8 @@ def test_what_belongs_to_a_removed_destination_goes_but_for_a_minted_key_which_i
     assert set(tree(folder)) == {
         "column.json", "drill-identity.txt", "database.password", "nas", "nas/thread.json", "nas/onboarded.json", "b2",
         "b2/key.json",
-        "units", "units/fanout-forgejo.nas.service", "units/fanout-forgejo.nas.timer",
-        "units/fanout-forgejo.nas.drill.service", "units/fanout-forgejo.nas.drill.timer",
+        "units", "units/fanout-forgejo.database.nas.service", "units/fanout-forgejo.database.nas.timer",
+        "units/fanout-forgejo.database.nas.drill.service", "units/fanout-forgejo.database.nas.drill.timer",
     }  # fmt: skip
     (warning,) = (warning for warning in change.warnings if "key.json" in warning)
     assert "forgejo/database/b2" in warning
@@ -427,7 +427,7 @@ def test_a_destination_may_be_named_like_the_folder_of_the_units(make: Make, nas
 
     assert change.failure is None
     assert not (folder / "units/thread.json").exists()
-    assert (folder / "units/fanout-forgejo.nas.timer").exists()
+    assert (folder / "units/fanout-forgejo.database.nas.timer").exists()
 
 
 def test_a_password_that_is_no_longer_given_goes(make: Make, folder: Path) -> None:

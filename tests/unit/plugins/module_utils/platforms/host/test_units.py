@@ -76,12 +76,12 @@ def test_only_drilled_destinations_have_drill_units(two: Column) -> None:
     names = {name for each in ("b2", "nas") for name in unit_files(two, each, FANOUT)}
 
     assert names == {
-        "units/fanout-forgejo.b2.service",
-        "units/fanout-forgejo.b2.timer",
-        "units/fanout-forgejo.b2.drill.service",
-        "units/fanout-forgejo.b2.drill.timer",
-        "units/fanout-forgejo.nas.service",
-        "units/fanout-forgejo.nas.timer",
+        "units/fanout-forgejo.database.b2.service",
+        "units/fanout-forgejo.database.b2.timer",
+        "units/fanout-forgejo.database.b2.drill.service",
+        "units/fanout-forgejo.database.b2.drill.timer",
+        "units/fanout-forgejo.database.nas.service",
+        "units/fanout-forgejo.database.nas.timer",
     }
 
 
@@ -121,7 +121,7 @@ def test_drills_of_several_destinations_take_turns(tmp_path: Path) -> None:
 
 
 def test_no_setting_needs_a_mount_namespace_which_many_containers_refuse(two: Column) -> None:
-    service = settings(unit_files(two, "b2", FANOUT)["units/fanout-forgejo.b2.service"])["Service"]
+    service = settings(unit_files(two, "b2", FANOUT)["units/fanout-forgejo.database.b2.service"])["Service"]
 
     assert service["NoNewPrivileges"] == "yes"
     assert not [name for name in service if name.startswith(("Protect", "Private", "ReadWrite", "Temporary"))]

@@ -22,7 +22,7 @@ OURS = [{"manager": "fanout.backup"}]
 
 
 def wanted(kind: str = "ConfigMap", **fields: Any) -> Manifest:
-    metadata = {"name": "forgejo-b2", "namespace": "backup-forgejo", "labels": {COLUMN: "forgejo"}}
+    metadata = {"name": "forgejo-database-b2", "namespace": "backup-forgejo", "labels": {COLUMN: "forgejo"}}
     return {"apiVersion": "v1", "kind": kind, "metadata": metadata, **fields}
 
 
@@ -84,7 +84,7 @@ def test_the_note_of_what_was_sent_tells_nothing_about_a_password() -> None:
 def test_an_object_of_somebody_else_or_of_another_column_is_left_alone() -> None:
     theirs = wanted()
     theirs["metadata"] = theirs["metadata"] | {"labels": {}}
-    with pytest.raises(ConfigurationError, match="ConfigMap backup-forgejo/forgejo-b2 is none of ours"):
+    with pytest.raises(ConfigurationError, match="ConfigMap backup-forgejo/forgejo-database-b2 is none of ours"):
         apply(theirs, wanted())
     theirs["metadata"]["labels"] = {COLUMN: "gitlab"}
     with pytest.raises(ConfigurationError, match="belongs to the column gitlab"):
@@ -123,11 +123,11 @@ def test_a_user_sees_neither_the_servers_noise_nor_our_note_nor_a_secret() -> No
     live["metadata"]["annotations"]["mine"] = "seen"
     after = copy.deepcopy(live)
     after["data"] = {"kept": encoded("a"), "other": encoded("c"), "new": encoded("d")}
-    key = ("Secret", "forgejo-b2")
+    key = ("Secret", "forgejo-database-b2")
 
     (name, told), *_others = shown({key: after}, {key: live}).items()
 
-    assert name == "Secret forgejo-b2"
+    assert name == "Secret forgejo-database-b2"
     assert told == {
         "metadata": {**wanted()["metadata"], "annotations": {"mine": "seen"}},
         "data": {"kept": "<set>", "other": "<changed>", "new": "<set>"},

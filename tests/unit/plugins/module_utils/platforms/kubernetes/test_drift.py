@@ -68,28 +68,28 @@ def test_a_column_as_it_was_rolled_out_has_no_difference_and_nothing_is_sent(ser
 
 
 def test_a_field_that_was_left_out_since_is_told_by_what_was_sent_last(server: Scripted) -> None:
-    config = of_kind(server, "ConfigMap", "forgejo-b2")
+    config = of_kind(server, "ConfigMap", "forgejo-database-b2")
     config["metadata"]["annotations"]["fanout.backup/sent"] = "another"
 
-    assert told() == [f"ConfigMap backup-forgejo/forgejo-b2 was rolled out from other variables. {SITE}"]
+    assert told() == [f"ConfigMap backup-forgejo/forgejo-database-b2 was rolled out from other variables. {SITE}"]
 
 
 def test_a_minted_key_is_judged_by_what_is_kept_of_it_without_asking_backblaze(server: Scripted) -> None:
-    shown = "Secret backup-forgejo/forgejo-b2-key"
+    shown = "Secret backup-forgejo/forgejo-database-b2-key"
     moved = {"app_destinations": {"b2": {**B2, "bucket": "elsewhere"}}}
     assert f"{shown} holds a key for another place. {SITE}" in told(**moved)
 
-    of_kind(server, "Secret", "forgejo-b2-key")["metadata"]["labels"]["fanout.backup/key-of"] = "another"
+    of_kind(server, "Secret", "forgejo-database-b2-key")["metadata"]["labels"]["fanout.backup/key-of"] = "another"
     assert told() == [f"{shown} holds no key of this thread. {SITE}"]
 
-    remove(server, "Secret", "forgejo-b2-key")
+    remove(server, "Secret", "forgejo-database-b2-key")
     assert told() == [f"{shown} is missing. {SITE}"]
 
 
 def test_no_secret_shows_in_a_difference(server: Scripted) -> None:
-    of_kind(server, "Secret", "forgejo-b2")["data"]["database.password"] = "b3RoZXI="
+    of_kind(server, "Secret", "forgejo-database-b2")["data"]["database.password"] = "b3RoZXI="
 
-    assert told() == [f"Secret backup-forgejo/forgejo-b2 differs: data.database.password. {SITE}"]
+    assert told() == [f"Secret backup-forgejo/forgejo-database-b2 differs: data.database.password. {SITE}"]
 
 
 def test_a_destination_that_left_the_inventory_and_was_not_rolled_out_is_told(server: Scripted) -> None:
@@ -97,18 +97,18 @@ def test_a_destination_that_left_the_inventory_and_was_not_rolled_out_is_told(se
 
     lines = told(**other)
 
-    assert f"CronJob backup-forgejo/forgejo-b2 is not wanted any more. {SITE}" in lines
+    assert f"CronJob backup-forgejo/forgejo-database-b2 is not wanted any more. {SITE}" in lines
     assert f"it is not rolled out. {SITE}" in lines
 
 
 def test_what_is_suspended_is_no_matter_of_a_roll_out_and_is_told_with_the_command_that_resumes_it(
     server: Scripted,
 ) -> None:
-    of_kind(server, "CronJob", "forgejo-b2")["spec"]["suspend"] = True
+    of_kind(server, "CronJob", "forgejo-database-b2")["spec"]["suspend"] = True
 
     (line,) = told()
 
-    assert line.startswith("CronJob backup-forgejo/forgejo-b2 is suspended and starts nothing. Remedy: kubectl ")
+    assert line.startswith("CronJob backup-forgejo/forgejo-database-b2 is suspended and starts nothing. Remedy: kubectl ")
     resume = line.split("--patch ")[1].strip("'")
     assert json.loads(resume) == {"spec": {"suspend": False}}
 

@@ -175,7 +175,7 @@ def test_every_pod_of_the_database_has_to_let_in_every_thread() -> None:
     (warning,) = warnings(policy("replicas", podSelector={"matchLabels": {"role": "replica"}}), pods=(SERVER, replica))
     assert "databases/replicas" in warning
 
-    one_thread = {"matchLabels": {"app.kubernetes.io/instance": "forgejo-nas"}}
+    one_thread = {"matchLabels": {"app.kubernetes.io/instance": "forgejo-database-nas"}}
     assert warnings(admitting({"namespaceSelector": OURS, "podSelector": one_thread}))
 
 

@@ -21,7 +21,7 @@ from tests.support.scripted_cluster import Scripted, answer, cluster, refusal
 
 JOBS = "/apis/batch/v1/namespaces/backup-forgejo/jobs"
 PODS = "/api/v1/namespaces/backup-forgejo/pods"
-CRON = {"metadata": {"name": "forgejo-nas", "uid": "an-id"}}
+CRON = {"metadata": {"name": "forgejo-database-nas", "uid": "an-id"}}
 SPEC = {
     "backoffLimit": 2,
     "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "fanout"}]}},
@@ -100,7 +100,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "time", Clock())
 
 
-def run(server: Server, *, cron: Manifest | None = None, base: str = "forgejo-nas") -> ThreadResult:
+def run(server: Server, *, cron: Manifest | None = None, base: str = "forgejo-database-nas") -> ThreadResult:
     return jobs.run(cluster(server), column(), Order("forgejo/database/nas", base, SPEC, 30, cron))
 
 
@@ -140,7 +140,7 @@ def test_a_job_of_a_cron_job_goes_into_its_history_and_stays() -> None:
     server = Server(ended(0), log=GOOD)
     run(server, cron=CRON)
     (owner,) = server.job["metadata"]["ownerReferences"]
-    assert (owner["name"], owner["uid"], owner["controller"]) == ("forgejo-nas", "an-id", True)
+    assert (owner["name"], owner["uid"], owner["controller"]) == ("forgejo-database-nas", "an-id", True)
     assert server.job["metadata"]["annotations"] == {"cronjob.kubernetes.io/instantiate": "manual"}
     assert "ttlSecondsAfterFinished" not in server.job["spec"]
     assert not server.is_gone

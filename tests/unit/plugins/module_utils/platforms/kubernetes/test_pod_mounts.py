@@ -22,11 +22,11 @@ def one(kind: str, name: str, *keys: str) -> Manifest:
 
 def all_of_the_nas() -> list[Manifest]:
     return [
-        one("ServiceAccount", "forgejo-nas"),
-        one("ConfigMap", "forgejo-nas", "thread.json", "passwd"),
-        one("Secret", "forgejo-nas", "database.password"),
+        one("ServiceAccount", "forgejo-database-nas"),
+        one("ConfigMap", "forgejo-database-nas", "thread.json", "passwd"),
+        one("Secret", "forgejo-database-nas", "database.password"),
         one("Secret", "drill-identity", "drill-identity.txt"),
-        one("PersistentVolumeClaim", "forgejo-nas"),
+        one("PersistentVolumeClaim", "forgejo-database-nas"),
     ]
 
 
@@ -41,20 +41,20 @@ def test_a_pod_whose_objects_are_there_may_start() -> None:
 
 def test_all_that_is_missing_is_named_in_one_line() -> None:
     with pytest.raises(ConfigurationError) as refused:
-        check(Scripted(one("ServiceAccount", "forgejo-nas"), one("Secret", "forgejo-nas", "another")))
+        check(Scripted(one("ServiceAccount", "forgejo-database-nas"), one("Secret", "forgejo-database-nas", "another")))
 
     assert str(refused.value) == (
-        "ConfigMap backup-forgejo/forgejo-nas is missing, Secret backup-forgejo/forgejo-nas has no database.password,"
-        " PersistentVolumeClaim backup-forgejo/forgejo-nas is missing. Remedy: run playbooks/site.yml; make the claim,"
+        "ConfigMap backup-forgejo/forgejo-database-nas is missing, Secret backup-forgejo/forgejo-database-nas has no database.password,"
+        " PersistentVolumeClaim backup-forgejo/forgejo-database-nas is missing. Remedy: run playbooks/site.yml; make the claim,"
         " or correct the destination's claim; one of the roll-out's own comes with it"
     )
 
 
 def test_an_optional_key_is_not_missed() -> None:
     there = [
-        one("ServiceAccount", "forgejo-b2"),
-        one("ConfigMap", "forgejo-b2", "thread.json"),
-        one("Secret", "forgejo-b2", "database.password"),
+        one("ServiceAccount", "forgejo-database-b2"),
+        one("ConfigMap", "forgejo-database-b2", "thread.json"),
+        one("Secret", "forgejo-database-b2", "database.password"),
     ]
 
     check_there(cluster(Scripted(*there)), NAMESPACE, backup_pod(column(), "b2", ("backup",)))

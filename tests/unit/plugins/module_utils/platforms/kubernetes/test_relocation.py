@@ -65,8 +65,8 @@ def test_a_volume_that_is_not_there_yet_is_nothing_to_move() -> None:
 def test_another_folder_takes_the_claim_away_and_then_its_volume() -> None:
     done, server = moved(with_nas(nas=NAS), with_nas(nas=OTHER_NAS))
     claim, volume = server.writes
-    assert claim == ("DELETE", "/api/v1/namespaces/backup-forgejo/persistentvolumeclaims/forgejo-nas")
-    assert volume == ("DELETE", "/api/v1/persistentvolumes/backup-forgejo-forgejo-nas")
+    assert claim == ("DELETE", "/api/v1/namespaces/backup-forgejo/persistentvolumeclaims/forgejo-database-nas")
+    assert volume == ("DELETE", "/api/v1/persistentvolumes/backup-forgejo-forgejo-database-nas")
     assert {kind for kind, _name in done.gone} == {"PersistentVolumeClaim", "PersistentVolume"}
     assert done.warnings == ["forgejo/database/nas: its folder is now another one. Copies in the old one stay there"]
     assert (done.failures, done.stuck) == ([], set())

@@ -12,11 +12,11 @@ from fanout.k8s.resources import Manifest
 from tests.support.kubernetes_columns import PASSWORD, column, objects, pod_of
 
 CRON_JOBS = [
-    ("nas", "CronJob forgejo-nas"),
-    ("nas", "CronJob forgejo-nas-drill"),
-    ("b2", "CronJob forgejo-b2"),
-    ("b2", "CronJob forgejo-b2-drill"),
-    ("minio", "CronJob forgejo-minio"),
+    ("nas", "CronJob forgejo-database-nas"),
+    ("nas", "CronJob forgejo-database-nas-drill"),
+    ("b2", "CronJob forgejo-database-b2"),
+    ("b2", "CronJob forgejo-database-b2-drill"),
+    ("minio", "CronJob forgejo-database-minio"),
 ]
 
 
@@ -31,20 +31,20 @@ def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_a_thread_has_exactly_these_objects() -> None:
-    both = ["ConfigMap forgejo-nas", "CronJob forgejo-nas", "CronJob forgejo-nas-drill", "NetworkPolicy forgejo-nas"]
+    both = ["ConfigMap forgejo-database-nas", "CronJob forgejo-database-nas", "CronJob forgejo-database-nas-drill", "NetworkPolicy forgejo-database-nas"]
     assert sorted(objects(column(), "nas")) == [
         *both,
-        "NetworkPolicy forgejo-nas-drill",
-        "PersistentVolume backup-forgejo-forgejo-nas",
-        "PersistentVolumeClaim forgejo-nas",
-        "ServiceAccount forgejo-nas",
+        "NetworkPolicy forgejo-database-nas-drill",
+        "PersistentVolume backup-forgejo-forgejo-database-nas",
+        "PersistentVolumeClaim forgejo-database-nas",
+        "ServiceAccount forgejo-database-nas",
     ]
     assert sorted(objects(column(), "minio")) == [
-        "ConfigMap forgejo-minio",
-        "CronJob forgejo-minio",
-        "NetworkPolicy forgejo-minio",
-        "NetworkPolicy forgejo-minio-drill",
-        "ServiceAccount forgejo-minio",
+        "ConfigMap forgejo-database-minio",
+        "CronJob forgejo-database-minio",
+        "NetworkPolicy forgejo-database-minio",
+        "NetworkPolicy forgejo-database-minio-drill",
+        "ServiceAccount forgejo-database-minio",
     ], "it has no drills by itself, but one may be asked for"
 
 
@@ -109,12 +109,12 @@ def sources(pod: dict[str, Any]) -> list[str]:
 
 def test_backups_hold_no_identity_and_drills_no_login() -> None:
     found = objects(column(), "b2")
-    assert sources(pod_of(found["CronJob forgejo-b2"])) == ["forgejo-b2", "forgejo-b2-key", "forgejo-b2"]
-    assert sources(pod_of(found["CronJob forgejo-b2-drill"])) == ["forgejo-b2", "forgejo-b2-key", "drill-identity"]
+    assert sources(pod_of(found["CronJob forgejo-database-b2"])) == ["forgejo-database-b2", "forgejo-database-b2-key", "forgejo-database-b2"]
+    assert sources(pod_of(found["CronJob forgejo-database-b2-drill"])) == ["forgejo-database-b2", "forgejo-database-b2-key", "drill-identity"]
 
 
 def test_a_scratch_server_bypasses_its_entry_point_and_shares_only_a_socket_with_the_drill() -> None:
-    pod = pod_of(objects(column(), "b2")["CronJob forgejo-b2-drill"])
+    pod = pod_of(objects(column(), "b2")["CronJob forgejo-database-b2-drill"])
     _confine, server = pod["initContainers"]
     assert server["restartPolicy"] == "Always", "a native sidecar"
     assert server["image"] == "docker.io/library/postgres:17"
@@ -131,7 +131,7 @@ def test_a_scratch_server_bypasses_its_entry_point_and_shares_only_a_socket_with
 def test_a_scratch_server_is_confined_by_a_program_of_our_image_that_it_cannot_change_and_has_a_number_of_its_own() -> (
     None
 ):
-    pod = pod_of(objects(column(), "b2")["CronJob forgejo-b2-drill"])
+    pod = pod_of(objects(column(), "b2")["CronJob forgejo-database-b2-drill"])
     confine, server = pod["initContainers"]
     (drill,) = pod["containers"]
     assert confine["image"] == drill["image"]
@@ -143,7 +143,7 @@ def test_a_scratch_server_is_confined_by_a_program_of_our_image_that_it_cannot_c
 
 
 def test_thread_json_lies_in_a_config_map_without_a_secret_and_can_be_read_back() -> None:
-    found = objects(column(), "b2")["ConfigMap forgejo-b2"]["data"]
+    found = objects(column(), "b2")["ConfigMap forgejo-database-b2"]["data"]
     thread = decode_json(Thread, found["thread.json"], "thread.json")
     assert thread.id == "forgejo/database/b2"
     assert thread.source.scratch_server == "/run/fanout/scratch-server"
