@@ -59,7 +59,7 @@ def review(told: dict[str, Any], kind: str, group: str, spec: object) -> Any:
 
 def opened(database: str, login: dict[str, str]) -> str:
     """Log in to a database with the app's login, and return "open" or the refusal."""
-    password = (COLUMN / "database.password").read_text().strip()
+    password = (COLUMN / "database/password").read_text().strip()
     try:
         psycopg.connect(dbname=database, password=password, sslmode="disable", connect_timeout=30, **login).close()
     except psycopg.OperationalError as error:
@@ -69,7 +69,7 @@ def opened(database: str, login: dict[str, str]) -> str:
 
 def reached(place: dict[str, str], copied_to: str) -> dict[str, str]:
     """Try the thread's key at a place, and return "done" or the refusal for each attempt."""
-    key = json.loads((COLUMN / "b2/key.json").read_text())["current"]
+    key = json.loads((COLUMN / "database/b2/key.json").read_text())["current"]
     s3 = Session().create_client(
         "s3",
         region_name=key["region"],

@@ -161,13 +161,13 @@ def test_the_password_is_copied_from_the_apps_own_secret_and_drift_is_shown(
     del owner.secrets["app_database_password"]
     owner.variables["app_database_secret"] = {"namespace": namespace, "name": "forgejo-db"}
     owner.good("column")
-    copy = owner.secret(f"{owner.app}-b2")["database.password"]
+    copy = owner.secret(f"{owner.app}-b2")["database/password"]
     assert base64.b64decode(copy) == b"the-first-password\n"
 
     access.core.patch_namespaced_secret("forgejo-db", namespace, have("the-second-password"))
     drifted = owner.good("column", check=True)
     assert any("has another password" in warning for warning in drifted["warnings"])
-    assert drifted["diff"]["after"][f"Secret {owner.app}-b2"]["data"] == {"database.password": "<changed>"}
+    assert drifted["diff"]["after"][f"Secret {owner.app}-b2"]["data"] == {"database/password": "<changed>"}
     assert "second-password" not in drifted["printed"]
 
     owner.good("column")

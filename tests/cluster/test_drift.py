@@ -95,7 +95,7 @@ def secret_deleted(owner: Owner) -> None:
 
 def password_changed(owner: Owner) -> None:
     owner.access.core.patch_namespaced_secret(
-        f"{owner.app}-nas", owner.namespace, {"stringData": {"database.password": "another-long-password"}}
+        f"{owner.app}-nas", owner.namespace, {"stringData": {"database/password": "another-long-password"}}
     )
 
 
@@ -118,8 +118,8 @@ def labels_taken_off(owner: Owner) -> None:
         (policy_opened, "NetworkPolicy NAMESPACE/APP-nas-drill differs: spec.ingress, spec.egress"),
         (schedule_changed, "CronJob NAMESPACE/APP-nas differs: spec.schedule"),
         (secret_deleted, "Secret NAMESPACE/APP-nas is missing"),
-        (password_changed, "Secret NAMESPACE/APP-nas differs: data.database.password"),
-        (thread_changed, "ConfigMap NAMESPACE/APP-nas differs: data.thread.json (sources[0].sslmode)"),
+        (password_changed, "Secret NAMESPACE/APP-nas differs: data.database/password"),
+        (thread_changed, "ConfigMap NAMESPACE/APP-nas differs: data.thread.json (source.sslmode)"),
         (labels_taken_off, "Namespace NAMESPACE differs: metadata.labels.pod-security.kubernetes.io/enforce"),
     ],
 )

@@ -219,7 +219,7 @@ def test_the_diff_says_what_changed_line_by_line(changed: tuple[Chapter, Chapter
 
     lines = [line for line in shown["forgejo"].splitlines() if line.startswith("+ ")]
     assert [line for line in lines if re.search(r" schedule: \d+,\d+ \* \* \* \*$", line)], shown["forgejo"]
-    assert [line for line in lines if line.endswith(" database.password: <changed>")], shown["forgejo"]
+    assert [line for line in lines if line.endswith(" database/password: <changed>")], shown["forgejo"]
     assert f"-    CronJob {paperless}-nas:" in shown["paperless"].splitlines()
     assert f"{forgejo}-b2-key" not in shown["forgejo"], "nobody asked for another key"
 

@@ -37,7 +37,7 @@ class Owner:
         self.s3_keys: dict[str, dict[str, str]] = {}
         database = sandbox.apps["forgejo"]
         server = sandbox.postgresql[database.server]
-        self.password = database.password
+        self.password = database/password
         self.variables: dict[str, Any] = {
             "app_name": "forgejo",
             "app_prefix": self.prefix,
@@ -61,7 +61,7 @@ class Owner:
     def secrets(self) -> list[str]:
         """Everything that no output may hold."""
         identity = (self.folder / "drill-identity.txt").read_text().splitlines()[-1]
-        minted = json.loads((self.folder / "b2/key.json").read_text())["current"]["secret"]
+        minted = json.loads((self.folder / "database/b2/key.json").read_text())["current"]["secret"]
         return [self.password, identity, minted, self.account["account_key"]]
 
     @contextlib.contextmanager

@@ -92,7 +92,7 @@ def _tamper(story: Story) -> None:
     newer.write_text(json.dumps({**json.loads(newer.read_text()), "format": 2, "something": "new"}))
     master = dataclasses.replace(story.wide, key_id=b2.account_id)
     for app, key in (("foreign-key", story.foreign), ("master-key", master), ("wide-key", story.wide)):
-        path = columns / app / "b2/key.json"
+        path = columns / app / "database/b2/key.json"
         path.write_text(render(KeyFile(api_url=b2.api_url, current=dataclasses.replace(key, prefix=f"{app}/"))))
 
 
@@ -149,9 +149,9 @@ def test_a_bucket_with_rules_of_its_own_fails_every_app_that_needs_it_and_stays_
 
     assert line.startswith(f"{app}: preparing the bucket {RULED}: a lifecycle rule of bucket {RULED} for the prefix")
     assert "overlaps the one that backups need" in line
-    assert (story.estate.columns / app / "nas/thread.json").exists(), "the thread to the NAS needs no bucket"
+    assert (story.estate.columns / app / "database/nas/thread.json").exists(), "the thread to the NAS needs no bucket"
     b2 = story.estate.sandbox.b2
-    assert not (story.estate.columns / app / "b2/key.json").exists()
+    assert not (story.estate.columns / app / "database/b2/key.json").exists()
     account = Account(b2.api_url, b2.application_key_id, b2.application_key)
     (bucket,) = [found for found in account.call("b2_list_buckets")["buckets"] if found["bucketName"] == RULED]
     assert [rule["fileNamePrefix"] for rule in bucket["lifecycleRules"]] == ["photos/"]

@@ -86,10 +86,10 @@ def test_probe_backup_and_restore_trust_the_server_by_the_copy_that_the_roll_out
 
     assert first["changed"]
     assert not again["changed"]
-    copied = (folder / "columns/everything/database.ca.pem").read_text()
+    copied = (folder / "columns/everything/database/ca.pem").read_text()
     assert copied.strip() == lab.authority.files.certificate.read_text().strip()
     assert json.loads((folder / "columns/everything/nas/thread.json").read_text())["sources"][0]["ca_file"] == (
-        "../database.ca.pem"
+        "../database/ca.pem"
     )
     for run in (probe, backup, restore):
         assert run.returncode == Exit.OK, run.stderr
@@ -117,7 +117,7 @@ def test_without_it_the_same_server_is_refused_with_the_variable_to_set(
 def test_check_mode_shows_the_certificates_and_writes_none(lab: Lab, tmp_path: Path) -> None:
     result = lab.roll_out(tmp_path, check=True)
 
-    assert "database.ca.pem" in result["diff"]["after"]
+    assert "database/ca.pem" in result["diff"]["after"]
     assert not (tmp_path / "columns").exists()
 
 
@@ -127,7 +127,7 @@ def test_a_key_beside_the_certificates_stays_where_it_is(lab: Lab, tmp_path: Pat
 
     result = lab.roll_out(tmp_path, app_database_ca=str(tmp_path / "both.pem"))
 
-    assert "PRIVATE KEY" not in (tmp_path / "columns/everything/database.ca.pem").read_text()
+    assert "PRIVATE KEY" not in (tmp_path / "columns/everything/database/ca.pem").read_text()
     assert "PRIVATE KEY" not in result["printed"]
 
 
@@ -137,7 +137,7 @@ def test_certificates_that_are_not_wanted_any_more_go_away(lab: Lab, tmp_path: P
     result = lab.roll_out(tmp_path, app_database_ca=None, app_database_sslmode="require")
 
     assert result["changed"]
-    assert not (tmp_path / "columns/everything/database.ca.pem").exists()
+    assert not (tmp_path / "columns/everything/database/ca.pem").exists()
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,7 @@ def test_a_removed_column_leaves_its_backups_and_no_key(owner: Owner) -> None:
     assert result["changed"] is True
     # What decrypts its backups, and which folder its NAS is.
     left = sorted(str(path.relative_to(owner.folder)) for path in owner.folder.rglob("*") if path.is_file())
-    assert left == ["b2/onboarded.json", "drill-identity.txt", "nas/onboarded.json"]
+    assert left == ["database/b2/onboarded.json", "drill-identity.txt", "database/nas/onboarded.json"]
     assert len(list(owner.nas_folder.glob("*/manifest.json"))) == 1
     assert owner.call("column")["changed"] is False
     assert owner.call("column_info")["threads"] == []

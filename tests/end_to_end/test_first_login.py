@@ -84,7 +84,7 @@ def test_an_app_without_a_bucket_is_probed_when_it_is_onboarded_and_never_again(
 
 def test_a_short_password_is_no_reason_to_refuse_it_nor_to_show_it(first: Run, sandbox: Sandbox) -> None:
     assert PASSWORD not in first.stdout + first.stderr
-    assert (folder_of(sandbox) / "first/columns/notes/database.password").read_text() == f"{PASSWORD}\n"
+    assert (folder_of(sandbox) / "first/columns/notes/database/password").read_text() == f"{PASSWORD}\n"
 
 
 def test_a_login_that_changed_is_tried_by_every_roll_out_until_it_is_let_in(first: Run, site: Site) -> None:

@@ -100,7 +100,7 @@ def test_a_second_control_node_is_refused_where_no_key_is_alive_any_more(first: 
 
     assert "forgejo/database/b2: " in refused["msg"]
     assert f"under {first.prefix} belongs to another owner" in refused["msg"]
-    assert not (second.folder / "b2/thread.json").exists()
+    assert not (second.folder / "database/b2/thread.json").exists()
     assert there(first)[1] == versions
 
 

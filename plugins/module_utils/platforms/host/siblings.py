@@ -15,7 +15,8 @@ from .column_files import THREAD_FILE
 
 
 def places_of_others(column: Column) -> dict[str, Place]:
-    """Return where the threads of all other columns on this machine lie, by thread. What cannot be read is left out."""
+    """Return the places of all other columns on this machine, by thread: of all sources that such a column may ever
+    have. What cannot be read is left out."""
     folder = Path(column.folder)
     found = {}
     for file in sorted(folder.parent.glob(f"*/*/*/{THREAD_FILE}")):
@@ -25,13 +26,13 @@ def places_of_others(column: Column) -> dict[str, Place]:
             thread = decode_json(Thread, file.read_bytes(), str(file))
         except (OSError, ConfigurationError):
             continue  # its own column's roll-out and runs say so
-        found[thread.id] = place(thread.destination, thread.prefix)
+        found[thread.id] = place(thread.destination, thread.prefix.removesuffix(f"{thread.source.name}/"))
     return found
 
 
 def check_apart(column: Column, thread: ThreadName, others: Mapping[str, Place]) -> None:
     """Raise ConfigurationError if a thread would lie in the place of one of `others`, or one of them in its."""
-    ours = place(column.destination_of(thread), column.source_prefix(thread.source))
+    ours = place(column.destination_of(thread), column.prefix)
     taken = [other for other, theirs in others.items() if ours.overlaps(theirs)]
     if taken:
         raise ConfigurationError(

@@ -47,7 +47,7 @@ def test_a_column_is_rolled_out_once_and_removed_once(column: Call, tmp_path: Pa
     gone, again = column("column", variables=absent), column("column", variables=absent)
     assert (gone["changed"], again["changed"]) == (True, False)
     left = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    assert left == ["disk/onboarded.json", "drill-identity.txt", "nas/onboarded.json"]
+    assert left == ["database/disk/onboarded.json", "drill-identity.txt", "database/nas/onboarded.json"]
 
 
 def test_check_mode_writes_nothing_and_tells_the_same_change(column: Call, tmp_path: Path) -> None:
@@ -67,8 +67,8 @@ def test_a_thread_that_fails_fails_the_module_which_still_tells_what_it_changed(
     assert result["msg"].startswith("forgejo/database/nas: ")
     assert "forgejo/database/disk" not in result["msg"]
     assert result["failure"]["code"] == "unavailable"
-    assert "disk/thread.json" in result["diff"]["after"]
-    assert "nas/thread.json" not in result["diff"]["after"]
+    assert "database/disk/thread.json" in result["diff"]["after"]
+    assert "database/nas/thread.json" not in result["diff"]["after"]
 
 
 @pytest.mark.parametrize("module", ["column_backup", "column_drill", "column_probe"])
@@ -136,7 +136,7 @@ def test_every_thread_that_failed_is_named_in_one_line_and_carries_its_own_failu
 
 def test_problems_fail_nothing_and_name_their_thread(column: Call, tmp_path: Path) -> None:
     column("column")
-    (tmp_path / "nas/forgejo/owner.json").unlink()
+    (tmp_path / "nas/forgejo/database/owner.json").unlink()
 
     result = column("column_info")
 

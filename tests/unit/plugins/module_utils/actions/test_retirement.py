@@ -67,7 +67,7 @@ def test_a_destination_that_cannot_hide_retires_nothing_and_says_so(
 
 def test_trouble_is_a_warning_because_the_backup_itself_is_safe(place: Folder, tmp_path: Path) -> None:
     name = place.publish()
-    (tmp_path / "nas/forgejo/owner.json").unlink()
+    (tmp_path / "nas/forgejo/database/owner.json").unlink()
 
     done = place.retire_old(name)
 

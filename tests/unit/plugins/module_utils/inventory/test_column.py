@@ -56,7 +56,7 @@ def test_a_thread_is_read_back_as_it_was_written_with_files_beside_it(tmp_path: 
     folder.mkdir()
     (folder / "thread.json").write_text(render(thread))
     read = load(folder / "thread.json")
-    assert read.source.password_file == str(tmp_path / "database.password")
+    assert read.source.password_file == str(tmp_path / "database/password")
     assert read.identity_file == str(tmp_path / "drill-identity.txt")
     assert read.destination == thread.destination
 

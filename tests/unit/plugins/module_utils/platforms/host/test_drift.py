@@ -38,8 +38,8 @@ def folder(make: Make) -> Path:
     given = make()
     present(given, check_mode=False, take_over=False)
     folder = Path(given.folder)
-    (folder / "b2/key.json").write_text(key_file.render(MINTED))
-    (folder / "b2/key.json").chmod(0o600)
+    (folder / "database/b2/key.json").write_text(key_file.render(MINTED))
+    (folder / "database/b2/key.json").chmod(0o600)
     return folder
 
 
@@ -55,7 +55,7 @@ def test_a_column_as_it_was_rolled_out_has_no_difference_and_nothing_is_touched(
 
 
 def test_what_was_never_rolled_out_is_told_once_for_each_thread(make: Make) -> None:
-    assert differences(make()) == {name: [f"it is not rolled out. {SITE}"] for name in ("nas", "b2")}
+    assert differences(make()) == {name: [f"it is not rolled out. {SITE}"] for name in ("forgejo/database/nas", "forgejo/database/b2")}
 
 
 def test_a_destination_that_is_away_is_no_difference_its_own_look_tells(
@@ -67,46 +67,46 @@ def test_a_destination_that_is_away_is_no_difference_its_own_look_tells(
 
 
 def change_thread(folder: Path) -> None:
-    file = folder / "nas/thread.json"
+    file = folder / "database/nas/thread.json"
     content: dict[str, Any] = json.loads(file.read_text())
-    content["sources"][0]["port"] = 1
+    content["source"]["port"] = 1
     file.write_text(json.dumps(content))
 
 
 def change_password(folder: Path) -> None:
-    (folder / "database.password").write_text("another-long-password\n")
+    (folder / "database/password").write_text("another-long-password\n")
 
 
 @pytest.mark.parametrize(
-    ("by_hand", "destination", "line"),
+    ("by_hand", "thread", "line"),
     [
-        (change_thread, "nas", "nas/thread.json differs: sources[0].port"),
-        (lambda folder: (folder / "nas/thread.json").unlink(), "nas", "nas/thread.json is missing"),
+        (change_thread, "forgejo/database/nas", "database/nas/thread.json differs: source.port"),
+        (lambda folder: (folder / "database/nas/thread.json").unlink(), "forgejo/database/nas", "database/nas/thread.json is missing"),
         (
-            lambda folder: (folder / "nas/thread.json").chmod(0o644),
-            "nas",
-            "nas/thread.json has the mode 0644 instead of 0600",
+            lambda folder: (folder / "database/nas/thread.json").chmod(0o644),
+            "forgejo/database/nas",
+            "database/nas/thread.json has the mode 0644 instead of 0600",
         ),
         (
             lambda folder: (folder / "units/fanout-forgejo.database.b2.drill.timer").write_text("[Timer]\nOnCalendar=yearly\n"),
-            "b2",
+            "forgejo/database/b2",
             "units/fanout-forgejo.database.b2.drill.timer differs",
         ),
-        (lambda folder: (folder / "b2/key.json").unlink(), "b2", "b2/key.json is missing"),
-        (change_password, "", "database.password differs"),
+        (lambda folder: (folder / "database/b2/key.json").unlink(), "forgejo/database/b2", "database/b2/key.json is missing"),
+        (change_password, "", "database/password differs"),
         (lambda folder: (folder / "column.json").unlink(), "", "column.json is missing"),
         (lambda folder: folder.chmod(0o755), "", " has the mode 0755 instead of 0700"),
     ],
 )  # fmt: skip
 def test_what_was_changed_by_hand_is_named_at_its_thread(
-    make: Make, folder: Path, by_hand: Callable[[Path], object], destination: str, line: str
+    make: Make, folder: Path, by_hand: Callable[[Path], object], thread: str, line: str
 ) -> None:
     by_hand(folder)
 
     found = differences(make())
 
     path = f"{folder}{line}" if line.startswith(" ") else f"{folder}/{line}"
-    assert {name: list(lines) for name, lines in found.items() if lines} == {destination: [f"{path}. {SITE}"]}
+    assert {name: list(lines) for name, lines in found.items() if lines} == {thread: [f"{path}. {SITE}"]}
     assert PASSWORD not in str(found)
 
 
@@ -117,10 +117,10 @@ def test_what_the_inventory_changed_and_nobody_rolled_out_is_told(make: Make, fo
 
 
 def test_a_key_for_another_bucket_is_told(make: Make, folder: Path) -> None:
-    text = (folder / "b2/key.json").read_text()
-    (folder / "b2/key.json").write_text(text.replace('"backups"', '"elsewhere"'))
+    text = (folder / "database/b2/key.json").read_text()
+    (folder / "database/b2/key.json").write_text(text.replace('"backups"', '"elsewhere"'))
 
-    assert told(make()) == [f"{folder}/b2/key.json holds a key for another place. {SITE}"]
+    assert told(make()) == [f"{folder}/database/b2/key.json holds a key for another place. {SITE}"]
 
 
 class Machine(Systemd):
@@ -144,8 +144,8 @@ def test_a_timer_that_does_not_run_or_is_overridden_or_unknown_is_told(
 
     found = differences(make())
 
-    assert found["nas"] == [f"fanout-forgejo.database.nas.timer is not enabled and active. {SITE}"]
-    assert found["b2"] == [
+    assert found["forgejo/database/nas"] == [f"fanout-forgejo.database.nas.timer is not enabled and active. {SITE}"]
+    assert found["forgejo/database/b2"] == [
         f"{override} changes fanout-forgejo.database.b2.drill.timer. Remedy: remove it: systemctl revert"
         " fanout-forgejo.database.b2.drill.timer",
         "whether fanout-forgejo.database.b2.timer is in use is unknown: systemctl cannot run. Remedy: see what systemctl status"

@@ -29,7 +29,7 @@ Make = Callable[..., Column]
 MINTED = KeyFile(
     api_url="https://api.backblazeb2.com",
     current=StoredKey(
-        "b2", "0042", "minted-secret-value", "https://s3.example", "us-west-004", "backups", "forgejo/",
+        "b2", "0042", "minted-secret-value", "https://s3.example", "us-west-004", "backups", "forgejo/database/",
         minted=Minted("fanout-forgejo-b2", "bucket-id", key_file.WRITER_CAPABILITIES, 4, 0),
     ),
 )  # fmt: skip
@@ -79,11 +79,11 @@ def test_a_roll_out_leaves_a_column_that_the_command_can_load_and_a_second_one_c
     assert changed(second) == set()
     assert tree(folder) == rolled_out
     assert {name for name, (mode, _text) in rolled_out.items() if mode == 0o600} == {
-        "column.json", "drill-identity.txt", "database.password", "b2/thread.json", "nas/thread.json",
-            "nas/onboarded.json",
+        "column.json", "drill-identity.txt", "database/password", "database/b2/thread.json", "database/nas/thread.json",
+            "database/nas/onboarded.json",
     }  # fmt: skip
-    thread = load(folder / "nas/thread.json")
-    assert (thread.id, thread.drilled, load(folder / "b2/thread.json").drilled) == ("forgejo/database/nas", False, True)
+    thread = load(folder / "database/nas/thread.json")
+    assert (thread.id, thread.drilled, load(folder / "database/b2/thread.json").drilled) == ("forgejo/database/nas", False, True)
     assert Path(str(thread.source.password_file)).read_text().strip() == PASSWORD
     sealed = encrypt_bytes(b"data", [thread.recipients.drill])
     assert decrypt_bytes(sealed, Path(thread.identity_file)) == b"data"
@@ -100,7 +100,7 @@ def test_check_mode_shows_what_the_run_then_does_but_for_what_only_a_run_can_mak
     assert list((tmp_path / "new").iterdir()) == []
     done = present(wanted, check_mode=False)
 
-    thread = load(folder / "b2/thread.json")
+    thread = load(folder / "database/b2/thread.json")
     made = json.dumps(done.after)
     for only_then in (thread.recipients.drill, thread.verifier):
         made = made.replace(only_then, UNBORN)
@@ -113,7 +113,7 @@ def test_check_mode_shows_what_the_run_then_does_but_for_what_only_a_run_can_mak
     again = present(changed_variables, check_mode=True)
     real = present(changed_variables, check_mode=False)
     assert (again.before, again.after) == (real.before, real.after)
-    assert "b2/thread.json" in changed(real)
+    assert "database/b2/thread.json" in changed(real)
     assert "units/fanout-forgejo.database.b2.timer" in changed(real)
 
 
@@ -149,24 +149,24 @@ def test_an_identity_that_was_lost_is_replaced_with_a_warning(make: Make, folder
     change = present(wanted, check_mode=False)
 
     assert any("recovery identity" in warning for warning in change.warnings)
-    assert {"drill-identity.txt", "b2/thread.json"} <= changed(change)
+    assert {"drill-identity.txt", "database/b2/thread.json"} <= changed(change)
 
 
 def test_half_files_of_a_killed_roll_out_are_gone_after_the_next_and_foreign_files_stay(
     make: Make, nas: dict[str, Any], folder: Path
 ) -> None:
     present(make({"b2": B2, "nas": nas}), check_mode=False)
-    halves = ("units/.fanout-forgejo.database.b2.timer.abcdefgh", "b2/.thread.json.ab_def01", ".database.password.abcdefgh")
-    for name in (*halves, "b2/.key.json.abcdefgh", "b2/.bashrc.abcdefgh", ".column.json.of-the-owner"):
+    halves = ("units/.fanout-forgejo.database.b2.timer.abcdefgh", "database/b2/.thread.json.ab_def01", "database/.password.abcdefgh")
+    for name in (*halves, "database/b2/.key.json.abcdefgh", "database/b2/.bashrc.abcdefgh", ".column.json.of-the-owner"):
         put(folder / name, "half")
 
-    with locked_folder(folder / "b2"):  # b2_application_key is writing there
+    with locked_folder(folder / "database/b2"):  # b2_application_key is writing there
         present(make({"b2": B2, "nas": nas}), check_mode=False)
-        assert (folder / "b2/.key.json.abcdefgh").exists()
+        assert (folder / "database/b2/.key.json.abcdefgh").exists()
     present(make({"b2": B2, "nas": nas}), check_mode=False)
 
     left = [name for name in tree(folder) if Path(name).name.startswith(".")]
-    assert sorted(left) == [".column.json.of-the-owner", "b2/.bashrc.abcdefgh"]
+    assert sorted(left) == [".column.json.of-the-owner", "database/b2/.bashrc.abcdefgh"]
 
 
 def test_nothing_that_is_shown_holds_a_secret(make: Make, folder: Path, tmp_path: Path) -> None:
@@ -182,19 +182,19 @@ def test_nothing_that_is_shown_holds_a_secret(make: Make, folder: Path, tmp_path
     identity = (folder / "drill-identity.txt").read_text().splitlines()[-1]
     shown = json.dumps([change.before, change.after])
     assert not [secret for secret in (PASSWORD, secret, identity) if secret in shown]
-    key = key_file.load_key(folder / "minio/key.json")
+    key = key_file.load_key(folder / "database/minio/key.json")
     assert (key.kind, key.key_id, key.secret, key.endpoint) == ("s3", key_id, secret, state["s3_endpoint"])
-    assert (folder / "minio/key.json").stat().st_mode & 0o777 == 0o600
+    assert (folder / "database/minio/key.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_bucket_that_does_not_answer_leaves_nothing_of_a_new_thread(make: Make, folder: Path) -> None:
     change = present(make({"minio": MINIO, "b2": B2}, secrets={"app_s3_keys": S3_KEYS}), check_mode=False)
 
-    assert "forgejo/database/minio: listing forgejo/owner.json in bucket backups: 127.0.0.1:9 does not answer" in str(
+    assert "forgejo/database/minio: listing forgejo/database/owner.json in bucket backups: 127.0.0.1:9 does not answer" in str(
         change.failure
     )
-    assert not (folder / "minio").exists()
-    assert load(folder / "b2/thread.json").id == "forgejo/database/b2"
+    assert not (folder / "database/minio").exists()
+    assert load(folder / "database/b2/thread.json").id == "forgejo/database/b2"
 
 
 def test_a_destination_that_is_not_there_leaves_all_others_rolled_out(
@@ -206,10 +206,10 @@ def test_a_destination_that_is_not_there_leaves_all_others_rolled_out(
 
     assert isinstance(change.failure, Unavailable)
     assert str(change.failure).startswith(
-        f"forgejo/database/away: onboarding {tmp_path / 'away'}/forgejo: {tmp_path / 'away'} is no folder"
+        f"forgejo/database/away: onboarding {tmp_path / 'away'}/forgejo/database: {tmp_path / 'away'} is no folder"
     )
-    assert load(folder / "b2/thread.json").id == "forgejo/database/b2"
-    assert load(folder / "nas/thread.json").id == "forgejo/database/nas"
+    assert load(folder / "database/b2/thread.json").id == "forgejo/database/b2"
+    assert load(folder / "database/nas/thread.json").id == "forgejo/database/nas"
     assert not (folder / "away").exists()
 
 
@@ -228,7 +228,7 @@ def test_a_nas_that_is_not_mounted_keeps_its_thread_and_everything_else_is_new(
     assert "no owner.json: is it mounted?" in str(change.failure)
     assert list((tmp_path / "nas").iterdir()) == []
     assert {path for path, text in tree(folder).items() if text != before[path] and "units" not in path} == {
-        "b2/thread.json"
+        "database/b2/thread.json"
     }
     (tmp_path / "nas").rmdir()
     (tmp_path / "elsewhere").rename(tmp_path / "nas")
@@ -240,20 +240,20 @@ def test_a_second_control_node_is_refused_until_it_takes_over_and_then_the_first
 ) -> None:
     first = make({"nas": nas})
     present(first, check_mode=False)
-    owner = (tmp_path / "nas/forgejo/owner.json").read_text()
+    owner = (tmp_path / "nas/forgejo/database/owner.json").read_text()
     second = column(tmp_path / "other", {"nas": nas, "disk": directory(tmp_path / "disk")})
 
     for check_mode in (True, False):
         change = present(second, check_mode=check_mode)
         assert "forgejo/database/nas" in str(change.failure)
         assert "belongs to another owner" in str(change.failure)
-        assert "disk/thread.json" in change.after
+        assert "database/disk/thread.json" in change.after
     assert not (tmp_path / "other/forgejo/database/nas").exists()
-    assert (tmp_path / "nas/forgejo/owner.json").read_text() == owner
+    assert (tmp_path / "nas/forgejo/database/owner.json").read_text() == owner
     assert present(first, check_mode=False).failure is None
 
     assert present(second, check_mode=False, take_over=True).failure is None
-    assert (tmp_path / "nas/forgejo/owner.json").read_text() != owner
+    assert (tmp_path / "nas/forgejo/database/owner.json").read_text() != owner
     assert "took it over" in str(present(first, check_mode=False).failure)
 
 
@@ -296,7 +296,7 @@ def test_a_mount_that_does_not_answer_is_given_up(
     change = present(make({"nas": nas, "b2": B2}), check_mode=False)
 
     assert "forgejo/database/nas: it did not end within" in str(change.failure)
-    assert load(folder / "b2/thread.json").id == "forgejo/database/b2"
+    assert load(folder / "database/b2/thread.json").id == "forgejo/database/b2"
 
 
 def test_a_new_destination_that_is_no_other_disk_shares_fate(make: Make, nas: dict[str, Any], tmp_path: Path) -> None:
@@ -311,7 +311,7 @@ def test_a_record_of_onboarding_that_cannot_be_read_counts_as_one(
     make: Make, nas: dict[str, Any], tmp_path: Path, folder: Path
 ) -> None:
     present(make({"nas": nas}), check_mode=False)
-    (folder / "nas/onboarded.json").write_text("{")
+    (folder / "database/nas/onboarded.json").write_text("{")
     (tmp_path / "nas").rename(tmp_path / "elsewhere")
     (tmp_path / "nas").mkdir()
 
@@ -320,7 +320,7 @@ def test_a_record_of_onboarding_that_cannot_be_read_counts_as_one(
     (tmp_path / "nas").rmdir()
     (tmp_path / "elsewhere").rename(tmp_path / "nas")
     assert present(make({"nas": nas}), check_mode=False).failure is None
-    assert "forgejo" in (folder / "nas/onboarded.json").read_text()
+    assert "forgejo" in (folder / "database/nas/onboarded.json").read_text()
 
 
 def test_a_destination_that_moved_to_another_path_is_onboarded_there(
@@ -331,8 +331,8 @@ def test_a_destination_that_moved_to_another_path_is_onboarded_there(
     change = present(make({"nas": directory(tmp_path / "elsewhere")}), check_mode=False)
 
     assert change.failure is None
-    assert "nas: owner.json" in changed(change)
-    assert (tmp_path / "elsewhere/forgejo/owner.json").read_text() == (tmp_path / "nas/forgejo/owner.json").read_text()
+    assert "database/nas: owner.json" in changed(change)
+    assert (tmp_path / "elsewhere/forgejo/database/owner.json").read_text() == (tmp_path / "nas/forgejo/database/owner.json").read_text()
 
 
 def test_a_thread_whose_new_place_is_not_there_yet_goes_on_at_the_old_one(
@@ -356,7 +356,7 @@ def test_two_failing_threads_are_both_named_and_the_third_is_rolled_out(
 
     assert "forgejo/database/away" in str(change.failure)
     assert "forgejo/database/minio: rolling out: app_s3_keys.minio is missing" in str(change.failure)
-    assert (folder / "b2/thread.json").exists()
+    assert (folder / "database/b2/thread.json").exists()
 
 
 def test_a_thread_whose_secret_is_not_given_this_time_goes_on_as_it_is(make: Make, folder: Path) -> None:
@@ -371,23 +371,23 @@ def test_a_thread_whose_secret_is_not_given_this_time_goes_on_as_it_is(make: Mak
 
 
 def test_a_minted_key_is_never_touched(make: Make, folder: Path) -> None:
-    put(folder / "b2/key.json", key_file.render(MINTED))
-    text = (folder / "b2/key.json").read_text()
+    put(folder / "database/b2/key.json", key_file.render(MINTED))
+    text = (folder / "database/b2/key.json").read_text()
 
     change = present(make({"b2": B2}), check_mode=False)
 
-    assert (folder / "b2/key.json").read_text() == text
+    assert (folder / "database/b2/key.json").read_text() == text
     assert not [warning for warning in change.warnings if "key.json" in warning]
     assert "minted-secret-value" not in json.dumps([change.before, change.after])
 
 
 def test_a_minted_key_is_not_overwritten_by_that_of_another_server(make: Make, folder: Path) -> None:
-    put(folder / "minio/key.json", key_file.render(MINTED))
+    put(folder / "database/minio/key.json", key_file.render(MINTED))
 
     change = present(make({"minio": MINIO}, secrets={"app_s3_keys": S3_KEYS}), check_mode=False)
 
     assert "run b2_application_key first" in str(change.failure)
-    assert key_file.load_key(folder / "minio/key.json").key_id == "0042"
+    assert key_file.load_key(folder / "database/minio/key.json").key_id == "0042"
 
 
 def test_what_belongs_to_a_removed_destination_goes_but_for_a_minted_key_which_is_named(
@@ -395,13 +395,13 @@ def test_what_belongs_to_a_removed_destination_goes_but_for_a_minted_key_which_i
 ) -> None:
     secrets = {"app_database_password": PASSWORD, "app_s3_keys": S3_KEYS}
     present(make({"b2": B2, "minio": MINIO, "nas": nas}, secrets=secrets), check_mode=False)
-    put(folder / "b2/key.json", key_file.render(MINTED))
+    put(folder / "database/b2/key.json", key_file.render(MINTED))
 
     change = present(make({"nas": nas}), check_mode=False)
 
     assert set(tree(folder)) == {
-        "column.json", "drill-identity.txt", "database.password", "nas", "nas/thread.json", "nas/onboarded.json", "b2",
-        "b2/key.json",
+        "column.json", "drill-identity.txt", "database/password", "nas", "database/nas/thread.json", "database/nas/onboarded.json", "b2",
+        "database/b2/key.json",
         "units", "units/fanout-forgejo.database.nas.service", "units/fanout-forgejo.database.nas.timer",
         "units/fanout-forgejo.database.nas.drill.service", "units/fanout-forgejo.database.nas.drill.timer",
     }  # fmt: skip
@@ -435,8 +435,8 @@ def test_a_password_that_is_no_longer_given_goes(make: Make, folder: Path) -> No
 
     change = present(make({"b2": B2}, secrets={}), check_mode=False)
 
-    assert not (folder / "database.password").exists()
-    assert changed(change) == {"database.password", "b2/thread.json"}
+    assert not (folder / "database/password").exists()
+    assert changed(change) == {"database/password", "database/b2/thread.json"}
 
 
 def test_a_recipient_with_a_wrong_checksum_stops_the_roll_out_before_anything_is_written(
@@ -475,7 +475,7 @@ def test_an_absent_column_leaves_only_the_identity_a_minted_key_and_which_folder
 ) -> None:
     wanted = make({"b2": B2, "nas": nas})
     present(wanted, check_mode=False)
-    put(folder / "b2/key.json", key_file.render(MINTED))
+    put(folder / "database/b2/key.json", key_file.render(MINTED))
     gone = dataclasses.replace(wanted, present=False)
 
     planned = absent(gone, check_mode=True)
@@ -483,7 +483,7 @@ def test_an_absent_column_leaves_only_the_identity_a_minted_key_and_which_folder
     done = absent(gone, check_mode=False)
 
     assert (planned.before, planned.after, planned.warnings) == (done.before, done.after, done.warnings)
-    assert set(tree(folder)) == {"drill-identity.txt", "b2", "b2/key.json", "nas", "nas/onboarded.json"}
+    assert set(tree(folder)) == {"drill-identity.txt", "b2", "database/b2/key.json", "nas", "database/nas/onboarded.json"}
     assert any("drill-identity.txt stays" in warning for warning in done.warnings)
     again = absent(gone, check_mode=False)
     assert changed(again) == set()
@@ -526,7 +526,7 @@ def test_a_machine_that_cannot_confine_a_drill_is_told_so_and_backs_up_all_the_s
     done = present(make({"b2": B2}), check_mode=False)
 
     assert any("its drills cannot run here: this machine cannot confine" in warning for warning in done.warnings)
-    assert (folder / "b2/thread.json").exists()
+    assert (folder / "database/b2/thread.json").exists()
 
 
 def test_a_column_that_never_was_needs_no_removal(make: Make, folder: Path) -> None:

@@ -40,11 +40,11 @@ def test_a_thread_that_would_lie_in_another_column_s_place_is_refused_and_its_ot
     change = present(other(tmp_path, {"nas": nas, "disk": disk}, prefix), check_mode=check_mode, take_over=False)
 
     assert str(change.failure) == (
-        f"notes/nas: rolling out: {nas['path']}/{prefix} overlaps the place of forgejo/database/nas: one could read and hide the"
-        " other's backups. Remedy: give one of them another app_prefix, bucket or folder, or take the other column away"
+        f"notes/database/nas: rolling out: {nas['path']}/{prefix} overlaps the place of forgejo/database/nas: one could"
+        " read and hide the other's backups. Remedy: give one of them another app_prefix, bucket or folder, or take the other column away"
         " first (app_state: absent)"
     )
-    assert {name for name in change.after if name.endswith("/thread.json")} == {"disk/thread.json"}
+    assert {name for name in change.after if name.endswith("/thread.json")} == {"database/disk/thread.json"}
     assert tree(Path(first.folder)) == before
 
 
@@ -58,15 +58,15 @@ def test_a_prefix_that_swallows_a_column_s_is_refused_and_the_thread_stays_as_it
 
     change = present(swallowed, check_mode=False, take_over=False)
 
-    assert "notes/nas" in str(change.failure)
+    assert "notes/database/nas" in str(change.failure)
     assert tree(Path(apart.folder)) == before
-    assert '"prefix": "shared/"' in Path(first.folder, "nas/thread.json").read_text()
+    assert '"prefix": "shared/database/"' in Path(first.folder, "database/nas/thread.json").read_text()
 
 
 def test_a_column_is_its_own_neighbour_and_one_that_cannot_be_read_is_none(
     first: Column, tmp_path: Path, nas: dict[str, Any]
 ) -> None:
-    damaged = tmp_path / "columns/damaged/nas"
+    damaged = tmp_path / "columns/damaged/database/nas"
     damaged.mkdir(parents=True)
     (damaged / "thread.json").write_text("{")
 

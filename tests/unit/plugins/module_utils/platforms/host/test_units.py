@@ -12,6 +12,7 @@ from fanout.inventory.column import Column
 from fanout.platforms.host.column_files import File
 from fanout.platforms.host.units import quoted, unit_files
 from tests.support.host_columns import B2, column, directory
+from tests.support.names import to
 
 FANOUT = Path("/bin/true")
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
@@ -47,7 +48,7 @@ def test_systemd_understands_every_unit_without_a_word(tmp_path: Path, period: s
     wanted = column(
         tmp_path / "columns", {"b2": B2, "nas": directory(tmp_path / "nas")}, app_period=period, app_drill_period=period
     )
-    files = {name: file for each in ("b2", "nas") for name, file in unit_files(wanted, each, FANOUT).items()}
+    files = {name: file for each in ("b2", "nas") for name, file in unit_files(wanted, to(each), FANOUT).items()}
 
     result = analyze("verify", *written(files, tmp_path))
 
@@ -61,7 +62,7 @@ def test_systemd_understands_every_unit_without_a_word(tmp_path: Path, period: s
 def test_systemd_finds_a_command_in_a_folder_with_spaces_percents_and_dollars(tmp_path: Path) -> None:
     program = tmp_path / "a b%h $HOME ü"
     program.symlink_to("/bin/true")
-    files = unit_files(column(tmp_path, {"b2": B2}), "b2", program)
+    files = unit_files(column(tmp_path, {"b2": B2}), to("b2"), program)
 
     result = analyze("verify", *written(files, tmp_path))
 
@@ -73,7 +74,7 @@ def test_a_path_is_one_word_whatever_it_holds() -> None:
 
 
 def test_only_drilled_destinations_have_drill_units(two: Column) -> None:
-    names = {name for each in ("b2", "nas") for name in unit_files(two, each, FANOUT)}
+    names = {name for each in ("b2", "nas") for name in unit_files(two, to(each), FANOUT)}
 
     assert names == {
         "units/fanout-forgejo.database.b2.service",
@@ -86,7 +87,7 @@ def test_only_drilled_destinations_have_drill_units(two: Column) -> None:
 
 
 def test_a_service_that_is_killed_writes_no_core_and_what_removes_its_scratch_folder_lives_on(two: Column) -> None:
-    services = [settings(file)["Service"] for name, file in unit_files(two, "b2", FANOUT).items() if "service" in name]
+    services = [settings(file)["Service"] for name, file in unit_files(two, to("b2"), FANOUT).items() if "service" in name]
 
     assert len(services) == 2
     for service in services:
@@ -94,17 +95,17 @@ def test_a_service_that_is_killed_writes_no_core_and_what_removes_its_scratch_fo
 
 
 def test_a_service_has_a_bound_of_processes_and_outlives_a_server_that_is_ended_for_lack_of_memory(two: Column) -> None:
-    for name, file in unit_files(two, "b2", FANOUT).items():
+    for name, file in unit_files(two, to("b2"), FANOUT).items():
         if name.endswith(".service"):
             service = settings(file)["Service"]
             assert (service["TasksMax"], service["OOMPolicy"]) == ("2048", "continue")
 
 
 def test_a_service_runs_its_own_thread_and_outlasts_the_deadline(two: Column) -> None:
-    files = unit_files(two, "b2", FANOUT)
+    files = unit_files(two, to("b2"), FANOUT)
 
-    backup, drill = (settings(files[f"units/fanout-forgejo.{name}.service"])["Service"] for name in ("b2", "b2.drill"))
-    thread = two.folder / "b2/thread.json"
+    backup, drill = (settings(files[f"units/fanout-forgejo.database.{name}.service"])["Service"] for name in ("b2", "b2.drill"))
+    thread = two.folder / "database/b2/thread.json"
     assert backup["ExecStart"] == f':"/bin/true" backup --thread "{thread}"'
     assert drill["ExecStart"] == f':"/bin/true" drill --thread "{thread}"'
     assert int(backup["TimeoutStartSec"]) > two.limits.deadline == 7200
@@ -113,7 +114,7 @@ def test_a_service_runs_its_own_thread_and_outlasts_the_deadline(two: Column) ->
 def test_drills_of_several_destinations_take_turns(tmp_path: Path) -> None:
     both = column(tmp_path, {"b2": B2, "nas": directory(tmp_path / "nas")}, app_drill_destinations=["b2", "nas"])
     times = {
-        settings(unit_files(both, name, FANOUT)[f"units/fanout-forgejo.{name}.drill.timer"])["Timer"]["OnCalendar"]
+        settings(unit_files(both, to(name), FANOUT)[f"units/fanout-forgejo.database.{name}.drill.timer"])["Timer"]["OnCalendar"]
         for name in ("b2", "nas")
     }
 
@@ -121,7 +122,7 @@ def test_drills_of_several_destinations_take_turns(tmp_path: Path) -> None:
 
 
 def test_no_setting_needs_a_mount_namespace_which_many_containers_refuse(two: Column) -> None:
-    service = settings(unit_files(two, "b2", FANOUT)["units/fanout-forgejo.database.b2.service"])["Service"]
+    service = settings(unit_files(two, to("b2"), FANOUT)["units/fanout-forgejo.database.b2.service"])["Service"]
 
     assert service["NoNewPrivileges"] == "yes"
     assert not [name for name in service if name.startswith(("Protect", "Private", "ReadWrite", "Temporary"))]
