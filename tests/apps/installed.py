@@ -47,7 +47,7 @@ def _restore(dump: Path, database: Database) -> None:
         f"--dbname={database.name}", str(dump),
     )  # fmt: skip
     with tempfile.NamedTemporaryFile("w") as passwords:
-        passwords.write(f"*:*:*:*:{database/password}\n")
+        passwords.write(f"*:*:*:*:{database.password}\n")
         passwords.flush()
         environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PGPASSFILE": passwords.name}
         run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)

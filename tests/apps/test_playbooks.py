@@ -62,7 +62,7 @@ def host(name: str, database: Database) -> dict[str, Any]:
         "app_database": database.name,
         "app_database_port": database.server.port,
         "app_database_user": database.user,
-        "app_database_password": database/password,
+        "app_database_password": database.password,
         "app_restore_user": database.server.superuser,
         "app_restore_password": database.server.superuser_password,
         "app_not_covered": home["app_not_covered"],
@@ -74,7 +74,7 @@ def well(run: Run, estate: Estate) -> Run:
     """The run of a playbook that ended well and let no password out."""
     assert run.returncode == 0, run.stdout
     for database in estate.values():
-        assert database/password not in run.stdout + run.stderr
+        assert database.password not in run.stdout + run.stderr
         assert database.server.superuser_password not in run.stdout + run.stderr
     return run
 

@@ -37,7 +37,7 @@ class Owner:
         self.s3_keys: dict[str, dict[str, str]] = {}
         database = sandbox.apps["forgejo"]
         server = sandbox.postgresql[database.server]
-        self.password = database/password
+        self.password = database.password
         self.variables: dict[str, Any] = {
             "app_name": "forgejo",
             "app_prefix": self.prefix,

@@ -89,7 +89,7 @@ def dump(sandbox: state.Sandbox, app: str, target: Path) -> None:
     command = [f"{server.binaries}/pg_dump", "--format=custom", f"--file={target}", f"--username={database.user}"]
     command += [f"--host={server.host}", f"--port={server.port}", database.database]
     answer = subprocess.run(
-        command, env={"PGPASSWORD": database/password}, capture_output=True, text=True, timeout=120, check=False
+        command, env={"PGPASSWORD": database.password}, capture_output=True, text=True, timeout=120, check=False
     )
     assert (answer.returncode, answer.stderr) == (0, "")
 

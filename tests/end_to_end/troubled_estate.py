@@ -110,7 +110,7 @@ class Estate:
             "app_database_host": self.server.host,
             "app_database_port": self.server.port,
             "app_database_user": database.user,
-            "app_database_password": database/password,
+            "app_database_password": database.password,
             "app_database_binaries": [self.server.binaries],
             "app_destinations": self.nas,
             "app_recovery_recipients": [self.sandbox.recovery.recipient],

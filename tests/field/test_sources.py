@@ -49,7 +49,7 @@ SMALL = {"max_connections": "20", "max_locks_per_transaction": "16"}
 
 def test_9_many_indexes_are_backed_up_where_pg_dump_can_and_the_app_goes_on_meanwhile() -> None:
     with field(settings=SMALL) as made:
-        with made.database.server.connect("field", "owner", made.database/password) as owner:
+        with made.database.server.connect("field", "owner", made.database.password) as owner:
             for first in range(0, MANY, 10):
                 for n in range(first, first + 10):
                     owner.execute(f"CREATE TABLE t{n} (id int PRIMARY KEY, a int, b int, c int)".encode())
@@ -58,7 +58,7 @@ def test_9_many_indexes_are_backed_up_where_pg_dump_can_and_the_app_goes_on_mean
                     )
                 owner.commit()
         many = " UNION ALL ".join(f"SELECT count(*) FROM t{n}" for n in range(20))
-        app = made.database.server.connect("field", "owner", made.database/password, autocommit=True)
+        app = made.database.server.connect("field", "owner", made.database.password, autocommit=True)
         with app, meanwhile(lambda: app.execute(many.encode())) as failures:
             said = made.backup()
 
@@ -174,7 +174,7 @@ def test_35_names_that_are_not_utf8_are_refused_once_and_rows_that_are_not_are_b
             "CREATE DATABASE old OWNER owner TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'",
         )
         old = made.reading(database="old")
-        old_owner = made.database.server.connect("old", "owner", made.database/password, client_encoding="SQL_ASCII")
+        old_owner = made.database.server.connect("old", "owner", made.database.password, client_encoding="SQL_ASCII")
         with old_owner as owner:
             owner.execute(b"CREATE TABLE plain (id int PRIMARY KEY, body text)")
             owner.execute(b"INSERT INTO plain VALUES (1, E'M\\xfcller-4711')")

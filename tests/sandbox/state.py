@@ -86,7 +86,7 @@ class Sandbox:
 
         database = self.apps[app]
         server = self.postgresql[database.server]
-        user, password = database.user, database/password
+        user, password = database.user, database.password
         if superuser:
             user, password = server.superuser, server.superuser_password
         return psycopg.connect(

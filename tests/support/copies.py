@@ -33,7 +33,6 @@ from .account import BUCKET, Account, App
 
 PURGE_DAYS = 7  # a directory's own number; the bucket's rule gets the same
 _DUMP = b"dump"
-_FILES = {**PostgresqlSource.ARTIFACT, EVIDENCE_ROLE: EVIDENCE}
 _IDENTITY = new_identity()
 
 
@@ -76,7 +75,7 @@ class Place:
     def publish(self, *marks: str, rows: int = 1) -> ArtifactName:
         """Leave a small artifact, as a run does that begins now. Its manifest claims that many rows."""
         name = new_artifact(self.now + self.ahead)
-        for file in _FILES.values():
+        for file in _files(self.thread).values():
             self.destination.put_bytes(name.key(file), _DUMP)
         manifest = render_manifest(_manifest(self.thread, name, marks, rows, self.origin))
         self.destination.put_bytes(name.key(MARKED if marks else MANIFEST), manifest)
@@ -85,8 +84,8 @@ class Place:
     def drilled(self, result: Result, artifact: ArtifactName | str = "", **changes: Any) -> str:
         """Leave the verdict of a drill, signed, and return its key."""
         verdict = Verdict(
-            format=Verdict.FORMAT, app=self.thread.app, thread=self.thread.id, artifact=str(artifact), result=result, reason="",
-            started=timestamp(self.now), finished=timestamp(self.now), version="1", measures={}, age=0,
+            format=Verdict.FORMAT, app=self.thread.app, thread=self.thread.id, artifact=str(artifact), result=result,
+            reason="", started=timestamp(self.now), finished=timestamp(self.now), version="1", measures={}, age=0,
             objective=60, seconds={}, findings={}, details="",
         )  # fmt: skip
         verdict = dataclasses.replace(verdict, **changes)
@@ -185,6 +184,10 @@ def bucket_place(folder: Path, account: Account, thread: Thread = SMALL) -> Buck
     return Bucket(onboarded(dataclasses.replace(thread, destination=destination, key_file=str(app.path))), account)
 
 
+def _files(thread: Thread) -> dict[str, str]:
+    return {**thread.source.ARTIFACT, EVIDENCE_ROLE: EVIDENCE}
+
+
 def _manifest(thread: Thread, name: ArtifactName, marks: tuple[str, ...], rows: int, origin: str) -> Manifest:
     digest = hashlib.sha256(_DUMP).hexdigest()
     return Manifest(
@@ -201,7 +204,9 @@ def _manifest(thread: Thread, name: ArtifactName, marks: tuple[str, ...], rows: 
         origin=origin,
         versions={},
         measures={"bytes": len(_DUMP), "tables": 1, "rows": rows},
-        files=tuple(FileRecord(role, file, len(_DUMP), digest, len(_DUMP), digest) for role, file in _FILES.items()),
+        files=tuple(
+            FileRecord(role, file, len(_DUMP), digest, len(_DUMP), digest) for role, file in _files(thread).items()
+        ),
         seconds={},
         marks=marks,
     )

@@ -147,7 +147,10 @@ def test_problems_fail_nothing_and_name_their_thread(column: Call, tmp_path: Pat
     assert "is it mounted?" in nas["problems"][0]
     assert disk["status"]["copies"] == 0
     assert disk["problems"] == ["there is no backup", "it was never drilled"]
-    assert {problem.split(":")[0] for problem in result["problems"]} == {"forgejo/database/nas", "forgejo/database/disk"}
+    assert {problem.split(":")[0] for problem in result["problems"]} == {
+        "forgejo/database/nas",
+        "forgejo/database/disk",
+    }
 
 
 def test_a_thread_that_is_not_to_be_drilled_does_not_complain_about_it(column: Call) -> None:

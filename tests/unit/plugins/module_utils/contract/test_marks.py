@@ -12,7 +12,7 @@ def test_each_kind_of_mark_has_one_remedy_and_only_sizes_can_be_accepted() -> No
     questions, tables, sizes, other = remedies(marks, accept="accept it")
 
     assert "app_drill_queries" in questions
-    assert "app_database" in tables
+    assert "the inventory names the source" in tables
     assert sizes == "look at the app; if it is right so, accept it"
     assert "accept it" not in questions + tables + other
 

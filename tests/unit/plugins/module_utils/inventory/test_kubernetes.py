@@ -9,6 +9,7 @@ from fanout.contract.errors import ConfigurationError
 from fanout.inventory.column import parse
 from fanout.inventory.kubernetes import LONGEST_NAME, object_name
 from tests.support.kubernetes_columns import B2, MINIO, NAS, PASSWORD, variables
+from tests.support.names import to
 
 SECRET = {"namespace": "forgejo", "name": "forgejo-db"}
 
@@ -32,7 +33,7 @@ SECRET = {"namespace": "forgejo", "name": "forgejo-db"}
         ({"app_destinations": {"m": {**MINIO, "endpoint": "http://minio:9000"}}}, "m.network is missing"),
         (
             {"app_destinations": {"b2": B2, "b2-drill": {"kind": "b2", "bucket": "other"}}},
-            "app_destinations.b2-drill needs an object forgejo-database-b2-drill, a name that is taken",
+            "the thread forgejo/database/b2-drill needs an object forgejo-database-b2-drill, a name that is taken",
         ),
         ({"app_platform": "host", "app_database_secret": SECRET}, "app_platform is host"),
         ({"app_platform": "kubernets"}, "did you mean 'kubernetes'?"),
@@ -58,7 +59,7 @@ def test_the_same_nas_may_be_mounted_on_a_host_and_from_pods() -> None:
 
 @pytest.mark.parametrize("suffix", ["", "-key", "-drill"])
 def test_a_name_that_is_too_long_is_shortened_and_stays_its_own(suffix: str) -> None:
-    names = {object_name("a" * 40, f"{'b' * 39}{end}", suffix) for end in "cd"}
+    names = {object_name(to(f"{'b' * 39}{end}", "a" * 40), suffix) for end in "cd"}
     assert len(names) == 2
     assert all(len(name) <= LONGEST_NAME and name.endswith(suffix) for name in names)
-    assert object_name("forgejo", "b2", suffix) == f"forgejo-database-b2{suffix}"
+    assert object_name(to("b2"), suffix) == f"forgejo-database-b2{suffix}"

@@ -85,7 +85,11 @@ def test_nothing_that_is_shown_holds_a_secret_and_a_new_secret_is_a_change(tmp_p
     for name, file in FILES.items():
         assert (file.text in json.dumps([shown_before, shown_after])) is False or not is_secret(name)
     assert "tr0ub4dor&3" not in json.dumps(shown_after)
-    assert {name for name in FILES if is_secret(name)} == {"drill-identity.txt", "database/password", "database/s3/key.json"}
+    assert {name for name in FILES if is_secret(name)} == {
+        "drill-identity.txt",
+        "database/password",
+        "database/s3/key.json",
+    }
 
 
 def test_the_text_of_a_file_shows_in_no_repr() -> None:

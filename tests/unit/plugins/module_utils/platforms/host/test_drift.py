@@ -55,7 +55,9 @@ def test_a_column_as_it_was_rolled_out_has_no_difference_and_nothing_is_touched(
 
 
 def test_what_was_never_rolled_out_is_told_once_for_each_thread(make: Make) -> None:
-    assert differences(make()) == {name: [f"it is not rolled out. {SITE}"] for name in ("forgejo/database/nas", "forgejo/database/b2")}
+    assert differences(make()) == {
+        name: [f"it is not rolled out. {SITE}"] for name in ("forgejo/database/nas", "forgejo/database/b2")
+    }
 
 
 def test_a_destination_that_is_away_is_no_difference_its_own_look_tells(

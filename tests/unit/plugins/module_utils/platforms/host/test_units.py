@@ -87,7 +87,9 @@ def test_only_drilled_destinations_have_drill_units(two: Column) -> None:
 
 
 def test_a_service_that_is_killed_writes_no_core_and_what_removes_its_scratch_folder_lives_on(two: Column) -> None:
-    services = [settings(file)["Service"] for name, file in unit_files(two, to("b2"), FANOUT).items() if "service" in name]
+    services = [
+        settings(file)["Service"] for name, file in unit_files(two, to("b2"), FANOUT).items() if "service" in name
+    ]
 
     assert len(services) == 2
     for service in services:
@@ -104,7 +106,9 @@ def test_a_service_has_a_bound_of_processes_and_outlives_a_server_that_is_ended_
 def test_a_service_runs_its_own_thread_and_outlasts_the_deadline(two: Column) -> None:
     files = unit_files(two, to("b2"), FANOUT)
 
-    backup, drill = (settings(files[f"units/fanout-forgejo.database.{name}.service"])["Service"] for name in ("b2", "b2.drill"))
+    backup, drill = (
+        settings(files[f"units/fanout-forgejo.database.{name}.service"])["Service"] for name in ("b2", "b2.drill")
+    )
     thread = two.folder / "database/b2/thread.json"
     assert backup["ExecStart"] == f':"/bin/true" backup --thread "{thread}"'
     assert drill["ExecStart"] == f':"/bin/true" drill --thread "{thread}"'
@@ -114,7 +118,9 @@ def test_a_service_runs_its_own_thread_and_outlasts_the_deadline(two: Column) ->
 def test_drills_of_several_destinations_take_turns(tmp_path: Path) -> None:
     both = column(tmp_path, {"b2": B2, "nas": directory(tmp_path / "nas")}, app_drill_destinations=["b2", "nas"])
     times = {
-        settings(unit_files(both, to(name), FANOUT)[f"units/fanout-forgejo.database.{name}.drill.timer"])["Timer"]["OnCalendar"]
+        settings(unit_files(both, to(name), FANOUT)[f"units/fanout-forgejo.database.{name}.drill.timer"])["Timer"][
+            "OnCalendar"
+        ]
         for name in ("b2", "nas")
     }
 

@@ -21,11 +21,12 @@ from fanout.platforms.kubernetes.objects import identity_secret, key_secret
 from fanout.platforms.kubernetes.plan import Onboarded, plan
 from fanout.platforms.onboarding import onboarded
 from tests.support.kubernetes_columns import B2, PASSWORD, column
+from tests.support.names import to
 from tests.support.scripted_cluster import Scripted, cluster, refusal
 
 SITE = "Remedy: run playbooks/site.yml"
 KEY = StoredKey(
-    "b2", "0042", "a-minted-secret", "https://s3.example", "us-west-004", "backups", "forgejo/",
+    "b2", "0042", "a-minted-secret", "https://s3.example", "us-west-004", "backups", "forgejo/database/",
     minted=Minted("fanout-forgejo-b2", "bucket-id", ("readFiles",), 4, 0),
 )  # fmt: skip
 GIVEN: dict[str, Any] = {"app_destinations": {"b2": B2}, "app_drill_destinations": ["b2"]}
@@ -39,8 +40,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Scripted:
     found = Found({id_of(identity): identity})
     keys = identity_of(ours, found, check_mode=False).keys
     known = Onboarded({thread.name: onboarded(ours, thread) for thread in ours.threads(keys)})
-    made = plan(ours, found, PASSWORD, keys, known)
-    minted = key_secret(ours, "b2", KeyFile(api_url="https://api.backblazeb2.com", current=KEY), minted=True)
+    made = plan(ours, found, {"database": PASSWORD}, keys, known)
+    minted = key_secret(ours, to("b2"), KeyFile(api_url="https://api.backblazeb2.com", current=KEY), minted=True)
     rolled_out = [one for one in (*made.all().values(), made.onboarded) if one]
     server = Scripted(identity, minted, *(_stamped(copy.deepcopy(one)) for one in rolled_out))
     monkeypatch.setattr(drift, "connect", lambda _column: cluster(server))
@@ -108,7 +109,9 @@ def test_what_is_suspended_is_no_matter_of_a_roll_out_and_is_told_with_the_comma
 
     (line,) = told()
 
-    assert line.startswith("CronJob backup-forgejo/forgejo-database-b2 is suspended and starts nothing. Remedy: kubectl ")
+    assert line.startswith(
+        "CronJob backup-forgejo/forgejo-database-b2 is suspended and starts nothing. Remedy: kubectl "
+    )
     resume = line.split("--patch ")[1].strip("'")
     assert json.loads(resume) == {"spec": {"suspend": False}}
 

@@ -16,6 +16,7 @@ from fanout.platforms.kubernetes.plan import Onboarded, Plan, plan
 from fanout.platforms.kubernetes.pods import backup_pod, drill_pod, restore_pod
 from tests.sandbox.cluster.certificates import Authority
 from tests.support.kubernetes_columns import PASSWORD, column
+from tests.support.names import to
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,13 @@ def trusting(authority: Authority, **changes: Any) -> dict[str, Any]:
 
 
 def planned(found: Found, *, password: str | None = PASSWORD, **changes: Any) -> Plan:
-    return plan(column(**changes), found, password, DrillKeys("age1drill", "ab12"), Onboarded())
+    return plan(
+        column(**changes),
+        found,
+        {"database": password} if password else {},
+        DrillKeys("age1drill", "ab12"),
+        Onboarded(),
+    )
 
 
 def rolled_out(made: Plan, **changes: Any) -> Found:
@@ -52,12 +59,14 @@ def test_certificates_travel_in_the_threads_config_map_to_pods_with_the_login_an
     data = made.all()["ConfigMap", "forgejo-database-nas"]["data"]
     assert data["database/ca.pem"].strip() == authority.files.certificate.read_text().strip()
     assert '"ca_file": "../database/ca.pem"' in data["thread.json"].replace('":"', '": "')
-    projected = {"configMap": {"name": "forgejo-database-nas", "items": [{"key": "database/ca.pem", "path": "database/ca.pem"}]}}
+    projected = {
+        "configMap": {"name": "forgejo-database-nas", "items": [{"key": "database/ca.pem", "path": "database/ca.pem"}]}
+    }
     one = column(**given)
     for pod, there in (
-        (backup_pod(one, "nas", ("backup",)), True),
-        (restore_pod(one, "nas", ("restore",), None), True),
-        (drill_pod(one, "nas"), False),
+        (backup_pod(one, to("nas"), ("backup",)), True),
+        (restore_pod(one, to("nas"), ("restore",), None), True),
+        (drill_pod(one, to("nas")), False),
     ):
         assert (projected in pod["volumes"][0]["projected"]["sources"]) is there
 

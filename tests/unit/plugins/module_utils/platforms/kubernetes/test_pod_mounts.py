@@ -10,6 +10,7 @@ from fanout.k8s.resources import Manifest
 from fanout.platforms.kubernetes.pod_mounts import check_there
 from fanout.platforms.kubernetes.pods import backup_pod, drill_pod
 from tests.support.kubernetes_columns import column
+from tests.support.names import to
 from tests.support.scripted_cluster import Scripted, cluster, refusal
 
 NAMESPACE = "backup-forgejo"
@@ -31,12 +32,12 @@ def all_of_the_nas() -> list[Manifest]:
 
 
 def check(server: Scripted) -> None:
-    check_there(cluster(server), NAMESPACE, backup_pod(column(), "nas", ("backup",)))
+    check_there(cluster(server), NAMESPACE, backup_pod(column(), to("nas"), ("backup",)))
 
 
 def test_a_pod_whose_objects_are_there_may_start() -> None:
     check(Scripted(*all_of_the_nas()))
-    check_there(cluster(Scripted(*all_of_the_nas())), NAMESPACE, drill_pod(column(), "nas"))
+    check_there(cluster(Scripted(*all_of_the_nas())), NAMESPACE, drill_pod(column(), to("nas")))
 
 
 def test_all_that_is_missing_is_named_in_one_line() -> None:
@@ -57,7 +58,7 @@ def test_an_optional_key_is_not_missed() -> None:
         one("Secret", "forgejo-database-b2", "database/password"),
     ]
 
-    check_there(cluster(Scripted(*there)), NAMESPACE, backup_pod(column(), "b2", ("backup",)))
+    check_there(cluster(Scripted(*there)), NAMESPACE, backup_pod(column(), to("b2"), ("backup",)))
 
 
 def test_without_the_right_to_look_the_pod_itself_tells() -> None:

@@ -17,6 +17,7 @@ from fanout.platforms.kubernetes.live_objects import Found, id_of
 from fanout.platforms.kubernetes.objects import volumes
 from fanout.platforms.kubernetes.relocation import Moved, move
 from tests.support.kubernetes_columns import NAS, column
+from tests.support.names import to
 from tests.support.scripted_cluster import Scripted, answer, cluster, path
 
 SECOND = {"kind": "directory", "path": "/mnt/second", "nfs": {"server": "second.home.arpa", "path": "/backups"}}
@@ -29,7 +30,7 @@ def with_nas(**destinations: Any) -> Column:
 
 def moved(before: Column, after: Column, *, stuck: str = "", check_mode: bool = False) -> tuple[Moved, Scripted]:
     """Roll `after` out where `before` is. Objects whose kind is `stuck` do not go away."""
-    there = [copy.deepcopy(one) for name in before.destinations for one in volumes(before, name)]
+    there = [copy.deepcopy(one) for name in before.thread_names for one in volumes(before, name)]
     server = Scripted(*there)
     for one in there:
         if one["kind"] == stuck:
@@ -92,6 +93,6 @@ def test_one_that_a_pod_still_uses_fails_its_own_thread_and_no_other(stuck: str)
     assert failure.subject == "forgejo/database/nas"
     assert f"{stuck} " in failure.problem
     assert "does not go away: a pod uses it" in failure.problem
-    assert done.stuck == {"nas"}
+    assert done.stuck == {to("nas")}
     assert done.gone == set()
     assert done.warnings == []

@@ -31,7 +31,12 @@ def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_a_thread_has_exactly_these_objects() -> None:
-    both = ["ConfigMap forgejo-database-nas", "CronJob forgejo-database-nas", "CronJob forgejo-database-nas-drill", "NetworkPolicy forgejo-database-nas"]
+    both = [
+        "ConfigMap forgejo-database-nas",
+        "CronJob forgejo-database-nas",
+        "CronJob forgejo-database-nas-drill",
+        "NetworkPolicy forgejo-database-nas",
+    ]
     assert sorted(objects(column(), "nas")) == [
         *both,
         "NetworkPolicy forgejo-database-nas-drill",
@@ -109,8 +114,16 @@ def sources(pod: dict[str, Any]) -> list[str]:
 
 def test_backups_hold_no_identity_and_drills_no_login() -> None:
     found = objects(column(), "b2")
-    assert sources(pod_of(found["CronJob forgejo-database-b2"])) == ["forgejo-database-b2", "forgejo-database-b2-key", "forgejo-database-b2"]
-    assert sources(pod_of(found["CronJob forgejo-database-b2-drill"])) == ["forgejo-database-b2", "forgejo-database-b2-key", "drill-identity"]
+    assert sources(pod_of(found["CronJob forgejo-database-b2"])) == [
+        "forgejo-database-b2",
+        "forgejo-database-b2-key",
+        "forgejo-database-b2",
+    ]
+    assert sources(pod_of(found["CronJob forgejo-database-b2-drill"])) == [
+        "forgejo-database-b2",
+        "forgejo-database-b2-key",
+        "drill-identity",
+    ]
 
 
 def test_a_scratch_server_bypasses_its_entry_point_and_shares_only_a_socket_with_the_drill() -> None:
