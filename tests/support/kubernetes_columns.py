@@ -42,8 +42,10 @@ def column(**changes: Any) -> Column:
 
 def objects(given: Column, destination: str) -> dict[str, Manifest]:
     """What one thread consists of, by kind and name, but for Secrets."""
-    (thread,) = (each for each in given.threads(DrillKeys("age1drill", "ab12")) if each.name == to(destination))
-    found = [*thread_objects(given, thread), *policies(given, to(destination))]
+    (thread,) = (
+        each for each in given.threads(DrillKeys("age1drill", "ab12")) if each.name == to(destination, given.app)
+    )
+    found = [*thread_objects(given, thread), *policies(given, thread.name)]
     return {f"{one['kind']} {one['metadata']['name']}": one for one in found}
 
 

@@ -73,7 +73,7 @@ def test_every_app_of_the_home_says_what_it_does_not_cover_and_asks_for_its_peop
 
 
 def test_immich_has_a_server_of_its_own_and_the_others_share_one(home: dict[str, Any]) -> None:
-    servers = {name: parse(*given).source.host for name, given in home.items()}
+    servers = {name: parse(*given).sources["database"].record.host for name, given in home.items()}
 
     assert {name for name in servers if servers[name] != servers["forgejo"]} == {"immich"}
 

@@ -40,7 +40,7 @@ def test_ansible_ships_everything_that_the_module_needs(app: dict[str, Any], sta
 
     assert done.returncode == 0, done.stdout + done.stderr
     (key,) = json.loads(done.stdout.partition(" => ")[2])["application_keys"]
-    assert (key["destination"], key["stored"], key["agrees"]) == ("b2", None, False)
+    assert (key["thread"], key["stored"], key["agrees"]) == ("forgejo/database/b2", None, False)
 
 
 def test_a_misspelt_variable_is_named_with_the_app(app: dict[str, Any]) -> None:

@@ -47,7 +47,7 @@ def test_a_column_is_rolled_out_once_and_removed_once(column: Call, tmp_path: Pa
     gone, again = column("column", variables=absent), column("column", variables=absent)
     assert (gone["changed"], again["changed"]) == (True, False)
     left = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    assert left == ["database/disk/onboarded.json", "drill-identity.txt", "database/nas/onboarded.json"]
+    assert left == ["database/disk/onboarded.json", "database/nas/onboarded.json", "drill-identity.txt"]
 
 
 def test_check_mode_writes_nothing_and_tells_the_same_change(column: Call, tmp_path: Path) -> None:
@@ -92,7 +92,9 @@ def test_acting_modules_have_nothing_to_do_for_an_absent_column(column: Call, mo
 def test_a_misspelt_destination_is_refused_with_the_nearest_name(column: Call, module: str, check: bool) -> None:
     result = column(module, check=check, destinations=["nsa"])
 
-    assert result["msg"] == ("forgejo: 'nsa' is no destination (did you mean 'nas'?). Remedy: name some of nas, disk")
+    assert result["msg"] == (
+        "forgejo: 'nsa' is not a destination of this app (did you mean 'nas'?). Remedy: name one of nas, disk"
+    )
     assert result["failure"]["code"] == "configuration"
 
 
@@ -182,12 +184,15 @@ def test_what_somebody_else_owns_is_refused_with_the_remedy_and_taken_over_when_
 
     refused = column("column", variables=elsewhere)
     assert (refused["failed"], refused["failure"]["code"]) == (True, "configuration")
-    assert all(f"forgejo/{name}: " in refused["msg"] for name in ("nas", "disk"))
+    assert all(f"forgejo/database/{name}: " in refused["msg"] for name in ("nas", "disk"))
     assert "-e app_take_over=true" in refused["msg"]
 
     planned = column("column", variables=elsewhere, take_over=True, check=True)
     taken = column("column", variables=elsewhere, take_over=True)
-    assert planned["diff"]["after"].keys() == taken["diff"]["after"].keys() >= {"nas: owner.json", "disk: owner.json"}
+    assert planned["diff"]["after"].keys() == taken["diff"]["after"].keys() >= {
+        "database/nas: owner.json",
+        "database/disk: owner.json",
+    }
     assert column("column", variables=elsewhere, take_over=True)["changed"] is False
 
     nas, _disk = column("column_info")["threads"]

@@ -22,7 +22,7 @@ def looked(
 ) -> dict[str, Any]:
     found = ThreadResult("forgejo/database/nas", 0, ("STATUS forgejo/database/nas",), {"status": status})
     monkeypatch.setattr(acts, "info", lambda _column: [found])
-    monkeypatch.setattr(drift, "differences", lambda _column: {"nas": list(differences)})
+    monkeypatch.setattr(drift, "differences", lambda _column: {"forgejo/database/nas": list(differences)})
     return looked_again(folder)
 
 

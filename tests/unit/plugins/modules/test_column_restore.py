@@ -29,8 +29,9 @@ print(json.dumps(said))
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Variables of a column that is rolled out to two destinations, with a command that only says what it was told."""
     for destination in ("nas", "b2"):
-        (tmp_path / "forgejo" / destination).mkdir(parents=True)
-        (tmp_path / "forgejo" / destination / "thread.json").touch()
+        folder = tmp_path / "forgejo/database" / destination
+        folder.mkdir(parents=True)
+        (folder / "thread.json").touch()
     command = tmp_path / "fanout"
     command.write_text(COMMAND)
     command.chmod(0o755)
@@ -50,7 +51,7 @@ def told(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_command_of_a_thread_that_is_drilled_is_told_everything(app: dict[str, Any], tmp_path: Path) -> None:
-    result = call("column_restore", app=app, to="-odd name", at="20261125T093000Z", tables=["public.user", "a.b"])
+    result = call("column_restore", app=app, to="-odd name", at="20261125T093000Z", only=["public.user", "a.b"])
 
     assert told(result)["words"] == [
         "restore",
@@ -58,11 +59,11 @@ def test_the_command_of_a_thread_that_is_drilled_is_told_everything(app: dict[st
         f"{tmp_path}/forgejo/database/b2/thread.json",
         "--to=-odd name",
         "--at=20261125T093000Z",
-        "--table=public.user",
-        "--table=a.b",
+        "--only=public.user",
+        "--only=a.b",
     ]
     assert (result["changed"], result["result"], result["steps"]) == (True, "pass", ["-- Start the app."])
-    assert result["diff"] == {"before": {}, "after": {"database": "-odd name"}}
+    assert result["diff"] == {"before": {}, "after": {"restored": "-odd name"}}
 
 
 def test_another_destination_is_taken_when_it_is_named(app: dict[str, Any]) -> None:
@@ -97,7 +98,7 @@ def test_nothing_is_done_in_check_mode(app: dict[str, Any]) -> None:
     ("changes", "options", "problem"),
     [
         ({"app_state": "absent"}, {}, "forgejo: app_state is absent"),
-        ({}, {"destination": "nass"}, "forgejo: 'nass' is no destination (did you mean 'nas'?)"),
+        ({}, {"destination": "nass"}, "forgejo: 'nass' is not a destination of this app (did you mean 'nas'?)"),
         ({"app_restore_usr": "x"}, {}, "app_restore_usr is unknown (did you mean 'app_restore_user'?)"),
     ],
 )

@@ -14,6 +14,7 @@ from fanout.b2.transport import Answer
 from fanout.contract.errors import DataRefused
 from fanout.contract.key_file import WRITER_CAPABILITIES
 from fanout.platforms.host.key_store import FileStore
+from tests.support.names import to
 
 from ..b2.scripted import Scripted, client_of, session
 
@@ -75,7 +76,7 @@ def test_a_key_is_ours_by_its_whole_name_its_bucket_and_its_prefix(
 
 
 def test_long_names_fit_and_stay_apart() -> None:
-    assert key_base("forgejo", "b2") == "fanout-forgejo-b2"
-    bases = {key_base("a" * 40, "b" * 39 + end) for end in "xyz"}
+    assert key_base(to("b2")) == "fanout-forgejo-database-b2"
+    bases = {key_base(to("b" * 39 + end, "a" * 40)) for end in "xyz"}
     assert len(bases) == 3
     assert all(len(f"{base}-202601010000001234") <= 100 for base in bases)

@@ -161,12 +161,12 @@ def test_a_record_of_another_recipient_or_format_is_refused_with_its_path(
     folder, (record,) = recovery.records_of(column(tmp_path, owner))
     recovery.store(folder, record)
     (file,) = folder.iterdir()
-    for wrong in (
-        file.read_text().replace(owner.recipient, other.recipient),
-        file.read_text().replace('"format": 1', '"format": 2'),
+    for wrong, why in (
+        (file.read_text().replace(owner.recipient, other.recipient), "is of another recipient.* Remedy: remove it"),
+        (file.read_text().replace('"format": 1', '"format": 2'), "has format 2.* Remedy: update"),
     ):
         file.write_text(wrong)
-        with pytest.raises(ConfigurationError, match=rf"{file} is of another format or recipient.* Remedy: remove it"):
+        with pytest.raises(ConfigurationError, match=rf"{file} {why}"):
             recovery.records_of(column(tmp_path, owner))
 
 

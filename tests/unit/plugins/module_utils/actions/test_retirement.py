@@ -45,7 +45,7 @@ def test_the_three_newest_good_ones_stay_whatever_is_configured_and_however_many
 def test_nothing_is_retired_while_the_copy_just_written_is_not_given_back_whole(place: Folder, tmp_path: Path) -> None:
     published(place, 5)
     name = place.publish()
-    (tmp_path / "nas/forgejo" / name.key(MANIFEST)).write_bytes(b"{")
+    (tmp_path / "nas/forgejo/database" / name.key(MANIFEST)).write_bytes(b"{")
 
     done = place.retire_old(name)
 

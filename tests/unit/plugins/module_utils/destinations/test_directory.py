@@ -130,7 +130,7 @@ def test_a_folder_with_something_in_it_that_says_not_whose_it_is_is_somebody_s(r
 
     with pytest.raises(ConfigurationError, match=r"there is something in .*forgejo already"):
         folder.onboard(Terms())
-    assert not (root / "forgejo/database/owner.json").exists()
+    assert not (root / "forgejo/owner.json").exists()
 
     assert folder.onboard(Terms(take_over=True)) is True
     assert [stored.key for stored in folder.versions()] == [MANIFEST]
@@ -140,7 +140,7 @@ def test_a_link_in_the_place_of_owner_json_is_no_owner_and_is_taken_over_without
     elsewhere = root.parent / "elsewhere"
     elsewhere.write_text("mine")
     (root / "forgejo").mkdir()
-    (root / "forgejo/database/owner.json").symlink_to(elsewhere)
+    (root / "forgejo/owner.json").symlink_to(elsewhere)
     folder = Directory(root, "forgejo/", owner=OWNER)
 
     with pytest.raises(ConfigurationError, match=r"its owner\.json cannot be read"):
@@ -164,7 +164,7 @@ def test_a_nas_that_goes_away_during_an_upload_gives_no_success(root: Path, fold
     source.write_bytes(b"dump")
 
     def unmount(_: int) -> None:
-        (root / "forgejo/database/owner.json").unlink()
+        (root / "forgejo/owner.json").unlink()
 
     with pytest.raises(Unavailable, match="is it mounted"):
         folder.put(DUMP, source, sha256=hashlib.sha256(b"dump").hexdigest(), progress=unmount)
@@ -265,7 +265,7 @@ def test_an_upload_that_would_fill_the_disk_does_not_begin(
 
     with pytest.raises(Full, match="11 bytes needed, 10 bytes free"):
         folder.put_bytes(MANIFEST, b"x" * 11)
-    assert everything_below(root) == {"forgejo", "forgejo/database/owner.json"}
+    assert everything_below(root) == {"forgejo", "forgejo/owner.json"}
 
 
 def test_a_file_system_that_does_not_tell_its_size_is_tried(folder: Directory, monkeypatch: pytest.MonkeyPatch) -> None:

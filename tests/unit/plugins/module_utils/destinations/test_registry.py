@@ -9,6 +9,7 @@ import pytest
 from fanout.contract.destination import B2Destination, Destination, DirectoryDestination, S3Destination
 from fanout.contract.errors import ConfigurationError
 from fanout.contract.key_file import KeyFile, StoredKey, render
+from fanout.contract.source import PostgresqlSource
 from fanout.contract.thread import Limits, Recipients, Thread
 from fanout.destinations.b2 import B2Bucket
 from fanout.destinations.directory import Directory
@@ -23,7 +24,7 @@ def thread_to(destination: Destination, key_file: Path | None = None) -> Thread:
         destination_name="there",
         prefix="forgejo/",
         destination=destination,
-        sources=(),
+        source=PostgresqlSource(name="database", database="forgejo", host="localhost", port=5432, user="forgejo"),
         recipients=Recipients("age1x", ("age1y",)),
         limits=Limits(3600, 86400, 21600, 3600),
         scratch_directory="/var/tmp",

@@ -52,8 +52,8 @@ def test_no_secret_is_in_a_repr_or_in_thread_json() -> None:
 
 def test_a_thread_is_read_back_as_it_was_written_with_files_beside_it(tmp_path: Any) -> None:
     (thread, _b2) = parse(variables(), {"app_database_password": PASSWORD}).threads(DrillKeys("age1drill", "ab12"))
-    folder = tmp_path / "nas"
-    folder.mkdir()
+    folder = tmp_path / "database/nas"
+    folder.mkdir(parents=True)
     (folder / "thread.json").write_text(render(thread))
     read = load(folder / "thread.json")
     assert read.source.password_file == str(tmp_path / "database/password")

@@ -58,7 +58,7 @@ def test_a_bug_shows_its_place_and_nothing_that_it_held(
 
     result, _code = result_of(act, capsys)
 
-    assert "this is a bug in fanout.backup: ValueError at test_outcome.py:" in result["msg"]
+    assert "this is a bug in fanout.backup: ValueError at test_failures.py:" in result["msg"]
     assert result["failure"]["exit_code"] == 70
     assert SECRET not in json.dumps(result)
 

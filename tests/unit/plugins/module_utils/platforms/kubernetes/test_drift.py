@@ -88,9 +88,9 @@ def test_a_minted_key_is_judged_by_what_is_kept_of_it_without_asking_backblaze(s
 
 
 def test_no_secret_shows_in_a_difference(server: Scripted) -> None:
-    of_kind(server, "Secret", "forgejo-database-b2")["data"]["database/password"] = "b3RoZXI="
+    of_kind(server, "Secret", "forgejo-database-b2")["data"]["password"] = "b3RoZXI="
 
-    assert told() == [f"Secret backup-forgejo/forgejo-database-b2 differs: data.database/password. {SITE}"]
+    assert told() == [f"Secret backup-forgejo/forgejo-database-b2 differs: data.password. {SITE}"]
 
 
 def test_a_destination_that_left_the_inventory_and_was_not_rolled_out_is_told(server: Scripted) -> None:

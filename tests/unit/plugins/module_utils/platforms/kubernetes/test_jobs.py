@@ -105,7 +105,7 @@ def run(server: Server, *, cron: Manifest | None = None, base: str = "forgejo-da
 
 
 def test_its_json_line_is_found_among_its_lines_for_people() -> None:
-    result = run(Server(pod("running"), ended(0), log=f"copying\n{GOOD}\n\nforgejo/nas: OK\n"))
+    result = run(Server(pod("running"), ended(0), log=f"copying\n{GOOD}\n\nforgejo/database/nas: OK\n"))
     assert (result.exit_code, result.failure, result.result["rows"]) == (0, None, 3)
     assert result.lines == ("copying", "forgejo/database/nas: OK")
 

@@ -9,7 +9,7 @@ from tests.support.kubernetes_columns import MINIO, column, objects
 
 
 def egress(destination: str, suffix: str = "", **changes: Any) -> list[dict[str, Any]]:
-    policy = objects(column(**changes), destination)[f"NetworkPolicy forgejo-{destination}{suffix}"]
+    policy = objects(column(**changes), destination)[f"NetworkPolicy forgejo-database-{destination}{suffix}"]
     assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
     assert policy["spec"]["ingress"] == [], "nobody has to call a backup"
     found: list[dict[str, Any]] = policy["spec"]["egress"]

@@ -57,11 +57,9 @@ def test_certificates_travel_in_the_threads_config_map_to_pods_with_the_login_an
     made = planned(Found({}), **given)
 
     data = made.all()["ConfigMap", "forgejo-database-nas"]["data"]
-    assert data["database/ca.pem"].strip() == authority.files.certificate.read_text().strip()
-    assert '"ca_file": "../database/ca.pem"' in data["thread.json"].replace('":"', '": "')
-    projected = {
-        "configMap": {"name": "forgejo-database-nas", "items": [{"key": "database/ca.pem", "path": "database/ca.pem"}]}
-    }
+    assert data["ca.pem"].strip() == authority.files.certificate.read_text().strip()
+    assert '"ca_file": "../ca.pem"' in data["thread.json"].replace('":"', '": "')
+    projected = {"configMap": {"name": "forgejo-database-nas", "items": [{"key": "ca.pem", "path": "database/ca.pem"}]}}
     one = column(**given)
     for pod, there in (
         (backup_pod(one, to("nas"), ("backup",)), True),

@@ -25,7 +25,7 @@ def all_of_the_nas() -> list[Manifest]:
     return [
         one("ServiceAccount", "forgejo-database-nas"),
         one("ConfigMap", "forgejo-database-nas", "thread.json", "passwd"),
-        one("Secret", "forgejo-database-nas", "database/password"),
+        one("Secret", "forgejo-database-nas", "password"),
         one("Secret", "drill-identity", "drill-identity.txt"),
         one("PersistentVolumeClaim", "forgejo-database-nas"),
     ]
@@ -45,9 +45,9 @@ def test_all_that_is_missing_is_named_in_one_line() -> None:
         check(Scripted(one("ServiceAccount", "forgejo-database-nas"), one("Secret", "forgejo-database-nas", "another")))
 
     assert str(refused.value) == (
-        "ConfigMap backup-forgejo/forgejo-database-nas is missing, Secret backup-forgejo/forgejo-database-nas has no database/password,"
-        " PersistentVolumeClaim backup-forgejo/forgejo-database-nas is missing. Remedy: run playbooks/site.yml; make the claim,"
-        " or correct the destination's claim; one of the roll-out's own comes with it"
+        "ConfigMap backup-forgejo/forgejo-database-nas is missing, Secret backup-forgejo/forgejo-database-nas has no"
+        " password, PersistentVolumeClaim backup-forgejo/forgejo-database-nas is missing. Remedy: run"
+        " playbooks/site.yml; make the claim, or correct the destination's claim; one of the roll-out's own comes with it"
     )
 
 
@@ -55,7 +55,7 @@ def test_an_optional_key_is_not_missed() -> None:
     there = [
         one("ServiceAccount", "forgejo-database-b2"),
         one("ConfigMap", "forgejo-database-b2", "thread.json"),
-        one("Secret", "forgejo-database-b2", "database/password"),
+        one("Secret", "forgejo-database-b2", "password"),
     ]
 
     check_there(cluster(Scripted(*there)), NAMESPACE, backup_pod(column(), to("b2"), ("backup",)))

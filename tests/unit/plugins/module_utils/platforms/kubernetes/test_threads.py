@@ -173,7 +173,9 @@ def test_no_pod_is_matched_by_a_service_of_an_app(cron: Manifest) -> None:
 
 def test_the_destinations_of_an_app_take_turns() -> None:
     given = column()
-    schedules = [objects(given, name)[f"CronJob forgejo-{name}"]["spec"]["schedule"] for name in given.destinations]
+    schedules = [
+        objects(given, name)[f"CronJob forgejo-database-{name}"]["spec"]["schedule"] for name in given.destinations
+    ]
     assert len(set(schedules)) == 3
 
 
