@@ -32,7 +32,7 @@ class Small(Everything):
 
     def as_superuser(self) -> Thread:
         """Return the thread with the server's superuser as its login."""
-        (source,) = self.thread().sources
+        source = self.thread().source
         password = self.folder / "superuser-password"
         password.write_text(self.server.superuser_password)
         login = dataclasses.replace(source, user=self.server.superuser, password_file=str(password))
@@ -50,7 +50,7 @@ class Small(Everything):
 
     def decrypted(self, made: BackupResult, file: str) -> bytes:
         """Return a file of a backup as it was before it was encrypted."""
-        place = self.folder / "nas" / "everything" / made.manifest.artifact / file
+        place = self.folder / "nas" / "everything/database" / made.manifest.artifact / file
         return decrypt_bytes(place.read_bytes(), self.folder / "identity")
 
 

@@ -211,7 +211,7 @@ def test_a_query_that_fails_marks_the_run_and_does_not_stop_it(thread: Thread) -
 
 def source_changed(thread: Thread, **changes: Any) -> Thread:
     source = thread.source
-    return dataclasses.replace(thread, sources=(dataclasses.replace(source, **changes),))
+    return dataclasses.replace(thread, source=dataclasses.replace(source, **changes))
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def thread(server: Everything, tmp_path: Path) -> Thread:
 def through(thread: Thread, ports: Sequence[int], passed: Passed) -> Iterator[Thread]:
     source = thread.source
     with relay(ports, passed) as port:
-        yield dataclasses.replace(thread, sources=(dataclasses.replace(source, port=port),))
+        yield dataclasses.replace(thread, source=dataclasses.replace(source, port=port))
 
 
 def refused_as_a_pooler() -> contextlib.AbstractContextManager[object]:
@@ -86,8 +86,8 @@ def test_what_is_written_during_a_backup_is_neither_counted_nor_dumped(thread: T
             with server.server.connect("everything", autocommit=True) as connection:
                 connection.execute('INSERT INTO "user" (name) VALUES (%s)', [f"during {phase}"])
 
-    before = backup(thread).manifest.rows
-    during = backup(thread, report=write).manifest.rows
+    before = backup(thread).manifest.measures["rows"]
+    during = backup(thread, report=write).manifest.measures["rows"]
     assert {"count", "dump"} <= set(phases)
     # Of what was written, only what came before the snapshot is in it: the row of the phase that checks.
     assert during - before == phases.index("count")

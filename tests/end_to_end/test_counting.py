@@ -71,7 +71,7 @@ def test_an_app_goes_on_asking_many_tables_while_a_backup_counts_and_dumps() -> 
             made = backup(thread, report=lambda phase, _done, _total: phases.append(phase))
         assert app.failed == []
         assert app.asked > 1
-        assert made.manifest.tables == 150
+        assert made.manifest.measures["tables"] == 150
         assert phases.count("count") == 1
         assert drill(thread).verdict.result == "pass"
 
@@ -88,7 +88,7 @@ def test_a_server_without_room_for_the_dumps_locks_is_a_wrong_setting_and_the_na
         lab.server.stop()
         lab.server._settings |= {"max_locks_per_transaction": wanted[1]}
         lab.server.start()
-        assert backup(quiet(lab)).manifest.tables == 1200
+        assert backup(quiet(lab)).manifest.measures["tables"] == 1200
 
 
 @pytest.mark.parametrize("major", [17, 18])
@@ -117,7 +117,7 @@ def test_no_timeout_and_no_setting_of_the_app_reaches_a_session_of_ours(major: i
                 connection.execute(f"ALTER ROLE owner SET {name} = '1h'".encode())
             connection.execute("ALTER ROLE owner SET lc_monetary = 'C.UTF-8'")
             connection.execute("ALTER ROLE owner SET timezone = 'Asia/Kathmandu'")
-        (source,) = lab.thread().sources
+        source = lab.thread().source
         with connect(source, "test") as ours:
             found = dict(ours.execute("SELECT name, setting FROM pg_settings").fetchall())
         assert {name: found[name] for name in timeouts} == dict.fromkeys(timeouts, "0")
@@ -144,7 +144,7 @@ def test_a_table_is_counted_although_a_function_in_one_of_its_indexes_fails() ->
             owner=True,
         )
         made = backup(quiet(lab))
-    assert (made.manifest.tables, made.manifest.rows, made.manifest.marks) == (2, 8, ())
+    assert (made.manifest.measures["tables"], made.manifest.measures["rows"], made.manifest.marks) == (2, 8, ())
 
 
 @pytest.mark.parametrize("major", [15, 18])

@@ -48,7 +48,10 @@ def test_an_undamaged_copy_of_every_kind_of_object_passes_without_a_finding(any_
     result = drill(thread, live={"users": "5"})
     assert found(result) == set()
     assert (result.verdict.result, result.exit_code) == ("pass", Exit.OK)
-    assert (result.verdict.tables, result.verdict.rows) == (made.manifest.tables, made.manifest.rows)
+    assert (result.verdict.measures["tables"], result.verdict.measures["rows"]) == (
+        made.manifest.measures["tables"],
+        made.manifest.measures["rows"],
+    )
     assert [str(comparison) for comparison in result.comparisons] == ["users: restored 4, in the dump 4, live 5"]
     assert "digests match" in drill_line(result.verdict, ())
     assert list((Path(thread.scratch_directory)).iterdir()) == [], "scratch is empty again"

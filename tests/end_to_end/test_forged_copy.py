@@ -5,7 +5,6 @@ superuser restored it than he had before."""
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from fanout.contract.login import Login
 from fanout.contract.manifest import render_manifest
 from fanout.contract.thread import Query, Thread
 from fanout.local.encryption import encrypt_text
+from tests.support.copies import with_file
 from tests.support.whole_database import PASSWORD
 
 from .small import Small, small
@@ -49,11 +49,11 @@ def is_no_superuser(lab: Small) -> bool:
 
 def add_roles(lab: Small, done: BackupResult, lines: str) -> None:
     """Write more lines into a backup's file of roles, and its manifest anew."""
-    place = lab.folder / "nas" / "everything" / done.manifest.artifact
+    place = lab.folder / "nas" / "everything/database" / done.manifest.artifact
     text = "\n".join(lab.roles(done)) + lines
     (place / _ROLES).unlink()
-    record = encrypt_text(text, place / _ROLES, done.manifest.recipients)
-    manifest = dataclasses.replace(done.manifest, files={**done.manifest.files, _ROLES: record})
+    record = encrypt_text(text, place / _ROLES, done.manifest.recipients, role="globals")
+    manifest = with_file(done.manifest, record)
     (written,) = place.glob("manifest*.json")
     written.write_bytes(render_manifest(manifest))
 

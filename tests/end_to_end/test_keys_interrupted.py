@@ -21,7 +21,7 @@ from fanout.actions.minting import KeySpec, RollOut
 from fanout.b2.buckets import find_bucket
 from fanout.contract.errors import Unavailable
 from fanout.contract.key_file import KeyFile
-from fanout.platforms.key_store import FileStore
+from fanout.platforms.host.key_store import FileStore
 from tests.sandbox.b2.client import CHECKOUT, running
 from tests.support.account import BUCKET, Account, App
 

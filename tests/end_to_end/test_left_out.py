@@ -101,7 +101,7 @@ def test_rows_of_an_extensions_own_tables_are_counted_as_the_dump_filters_them(l
     evidence = lab.evidence(made)
     assert evidence["configuration"] == {"public.config": 2}
     assert evidence["excluded_rows"] == {"public.fixed": 1}
-    assert (made.manifest.tables, made.manifest.rows) == (1, 2)
+    assert (made.manifest.measures["tables"], made.manifest.measures["rows"]) == (1, 2)
     said(made, "1 table of extensions, in which the login of backups cannot look", but_not="hidden")
     lab.run("REVOKE SELECT ON config FROM owner")
     with pytest.raises(NoPermission, match=r"may not read the table public\.config"):
@@ -229,7 +229,7 @@ def test_a_name_that_is_not_utf8_is_refused_before_anything_is_counted(lab: Smal
             "CREATE DATABASE everything OWNER owner TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
         )
     lab.run("CREATE TABLE plain (body text);;INSERT INTO plain VALUES (E'M\\xfcller')", owner=True)
-    assert backup(quiet(lab)).manifest.rows == 1
+    assert backup(quiet(lab)).manifest.measures["rows"] == 1
     assert drill(quiet(lab)).findings == ()
     lab.run("DO $$ BEGIN EXECUTE 'CREATE TABLE ' || quote_ident(E'B\\xfccher') || ' (id int)'; END $$", owner=True)
     with pytest.raises(ConfigurationError) as caught:
@@ -250,14 +250,14 @@ def test_a_database_or_role_that_other_databases_know_by_another_name_is_refused
         )
     lab.run('CREATE ROLE "stränger";;CREATE TABLE "Bücher" (id int);;INSERT INTO "Bücher" VALUES (1)')
     thread = lab.as_superuser()
-    assert backup(thread).manifest.rows == 1
+    assert backup(thread).manifest.measures["rows"] == 1
     assert drill(thread).findings == ()
     kind = renamed.partition(" ")[0]
     with lab.server.connect(autocommit=True) as connection:
         connection.execute(f'ALTER {renamed} RENAME TO "bücher"'.encode())
     source = thread.source
     if kind == "DATABASE":
-        thread = dataclasses.replace(thread, sources=(dataclasses.replace(source, database="bücher"),))
+        thread = dataclasses.replace(thread, source=dataclasses.replace(source, database="bücher"))
     with pytest.raises(ConfigurationError) as caught:
         backup(thread)
     assert f"the name of the {kind.lower()} b" in caught.value.problem

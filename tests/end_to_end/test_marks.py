@@ -16,7 +16,7 @@ import pytest
 from fanout.actions.backup import backup
 from fanout.actions.drill import drill
 from fanout.contract.errors import Exit
-from fanout.contract.marks import NO_TABLES, NOTHING_TO_COMPARE
+from fanout.contract.marks import EMPTY, NOTHING_TO_COMPARE
 from fanout.contract.object_names import MANIFEST
 from fanout.contract.thread import Query, Thread, render
 from fanout.platforms.base import ThreadResult
@@ -43,7 +43,7 @@ def place(server: Everything, tmp_path: Path) -> Folder:
     """The place of a thread from a real database. What is published there was published yesterday."""
     place = folder_place(tmp_path, server.thread(app="forgejo", prefix="forgejo/"))
     place.now -= timedelta(days=1)
-    place.server = server.system_identifier
+    place.origin = f"the system identifier {server.system_identifier}"
     return place
 
 
@@ -105,7 +105,7 @@ def test_a_run_that_is_marked_for_a_question_only_is_a_measure_for_the_next_ones
 
 
 def test_a_database_that_was_empty_at_first_may_grow(place: Folder) -> None:
-    published(place, 1, NO_TABLES, rows=0)
+    published(place, 1, EMPTY, rows=0)
 
     assert backup(place.thread).manifest.marks == ()
 

@@ -148,8 +148,7 @@ def servers() -> Iterator[tuple[Small, Small]]:
 
 def at(thread: Thread, lab: Small) -> Thread:
     """Return the thread with the source at another server."""
-    source = thread.source
-    source = dataclasses.replace(source, host=lab.server.host, port=lab.server.port)
+    source = dataclasses.replace(thread.source, host=lab.server.host, port=lab.server.port)
     return dataclasses.replace(thread, source=source)
 
 

@@ -25,7 +25,7 @@ from tests.sandbox.state import Sandbox
 from tests.support.playbooks import CHECKOUT, Play, Run, folder_of, last_word, player, recap, said
 
 APPS = ["forgejo", "gitlab", "immich", "nextcloud", "paperless"]
-THREADS = {f"{app}/{destination}" for app in APPS for destination in ("nas", "b2")}
+THREADS = {f"{app}/database/{destination}" for app in APPS for destination in ("nas", "b2")}
 
 
 def threads_in(lines: list[str], word: str) -> set[str]:

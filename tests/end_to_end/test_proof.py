@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from fanout.actions import fetch
 from fanout.actions.artifacts import complete, manifest_of
 from fanout.actions.backup import backup
 from fanout.actions.drill import drill
@@ -24,8 +23,10 @@ from fanout.contract.object_names import EVIDENCE, MANIFEST, is_begun
 from fanout.contract.thread import Thread
 from fanout.destinations.directory import Directory
 from fanout.destinations.registry import open_destination
+from fanout.local import streams
 from fanout.local.encryption import encrypt_bytes, encrypt_text
 from fanout.sources.postgresql import restore
+from tests.support.copies import file_of, with_file
 from tests.support.whole_database import Everything, everything, with_program
 
 
@@ -88,7 +89,7 @@ def test_the_evidence_of_another_backup_is_refused(thread: Thread) -> None:
     destination = open_destination(thread)
     stored = {found.key: found for found in destination.list()}[first.name.key(EVIDENCE)]
     destination.put_bytes(second.name.key(EVIDENCE), destination.read(stored, 1 << 20))
-    published_again(thread, dataclasses.replace(second, files={**second.files, EVIDENCE: first.files[EVIDENCE]}))
+    published_again(thread, with_file(second, file_of(first, "evidence")))
 
     done = drill(thread)
 
@@ -98,10 +99,11 @@ def test_the_evidence_of_another_backup_is_refused(thread: Thread) -> None:
 
 def test_roles_that_somebody_else_wrote_are_refused_and_not_run(thread: Thread, tmp_path: Path) -> None:
     manifest = newest(thread)
-    name = manifest.source.globals
-    forged = encrypt_text("CREATE ROLE evil SUPERUSER; SELECT 1;\n", tmp_path / name, thread.recipients.all())
+    name = file_of(manifest, "globals").name
+    statements = "CREATE ROLE evil SUPERUSER; SELECT 1;\n"
+    forged = encrypt_text(statements, tmp_path / name, thread.recipients.all(), role="globals")
     open_destination(thread).put_bytes(manifest.name.key(name), (tmp_path / name).read_bytes())
-    published_again(thread, dataclasses.replace(manifest, files={**manifest.files, name: forged}))
+    published_again(thread, with_file(manifest, forged))
 
     done = drill(thread)
 
@@ -111,18 +113,17 @@ def test_roles_that_somebody_else_wrote_are_refused_and_not_run(thread: Thread, 
 
 def test_an_archive_of_another_plain_text_is_refused(thread: Thread) -> None:
     manifest = newest(thread)
-    name = manifest.source.archive
-    other = dataclasses.replace(manifest.files[name], plain_sha256="0" * 64)
-    published_again(thread, dataclasses.replace(manifest, files={**manifest.files, name: other}))
+    archive = file_of(manifest, "archive")
+    published_again(thread, with_file(manifest, dataclasses.replace(archive, plain_sha256="0" * 64)))
 
     done = drill(thread)
 
     assert done.verdict.result == "fail"
-    assert f"{name} decrypts to something else than was encrypted" in done.verdict.reason
+    assert f"{archive.name} decrypts to something else than was encrypted" in done.verdict.reason
 
 
 def with_numbers_beyond_bounds(said: dict[str, Any]) -> None:
-    said["files"]["database.dump.age"]["plain_size"] = said["sources"][0]["rows"] = int("9" * 4300)
+    said["files"][0]["plain_size"] = said["measures"]["rows"] = int("9" * 4300)
 
 
 @pytest.mark.parametrize(
@@ -130,10 +131,10 @@ def with_numbers_beyond_bounds(said: dict[str, Any]) -> None:
     [
         lambda said: said.update(started="soon"),
         lambda said: said.update(notices=["\ud800"]),
-        lambda said: said["sources"].append(said["sources"][0]),
+        lambda said: said["files"].append(said["files"][0]),
         with_numbers_beyond_bounds,
     ],
-    ids=["a time", "a letter", "sources", "numbers"],
+    ids=["a time", "a letter", "files", "numbers"],
 )
 def test_nothing_that_a_manifest_says_keeps_a_drill_from_failing_it_or_a_run_from_its_end(
     thread: Thread, change: Callable[[dict[str, Any]], None]
@@ -156,11 +157,12 @@ def test_nothing_is_fetched_that_has_no_room_however_little_a_file_takes_at_its_
     thread: Thread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = newest(thread)
-    name = manifest.source.archive
+    archive = file_of(manifest, "archive")
     claimed = 1 << 43
-    os.truncate(Path(thread.scratch_directory).parent / "nas" / thread.prefix / manifest.name.key(name), claimed)
-    larger = dataclasses.replace(manifest.files[name], size=claimed)
-    published_again(thread, dataclasses.replace(manifest, files={**manifest.files, name: larger}))
+    os.truncate(
+        Path(thread.scratch_directory).parent / "nas" / thread.prefix / manifest.name.key(archive.name), claimed
+    )
+    published_again(thread, with_file(manifest, dataclasses.replace(archive, size=claimed)))
     fetched: list[object] = []
     monkeypatch.setattr(Directory, "get", lambda _self, stored, *_more, **_options: fetched.append(stored))
 
@@ -171,18 +173,18 @@ def test_nothing_is_fetched_that_has_no_room_however_little_a_file_takes_at_its_
     assert "Remedy: free space there, or set app_scratch_directory to a larger disk" in done.verdict.reason
 
 
-@pytest.mark.parametrize(("text", "says"), [(b"x" * (1 << 20), "is too large"), (b"\xff", "is no text")])
+@pytest.mark.parametrize(("text", "says"), [(b"x" * (1 << 20), "is too large"), (b"\xff", "is not text")])
 def test_roles_that_would_fill_the_memory_or_are_no_text_are_refused(
     thread: Thread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: bytes, says: str
 ) -> None:
     manifest = newest(thread)
-    name = manifest.source.globals
+    name = file_of(manifest, "globals").name
     data = encrypt_bytes(text, thread.recipients.all())
     digests = hashlib.sha256(data).hexdigest(), hashlib.sha256(text).hexdigest()
-    forged = FileRecord(len(data), digests[0], len(text), digests[1])
+    forged = FileRecord("globals", name, len(data), digests[0], len(text), digests[1])
     open_destination(thread).put_bytes(manifest.name.key(name), data)
-    published_again(thread, dataclasses.replace(manifest, files={**manifest.files, name: forged}))
-    monkeypatch.setattr(fetch, "_TEXT_LIMIT", 1 << 19)
+    published_again(thread, with_file(manifest, forged))
+    monkeypatch.setattr(streams, "_SMALL", 1 << 19)
 
     done = drill(thread)
 

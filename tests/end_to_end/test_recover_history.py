@@ -28,6 +28,7 @@ from tests.support.account import BUCKET, Account, App
 from tests.support.copies import SMALL, Bucket, Folder, Place, bucket_place, folder_place
 from tests.support.host_columns import column
 from tests.support.modules import call
+from tests.support.names import to
 
 HOUR = timedelta(hours=1)
 RUNS = 8
@@ -44,7 +45,7 @@ def app(tmp_path: Path) -> Iterator[App]:
 @pytest.fixture
 def bucket(app: App, tmp_path: Path) -> Bucket:
     """Eight hourly runs with their retirements at the stand-in, as the column's thread."""
-    thread = dataclasses.replace(SMALL, name="b2", keep=KEEP, scratch_directory=str(tmp_path / "scratch"))
+    thread = dataclasses.replace(SMALL, destination_name="b2", keep=KEEP, scratch_directory=str(tmp_path / "scratch"))
     place = bucket_place(tmp_path, app.account, thread)
     (tmp_path / "forgejo/database/b2/thread.json").write_text(render(place.thread))
     return filled(place)
@@ -53,7 +54,7 @@ def bucket(app: App, tmp_path: Path) -> Bucket:
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     """The same in a folder."""
-    thread = dataclasses.replace(SMALL, name="nas", keep=KEEP, scratch_directory=str(tmp_path / "scratch"))
+    thread = dataclasses.replace(SMALL, destination_name="nas", keep=KEEP, scratch_directory=str(tmp_path / "scratch"))
     place = folder_place(tmp_path, thread)
     place.now -= (RUNS + 1) * HOUR  # a folder has no clock but this machine's
     (tmp_path / "forgejo/database/nas").mkdir(parents=True)
@@ -203,7 +204,7 @@ def test_a_later_version_stays_if_the_first_is_not_what_its_manifest_says(
     assert isinstance(where, B2Destination)
     lent = tmp_path / "lent.json"
     with lent_key(
-        app.account.client, column(tmp_path, app.variables["app_destinations"]), where, hide=lambda _: None
+        app.account.client, column(tmp_path, app.variables["app_destinations"]), to("b2"), where, hide=lambda _: None
     ) as text:
         lent.write_text(text)
         file = Path(bucket.thread.key_file or "").parent / "thread.json"

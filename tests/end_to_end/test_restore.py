@@ -139,7 +139,7 @@ def test_a_whole_database_is_restored_under_any_name_with_owner_grants_settings_
         drop(server.server, to)
 
     assert (found(result), result.result, result.exit_code) == (set(), "pass", Exit.OK)
-    assert (result.tables, result.rows) == (18, 7168)
+    assert (result.measures["tables"], result.measures["rows"]) == (18, 7168)
     assert [str(comparison) for comparison in result.comparisons] == ["orders: restored 5000, in the dump 5000"]
     assert is_ == was
     assert after == before, "nothing else on the server has changed"
@@ -271,11 +271,11 @@ def test_what_only_a_superuser_may_restore_breaks_off_with_the_remedy_and_leaves
 def test_an_ordinary_owner_who_may_create_databases_restores_an_ordinary_database(
     server: Everything, name: str, tmp_path: Path
 ) -> None:
-    (source,) = server.thread().sources
+    source = server.thread().source
     own = Everything(server.server, server.folder / tmp_path.name)
     own.folder.mkdir(mode=0o711)
     query = Query("notes", "SELECT count(*) FROM notes")
-    thread = own.thread(sources=(dataclasses.replace(source, database="notes"),), queries=(query,))
+    thread = own.thread(source=dataclasses.replace(source, database="notes"), queries=(query,))
     with server.server.connect(autocommit=True) as connection:
         connection.execute("CREATE DATABASE notes OWNER owner")
         connection.execute("ALTER DATABASE notes SET log_statement = 'all'")
@@ -307,7 +307,7 @@ def test_a_restore_that_is_told_to_stop_leaves_nothing(
     (tmp_path / "pg_restore").unlink()
     (tmp_path / "pg_restore").write_text("#!/bin/sh\nexec sleep 60\n")
     (tmp_path / "pg_restore").chmod(0o755)
-    slow = dataclasses.replace(thread, sources=(dataclasses.replace(source, binaries=(str(tmp_path),)),))
+    slow = dataclasses.replace(thread, source=dataclasses.replace(source, binaries=(str(tmp_path),)))
     (tmp_path / "thread.json").write_text(render(slow))
     (tmp_path / "login.json").write_text(render_login(admin))
     command = [FANOUT, "restore", f"--thread={tmp_path}/thread.json", f"--to={name}", f"--login={tmp_path}/login.json"]
@@ -387,7 +387,7 @@ def test_single_tables_come_with_their_parts_and_types_and_what_is_left_out_is_n
 ) -> None:
     tables = ("public.user", "shop.orders", "shop.event", '"Odd ""Schema"""."select; drop table x --"', "shop.child")
 
-    result = restore(thread, RestoreOrder(name, tables=tables, login=admin))
+    result = restore(thread, RestoreOrder(name, only=tables, login=admin))
 
     assert (found(result), result.result) == (set(), "pass")
     (left_out,) = (note for note in result.notes if note.startswith("not restored with these tables"))
@@ -412,7 +412,7 @@ AND relnamespace <> 'information_schema'::regnamespace
 def test_a_table_that_the_backup_lacks_is_refused_with_the_nearest_name(
     thread: Thread, server: Everything, admin: Login, name: str
 ) -> None:
-    said = refused(thread, RestoreOrder(name, tables=("shop.order",), login=admin), ConfigurationError)
+    said = refused(thread, RestoreOrder(name, only=("shop.order",), login=admin), ConfigurationError)
 
     assert "the backup has no table shop.order (did you mean 'shop.orders'?)" in said
     assert name not in databases(server.server)
@@ -426,7 +426,7 @@ def test_on_a_server_that_was_made_anew_the_roles_are_made_too_and_the_database_
 ) -> None:
     with throwaway(16) as anew:
         source = thread.source
-        moved = dataclasses.replace(thread, sources=(dataclasses.replace(source, port=anew.port),))
+        moved = dataclasses.replace(thread, source=dataclasses.replace(source, port=anew.port))
         order = RestoreOrder("everything", login=Login("postgres", anew.superuser_password))
 
         result = restore(moved, order)
@@ -456,7 +456,7 @@ def test_roles_that_a_broken_off_restore_made_are_dropped_again(
     monkeypatch.setattr(restoring, "load", broken)
     with throwaway(16) as anew:
         source = thread.source
-        moved = dataclasses.replace(thread, sources=(dataclasses.replace(source, port=anew.port),))
+        moved = dataclasses.replace(thread, source=dataclasses.replace(source, port=anew.port))
 
         refused(moved, RestoreOrder("everything", login=Login("postgres", anew.superuser_password)), DataRefused)
 

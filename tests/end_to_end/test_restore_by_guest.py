@@ -184,7 +184,7 @@ def test_what_takes_a_superuser_is_named_and_printed_and_can_be_run_by_hand(tmp_
             'FUNCTION public."c(cstring)"',
         }
         assert {finding.check for finding in result.findings} == {"superuser", "database"}
-        assert (result.result, result.rows) == ("fail", 7168)
+        assert (result.result, result.measures["rows"]) == ("fail", 7168)
         assert "geheim" not in str(result)
         until = next(at for at, line in enumerate(result.steps) if line.startswith("-- To switch"))
         assert all(line.startswith("-- ") for line in result.steps[:until]), "pasted, nothing of it runs"

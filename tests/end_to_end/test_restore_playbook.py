@@ -50,7 +50,7 @@ def test_the_playbook_restores_one_app_beside_its_live_database_and_prints_the_s
 
 
 def test_the_playbook_restores_single_tables_and_nothing_in_check_mode(play: Play, sandbox: Sandbox) -> None:
-    what = "restore_to=forgejo_issues restore_from=nas restore_tables=public.user,public.issue"
+    what = "restore_to=forgejo_issues restore_from=nas restore_only=public.user,public.issue"
 
     check = play("restore.yml", "--limit", "forgejo", "-e", what, "--check")
 

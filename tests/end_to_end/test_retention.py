@@ -51,7 +51,7 @@ def server() -> Iterator[Everything]:
 def real_place(server: Everything, place_of: PlaceOf) -> Place:
     """The place of a thread that backs up a real database and keeps little."""
     place = place_of(server.thread(app=SMALL.app, prefix=SMALL.prefix, keep=LITTLE))
-    place.server = server.system_identifier
+    place.origin = f"the system identifier {server.system_identifier}"
     return place
 
 

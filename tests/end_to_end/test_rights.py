@@ -41,15 +41,15 @@ def thread(lab: Everything, tmp_path: Path) -> Iterator[Thread]:
     made = lab.thread()
     source = made.source
     yield dataclasses.replace(
-        made, sources=(dataclasses.replace(source, user="keeper", password_file=str(tmp_path / "password")),)
+        made, source=dataclasses.replace(source, user="keeper", password_file=str(tmp_path / "password"))
     )
     with lab.server.connect("everything", autocommit=True) as connection:
         connection.execute("REASSIGN OWNED BY keeper TO owner; DROP OWNED BY keeper; DROP ROLE keeper")
 
 
 def source_of(thread: Thread) -> PostgresqlSource:
-    source = thread.source
-    return source
+    assert isinstance(thread.source, PostgresqlSource)
+    return thread.source
 
 
 def lacking(thread: Thread) -> list[tuple[str, str]]:

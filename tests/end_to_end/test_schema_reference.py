@@ -66,7 +66,7 @@ def about_schema(result: RestoreResult) -> list[str]:
 
 def test_beside_a_live_database_it_is_made_by_an_owner_and_gone_afterwards(lab: Everything, own: Thread) -> None:
     before = databases(lab.server)
-    result = restore(own, RestoreOrder("restored", tables=("public.checked",)))
+    result = restore(own, RestoreOrder("restored", only=("public.checked",)))
     assert [str(finding) for finding in result.findings] == []
     assert result.result == "pass"
     assert databases(lab.server).keys() - before.keys() == {"restored"}
@@ -83,7 +83,7 @@ def test_it_says_that_it_is_incomplete_and_is_dropped_whatever_happens(
 
     monkeypatch.setattr(reference, "load", broken)
     with pytest.raises(KeyboardInterrupt):
-        restore(own, RestoreOrder("restored", tables=("public.checked",)))
+        restore(own, RestoreOrder("restored", only=("public.checked",)))
     assert [list(comments.values()) for comments in seen] == [[reference.INCOMPLETE]]
     assert not [name for name in databases(lab.server) if name.startswith("fanout_reference")]
 

@@ -40,7 +40,7 @@ def server() -> Iterator[Everything]:
 def backed_up(server: Everything) -> Thread:
     thread = server.thread(queries=())
     source = thread.source
-    thread = dataclasses.replace(thread, sources=(dataclasses.replace(source, database=DATABASE),))
+    thread = dataclasses.replace(thread, source=dataclasses.replace(source, database=DATABASE))
     backup(thread)
     return thread
 
@@ -49,7 +49,7 @@ def backed_up(server: Everything) -> Thread:
 def restored(server: Everything, backed_up: Thread) -> Iterator[Restore]:
     """Restore some tables into a database of their own, which is gone afterwards."""
     login = Login("postgres", server.server.superuser_password)
-    yield lambda *tables: restore(backed_up, RestoreOrder(NEW, tables=tables, login=login))
+    yield lambda *tables: restore(backed_up, RestoreOrder(NEW, only=tables, login=login))
     with server.server.connect(autocommit=True) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {NEW} WITH (FORCE)")
 
@@ -83,7 +83,7 @@ def test_tables_pass_with_all_that_they_need(restored: Restore, tables: tuple[st
     result = restored(*tables)
 
     assert ([str(finding) for finding in result.findings], result.result) == ([], "pass")
-    assert (result.rows, result.reason) == (rows, "")
+    assert (result.measures["rows"], result.reason) == (rows, "")
 
 
 def test_an_index_of_an_operator_class_of_the_app_s_own_is_left_to_a_superuser(restored: Restore) -> None:
@@ -94,7 +94,7 @@ def test_an_index_of_an_operator_class_of_the_app_s_own_is_left_to_a_superuser(r
         ("superuser", "OPERATOR CLASS app.state_order"),
         ("superuser", "INDEX app.queue_state"),
     }
-    assert (result.rows, result.result) == (15, "fail")
+    assert (result.measures["rows"], result.result) == (15, "fail")
 
 
 def test_what_the_text_of_a_function_names_works_afterwards(restored: Restore, server: Everything) -> None:

@@ -35,7 +35,7 @@ def place(tmp_path: Path) -> Iterator[Bucket]:
     with running(tmp_path, "--bucket", BUCKET) as state:
         # Without a source, which a restore would ask first.
         scratch = str(tmp_path / "deep/down/scratch")
-        thread = dataclasses.replace(SMALL, name="b2", sources=(), scratch_directory=scratch)
+        thread = dataclasses.replace(SMALL, destination_name="b2", scratch_directory=scratch)
         made = bucket_place(tmp_path, Account(state), thread)
         made.publish()
         (tmp_path / "forgejo/database/b2/thread.json").write_text(render(made.thread))

@@ -33,7 +33,7 @@ def pg_dump(script: str) -> Inflict:
     def inflict(column: Column) -> Iterator[None]:
         folder = column.folder / "programs"
         try:
-            with column.changed(sources=with_program(column.thread, folder, "pg_dump", script).sources):
+            with column.changed(source=with_program(column.thread, folder, "pg_dump", script).source):
                 yield
         finally:
             shutil.rmtree(folder)

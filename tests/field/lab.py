@@ -57,7 +57,7 @@ class Field:
 
     def reading(self, **source: object) -> Field:
         """The same with another source: another login, host, database."""
-        (found,) = self.thread.sources
+        found = self.thread.source
         changed = dataclasses.replace(found, **source)  # type: ignore[arg-type]
         return dataclasses.replace(self, thread=dataclasses.replace(self.thread, source=changed))
 

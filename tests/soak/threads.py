@@ -227,7 +227,7 @@ class Retirements(Command):
         self.column.let_it_be(keep=Keep(hourly=0, daily=2, weekly=0, monthly=0))
         with lab.connect("postgres") as connection:
             (found,) = connection.execute("SELECT system_identifier::text FROM pg_control_system()").fetchone() or ("",)
-        self._server = str(found)
+        self._origin = f"the system identifier {found}"
 
     def prepare(self) -> None:
         column = self.column
@@ -235,9 +235,9 @@ class Retirements(Command):
         column.destination.retire([stored.key for stored in shown])
         for days in range(self._DAYS, 0, -1):
             name = new_artifact(datetime.now(UTC) - timedelta(days=days))
-            for file in copies._FILES:
+            for file in copies._files(column.thread).values():
                 column.destination.put_bytes(name.key(file), copies._DUMP)
-            manifest = render_manifest(copies._manifest(column.thread, name, (), 1, self._server))
+            manifest = render_manifest(copies._manifest(column.thread, name, (), 1, self._origin))
             column.destination.put_bytes(name.key(MANIFEST), manifest)
 
     def words(self) -> Sequence[object]:

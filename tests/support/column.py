@@ -83,21 +83,19 @@ class Column:
             format=1,
             app=self.app,
             destination_name="b2" if self.kind == "b2" else "nas",
-            prefix=f"{self.app}/",
+            prefix=f"{self.app}/database/",
             destination=B2Destination("b2", BUCKET, self.lab.b2["api_url"])
             if self.kind == "b2"
             else DirectoryDestination("directory", str(self.nas)),
-            sources=(
-                PostgresqlSource(
-                    kind="postgresql",
-                    name="database",
-                    database=self.database,
-                    host=server.host,
-                    port=server.port,
-                    user=OWNER,
-                    password_file=str(self.folder / "password"),
-                    binaries=(str(server.binaries),),
-                ),
+            source=PostgresqlSource(
+                kind="postgresql",
+                name="database",
+                database=self.database,
+                host=server.host,
+                port=server.port,
+                user=OWNER,
+                password_file=str(self.folder / "password"),
+                binaries=(str(server.binaries),),
             ),
             verifier=drill_keys((self.folder / "identity").read_text(), "identity").verifier,
             recipients=Recipients(

@@ -188,6 +188,19 @@ def _files(thread: Thread) -> dict[str, str]:
     return {**thread.source.ARTIFACT, EVIDENCE_ROLE: EVIDENCE}
 
 
+def file_of(manifest: Manifest, role: str) -> FileRecord:
+    """What the manifest says of the file of a role."""
+    (file,) = (each for each in manifest.files if each.role == role)
+    return file
+
+
+def with_file(manifest: Manifest, file: FileRecord) -> Manifest:
+    """The manifest with another record of the file of that role."""
+    return dataclasses.replace(
+        manifest, files=tuple(file if each.role == file.role else each for each in manifest.files)
+    )
+
+
 def _manifest(thread: Thread, name: ArtifactName, marks: tuple[str, ...], rows: int, origin: str) -> Manifest:
     digest = hashlib.sha256(_DUMP).hexdigest()
     return Manifest(

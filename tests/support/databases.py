@@ -57,10 +57,10 @@ class Database:
         settings: dict[str, object] = {
             "format": 1,
             "app": self.name,
-            "name": "nas",
-            "prefix": f"{self.name}/",
+            "destination_name": "nas",
+            "prefix": f"{self.name}/database/",
             "destination": DirectoryDestination("directory", str(self.nas)),
-            "sources": (source,),
+            "source": source,
             "recipients": Recipients(
                 recipient_of((self.folder / "identity").read_text(), "identity"),
                 (recipient_of(self.recovery_identity.read_text(), "recovery"),),

@@ -65,7 +65,7 @@ def with_program(thread: Thread, folder: Path, program: str, script: str) -> Thr
         f'#!/bin/bash\nREAL={real}\ncase "$*" in *--version*|*nonexistent*) exec $REAL "$@";; esac\n{script}\n'
     )
     (folder / program).chmod(0o755)
-    return dataclasses.replace(thread, sources=(dataclasses.replace(source, binaries=(str(folder),)),))
+    return dataclasses.replace(thread, source=dataclasses.replace(source, binaries=(str(folder),)))
 
 
 @contextlib.contextmanager

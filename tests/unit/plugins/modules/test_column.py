@@ -189,10 +189,14 @@ def test_what_somebody_else_owns_is_refused_with_the_remedy_and_taken_over_when_
 
     planned = column("column", variables=elsewhere, take_over=True, check=True)
     taken = column("column", variables=elsewhere, take_over=True)
-    assert planned["diff"]["after"].keys() == taken["diff"]["after"].keys() >= {
-        "database/nas: owner.json",
-        "database/disk: owner.json",
-    }
+    assert (
+        planned["diff"]["after"].keys()
+        == taken["diff"]["after"].keys()
+        >= {
+            "database/nas: owner.json",
+            "database/disk: owner.json",
+        }
+    )
     assert column("column", variables=elsewhere, take_over=True)["changed"] is False
 
     nas, _disk = column("column_info")["threads"]
