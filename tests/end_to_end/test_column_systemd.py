@@ -19,6 +19,8 @@ from tests.sandbox.state import Sandbox
 
 from .column_owner import Owner
 
+SITE = "Remedy: run playbooks/site.yml"
+
 MANAGER = Path("/lib/systemd/systemd")
 BOOTED = 'mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && exec "$0" --user --log-target=null'
 
@@ -222,7 +224,7 @@ def test_a_look_tells_of_a_timer_that_somebody_stopped_and_of_one_that_somebody_
 
     revert = f"{' '.join(machine.systemd.command)} revert fanout-forgejo.database.disk.timer"
     assert [problem for problem in problems if "fanout-forgejo" in problem] == [
-        f"forgejo/database/nas: {owner.folder}/units/fanout-forgejo.database.nas.drill.timer differs. Remedy: run playbooks/site.yml",
-        "forgejo/database/nas: fanout-forgejo.database.nas.timer is not enabled and active. Remedy: run playbooks/site.yml",
+        f"forgejo/database/nas: {owner.folder}/units/fanout-forgejo.database.nas.drill.timer differs. {SITE}",
+        f"forgejo/database/nas: fanout-forgejo.database.nas.timer is not enabled and active. {SITE}",
         f"forgejo/database/disk: {override} changes fanout-forgejo.database.disk.timer. Remedy: remove it: {revert}",
     ]

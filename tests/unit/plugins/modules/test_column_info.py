@@ -78,6 +78,6 @@ def test_that_it_cannot_be_compared_closes_the_gate_too(monkeypatch: pytest.Monk
     result = looked_again(tmp_path)
 
     assert result["problems"] == [
-        "forgejo/database/nas: whether it is as it would be rolled out is unknown: Secret objects of backup-forgejo: forbidden."
-        " Remedy: grant it"
+        "forgejo/database/nas: whether it is as it would be rolled out is unknown: Secret objects of backup-forgejo:"
+        " forbidden. Remedy: grant it"
     ]

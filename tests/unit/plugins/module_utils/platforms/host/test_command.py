@@ -65,7 +65,8 @@ def test_a_failure_that_the_command_reports_keeps_its_parts_and_its_kind() -> No
 
 def test_without_a_failure_the_last_line_is_the_reason() -> None:
     ended = answer(
-        "import sys; print('{\"ok\": false}'); print('DRILL FAIL forgejo/database/b2: rows', file=sys.stderr); sys.exit(65)"
+        "import sys; print('{\"ok\": false}'); print('DRILL FAIL forgejo/database/b2: rows', file=sys.stderr);"
+        " sys.exit(65)"
     )
 
     assert isinstance(ended.failure, DataRefused)

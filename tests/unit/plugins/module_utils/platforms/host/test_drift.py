@@ -22,6 +22,8 @@ from tests.support.host_columns import B2, PASSWORD, column, directory, tree
 
 from .test_roll_out import MINTED
 
+NAS, B2_THREAD = "forgejo/database/nas", "forgejo/database/b2"
+TIMER = "units/fanout-forgejo.database.b2.drill.timer"
 SITE = "Remedy: run playbooks/site.yml"
 Make = Callable[..., Column]
 
@@ -82,19 +84,19 @@ def change_password(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("by_hand", "thread", "line"),
     [
-        (change_thread, "forgejo/database/nas", "database/nas/thread.json differs: source.port"),
-        (lambda folder: (folder / "database/nas/thread.json").unlink(), "forgejo/database/nas", "database/nas/thread.json is missing"),
+        (change_thread, NAS, "database/nas/thread.json differs: source.port"),
+        (lambda folder: (folder / "database/nas/thread.json").unlink(), NAS, "database/nas/thread.json is missing"),
         (
             lambda folder: (folder / "database/nas/thread.json").chmod(0o644),
-            "forgejo/database/nas",
+            NAS,
             "database/nas/thread.json has the mode 0644 instead of 0600",
         ),
         (
-            lambda folder: (folder / "units/fanout-forgejo.database.b2.drill.timer").write_text("[Timer]\nOnCalendar=yearly\n"),
-            "forgejo/database/b2",
-            "units/fanout-forgejo.database.b2.drill.timer differs",
+            lambda folder: (folder / TIMER).write_text("[Timer]\nOnCalendar=yearly\n"),
+            B2_THREAD,
+            f"{TIMER} differs",
         ),
-        (lambda folder: (folder / "database/b2/key.json").unlink(), "forgejo/database/b2", "database/b2/key.json is missing"),
+        (lambda folder: (folder / "database/b2/key.json").unlink(), B2_THREAD, "database/b2/key.json is missing"),
         (change_password, "", "database/password differs"),
         (lambda folder: (folder / "column.json").unlink(), "", "column.json is missing"),
         (lambda folder: folder.chmod(0o755), "", " has the mode 0755 instead of 0700"),
@@ -150,6 +152,6 @@ def test_a_timer_that_does_not_run_or_is_overridden_or_unknown_is_told(
     assert found["forgejo/database/b2"] == [
         f"{override} changes fanout-forgejo.database.b2.drill.timer. Remedy: remove it: systemctl revert"
         " fanout-forgejo.database.b2.drill.timer",
-        "whether fanout-forgejo.database.b2.timer is in use is unknown: systemctl cannot run. Remedy: see what systemctl status"
-        " says",
+        "whether fanout-forgejo.database.b2.timer is in use is unknown: systemctl cannot run. Remedy: see what systemctl"
+        " status says",
     ]

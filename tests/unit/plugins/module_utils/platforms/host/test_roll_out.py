@@ -416,8 +416,8 @@ def test_what_belongs_to_a_removed_destination_goes_but_for_a_minted_key_which_i
     change = present(make({"nas": nas}), check_mode=False)
 
     assert set(tree(folder)) == {
-        "column.json", "drill-identity.txt", "database", "database/password", "database/nas", "database/nas/thread.json",
-        "database/nas/onboarded.json", "database/b2", "database/b2/key.json",
+        "column.json", "drill-identity.txt", "database", "database/password", "database/nas",
+        "database/nas/thread.json", "database/nas/onboarded.json", "database/b2", "database/b2/key.json",
         "units", "units/fanout-forgejo.database.nas.service", "units/fanout-forgejo.database.nas.timer",
         "units/fanout-forgejo.database.nas.drill.service", "units/fanout-forgejo.database.nas.drill.timer",
     }  # fmt: skip

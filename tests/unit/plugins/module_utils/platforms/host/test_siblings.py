@@ -41,8 +41,8 @@ def test_a_thread_that_would_lie_in_another_column_s_place_is_refused_and_its_ot
 
     assert str(change.failure) == (
         f"notes/database/nas: rolling out: {nas['path']}/{prefix} overlaps the place of forgejo/database/nas: one could"
-        " read and hide the other's backups. Remedy: give one of them another app_prefix, bucket or folder, or take the other column away"
-        " first (app_state: absent)"
+        " read and hide the other's backups. Remedy: give one of them another app_prefix, bucket or folder, or take the"
+        " other column away first (app_state: absent)"
     )
     assert {name for name in change.after if name.endswith("/thread.json")} == {"database/disk/thread.json"}
     assert tree(Path(first.folder)) == before
