@@ -34,7 +34,7 @@ PASSWORD_FILE, CA_FILE = "password", "ca.pem"
 
 
 @dataclass(frozen=True)
-class Server:
+class ServerAddress:
     """Where a source's server is. `network` says the same to a NetworkPolicy, which knows no names."""
 
     host: str
@@ -54,7 +54,7 @@ class ColumnSource:
     record: Source
     queries: tuple[Query, ...] = ()
     shrink_limit: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    server: Server | None = None
+    server: ServerAddress | None = None
     password: str | None = dataclasses.field(default=None, repr=False)
     password_secret: DatabaseSecret | None = None
     ca: str | None = None
@@ -284,7 +284,7 @@ def _database(given: Variables, secrets: Secrets) -> ColumnSource:
         ),
         queries=given.app_drill_queries,
         shrink_limit=dataclasses.asdict(given.app_shrink_limit),
-        server=Server(given.app_database_host, given.app_database_port, given.app_database_network),
+        server=ServerAddress(given.app_database_host, given.app_database_port, given.app_database_network),
         password=secrets.app_database_password,
         password_secret=given.app_database_secret,
         ca=given.app_database_ca,

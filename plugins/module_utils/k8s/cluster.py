@@ -20,7 +20,7 @@ class Missing(ConfigurationError):
     """What an object belongs into is not there: its namespace."""
 
 
-class Taken(TryAgain):
+class AlreadyExists(TryAgain):
     """The object is there already, or is another one than it was a moment ago."""
 
 
@@ -53,7 +53,8 @@ class Cluster:
         """Have the server make the object what `manifest` says, and return it as it is then, or would be.
 
         Raise ConfigurationError, naming the other manager, when a field belongs to somebody else and `force` is false.
-        Raise Missing if its namespace does not exist, Taken if it holds a resourceVersion that is not the newest.
+        Raise Missing if its namespace does not exist, AlreadyExists if it holds a resourceVersion that is not the
+        newest.
         """
         query = {
             "fieldManager": MANAGER,
@@ -66,7 +67,7 @@ class Cluster:
         return self._object(answer, kind, namespace, name)
 
     def create(self, manifest: Manifest) -> Manifest:
-        """Create an object. Raise Taken if there is one of that name."""
+        """Create an object. Raise AlreadyExists if there is one of that name."""
         kind, namespace, name = identity(manifest)
         query: dict[str, str | None] = {"fieldManager": MANAGER, "fieldValidation": "Strict"}
         answer = self._connection.request("POST", KINDS[kind].path(namespace), query, manifest)
@@ -160,7 +161,7 @@ def _conflict(causes: list[Mapping[str, Any]], what: str, said: str, prefix: str
     """Somebody else's field has a cause that names its manager; an object that changed meanwhile has none."""
     fields = [cause for cause in causes if cause.get("reason") == "FieldManagerConflict"]
     if not fields:
-        return Taken(f"{what} was changed by somebody else just now ({said})", remedy="run again")
+        return AlreadyExists(f"{what} was changed by somebody else just now ({said})", remedy="run again")
     told = "; ".join(f"{cause.get('field')}: {cause.get('message')}" for cause in fields[:5])
     return ConfigurationError(
         f"{what} is managed by somebody else too ({told})",

@@ -21,7 +21,7 @@ from .workloads import as_workload, forbidding, pods_on, users_of
 
 
 @dataclass(frozen=True)
-class Plan:
+class RevertPlan:
     """A revert that may be done: `record` is what it writes down first, or what an earlier run wrote (`resumed`)."""
 
     longhorn: Longhorn
@@ -49,7 +49,7 @@ class Plan:
         return [volume, apps, steps, *(["it goes on where an earlier run was ended"] if self.resumed else [])]
 
 
-def plan(server: Server, to: str) -> Plan:
+def plan(server: Server, to: str) -> RevertPlan:
     """Return what reverting the server's volume to the snapshot that `to` means would do.
 
     Raise UsageError if `to` means none, DataRefused or ConfigurationError, with every reason, if it must not be done.
@@ -62,7 +62,7 @@ def plan(server: Server, to: str) -> Plan:
         if record is not None:
             snapshot = _recorded(record, snapshots, to, server)
             longhorn.check_reach(volume.name)
-            return Plan(longhorn, server, volume, snapshot, record, resumed=True)
+            return RevertPlan(longhorn, server, volume, snapshot, record, resumed=True)
         snapshot = choose(snapshots, to)
         users = users_of(longhorn.cluster, volume)
         reasons = [*refusals(volume, snapshot), *forbidding(volume, users, pods_on(longhorn.cluster, volume))]
@@ -81,7 +81,7 @@ def plan(server: Server, to: str) -> Plan:
             node=_node(longhorn, volume),
             workloads=tuple(map(as_workload, users)),
         )
-        return Plan(longhorn, server, volume, snapshot, record, resumed=False)
+        return RevertPlan(longhorn, server, volume, snapshot, record, resumed=False)
 
 
 def check_confirmed(server: Server, confirmed: Sequence[str]) -> None:

@@ -70,7 +70,7 @@ def read_record(longhorn: Longhorn, volume: Volume) -> Record | None:
 
 
 def write_record(longhorn: Longhorn, volume: Volume, record: Record) -> None:
-    """Write a new record. Raise Taken if there is one: somebody else reverts this volume."""
+    """Write a new record. Raise AlreadyExists if there is one: somebody else reverts this volume."""
     manifest: Manifest = {
         "apiVersion": "v1",
         "kind": "ConfigMap",

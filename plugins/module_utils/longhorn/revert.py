@@ -20,11 +20,11 @@ from typing import Any
 
 from ..contract.errors import BackupError, DataRefused, TryAgain, Unavailable, about
 from ..inventory.longhorn import Server
-from ..k8s.cluster import Taken
+from ..k8s.cluster import AlreadyExists
 from ..k8s.resources import Manifest
 from ..local.progress import Phases
 from . import workloads
-from .plan import Plan, new_safety_name
+from .plan import RevertPlan, new_safety_name
 from .record import change_record, read_record, remove_record, write_record
 from .snapshots import HEAD, SAFETY, read_snapshot
 from .system import Longhorn, Refused, connect
@@ -49,7 +49,7 @@ class Done:
     seconds: Mapping[str, float]
 
 
-def run(planned: Plan) -> Done:
+def run(planned: RevertPlan) -> Done:
     """Do what the plan says. Raise BackupError, having given the volume back, if a step fails.
 
     What was stopped is started again unless the volume may be neither what it was nor what it should be.
@@ -70,7 +70,7 @@ def run(planned: Plan) -> Done:
 class _Revert:
     """One run."""
 
-    def __init__(self, planned: Plan) -> None:
+    def __init__(self, planned: RevertPlan) -> None:
         self.phases = Phases()
         self.record = planned.record
         self._longhorn = planned.longhorn
@@ -166,7 +166,7 @@ class _Revert:
             "metadata": {"name": self.record.safety, "namespace": self._longhorn.namespace},
             "spec": {"volume": self._volume.name, "createSnapshot": True, "labels": dict(SAFETY)},
         }
-        with contextlib.suppress(Taken):  # an earlier run ordered it
+        with contextlib.suppress(AlreadyExists):  # an earlier run ordered it
             self._longhorn.cluster.create(manifest)
         wait(_SNAPSHOT, self._has_safety, self._no_safety)
 

@@ -46,7 +46,7 @@ class Mark:
 
 
 @dataclass
-class Plan:
+class FilePlan:
     """The wanted files; what stays proved; the owner.json that a roll-out writes; what a user should know; threads that
     fail."""
 
@@ -57,14 +57,16 @@ class Plan:
     failures: list[BackupError] = field(default_factory=list)
 
 
-def plan(column: Column, found: Files, fanout: Path, *, take_over: bool, check_mode: bool, ask: bool = True) -> Plan:
+def plan(
+    column: Column, found: Files, fanout: Path, *, take_over: bool, check_mode: bool, ask: bool = True
+) -> FilePlan:
     """Return what a roll-out of `column` makes out of the files `found`.
 
     New threads are onboarded here, but not in check mode, which only looks; unless `ask`, no destination is even asked.
     Raise ConfigurationError when the drill identity is damaged: it is never replaced, since older copies can be
     decrypted by it alone.
     """
-    planned = Plan(files=kept_records(found))
+    planned = FilePlan(files=kept_records(found))
     keys = _identity(column, found, planned, check_mode)
     for source, given in column.sources.items():
         planned.files |= {f"{source}/{file}": File(text) for file, text in _source_files(given).items()}
@@ -134,7 +136,7 @@ def _logins(files: Files) -> frozenset[str]:
 
 
 @contextlib.contextmanager
-def _gathered(thread: ThreadName, planned: Plan) -> Iterator[None]:
+def _gathered(thread: ThreadName, planned: FilePlan) -> Iterator[None]:
     try:
         with about(str(thread), "rolling out"):
             yield
@@ -142,8 +144,8 @@ def _gathered(thread: ThreadName, planned: Plan) -> Iterator[None]:
         planned.failures.append(error)
 
 
-def _identity(column: Column, found: Files, planned: Plan, check_mode: bool) -> DrillKeys:
-    """Plan the drill identity and return its public halves."""
+def _identity(column: Column, found: Files, planned: FilePlan, check_mode: bool) -> DrillKeys:
+    """FilePlan the drill identity and return its public halves."""
     known = found.get(IDENTITY_FILE)
     if known is not None:
         # Its mode is put right, its text never touched.
@@ -183,14 +185,14 @@ def _thread_files(column: Column, rendered: Thread, found: Files, fanout: Path) 
     return files
 
 
-def _keep(name: ThreadName, found: Files, planned: Plan) -> None:
+def _keep(name: ThreadName, found: Files, planned: FilePlan) -> None:
     """A thread that cannot be rolled out stays as it is."""
     ours = (path_of(name, THREAD_FILE), path_of(name, KEY_FILE))
     unit = f"{UNITS}/{unit_name(name)}."
     planned.files |= {path: file for path, file in found.items() if path in ours or path.startswith(unit)}
 
 
-def _leave_minted_keys(column: Column, found: Files, planned: Plan) -> None:
+def _leave_minted_keys(column: Column, found: Files, planned: FilePlan) -> None:
     """What b2_application_key wrote is its own: it stays, also where the thread left the inventory."""
     planned.files |= minted_keys(found)
     for path in minted_keys(found):

@@ -38,13 +38,13 @@ Call = Callable[[Cluster, ThreadName], ThreadResult]
 def backup(column: Column, threads: Sequence[ThreadName], accept: Sequence[str]) -> list[ThreadResult]:
     """See Acts.backup."""
 
-    def one(cluster: Cluster, thread: ThreadName) -> ThreadResult:
+    def back_up(cluster: Cluster, thread: ThreadName) -> ThreadResult:
         cron = _cron_job(cluster, column, thread, BACKUP)
         spec = cron["spec"]["jobTemplate"]["spec"]
         spec["template"]["spec"]["containers"][0]["command"] += accept
         return marked(run(cluster, column, _order(thread, BACKUP, spec, cron)))
 
-    return _each(column, "backup", threads, one)
+    return _each(column, "backup", threads, back_up)
 
 
 def drill(column: Column, threads: Sequence[ThreadName], at: str | None) -> list[ThreadResult]:
@@ -52,7 +52,7 @@ def drill(column: Column, threads: Sequence[ThreadName], at: str | None) -> list
     options = ("--at", at) if at else ()
     answers: list[str] = []
 
-    def one(cluster: Cluster, thread: ThreadName) -> ThreadResult:
+    def drill_copy(cluster: Cluster, thread: ThreadName) -> ThreadResult:
         # A destination that is not drilled by itself can be drilled all the same: then no CronJob owns the Job.
         _cron_job(cluster, column, thread, BACKUP)
         cron = cluster.get("CronJob", column.namespace, object_name(thread, DRILL))
@@ -69,7 +69,7 @@ def drill(column: Column, threads: Sequence[ThreadName], at: str | None) -> list
         if any(source.queries for source in sources):
             # Answers that nobody gives are shown as unknown.
             answers.append(json.dumps({"live": ask(column, threads)}))
-    return _each(column, "drill", threads, one)
+    return _each(column, "drill", threads, drill_copy)
 
 
 def ask(column: Column, threads: Sequence[ThreadName]) -> Mapping[str, str]:
@@ -94,13 +94,13 @@ def restore(column: Column, thread: ThreadName, to: str, at: str | None, only: S
 
     restore_login = column.restore_login(thread)
 
-    def one(cluster: Cluster, thread: ThreadName) -> ThreadResult:
+    def restore_copy(cluster: Cluster, thread: ThreadName) -> ThreadResult:
         with _lent(cluster, column, None if restore_login is None else render_login(restore_login)) as login:
             pod = restore_pod(column, thread, ("restore", *options), login)
             spec = job_spec(column, thread, BACKUP, pod)
             return run(cluster, column, _order(thread, BACKUP, spec))
 
-    (ended,) = _each(column, "restore", [thread], one)
+    (ended,) = _each(column, "restore", [thread], restore_copy)
     return ended
 
 
@@ -108,13 +108,13 @@ def recover_history(column: Column, thread: ThreadName, key: str | None, check: 
     """See Acts.recover_history."""
     options = ("--check",) if check else ()
 
-    def one(cluster: Cluster, thread: ThreadName) -> ThreadResult:
+    def recover(cluster: Cluster, thread: ThreadName) -> ThreadResult:
         with _lent(cluster, column, key) as secret:
             pod = history_pod(column, thread, ("recover-history", *options), secret)
             spec = job_spec(column, thread, BACKUP, pod)
             return run(cluster, column, _order(thread, BACKUP, spec))
 
-    (ended,) = _each(column, "recover-history", [thread], one)
+    (ended,) = _each(column, "recover-history", [thread], recover)
     return ended
 
 
@@ -146,21 +146,21 @@ def probe(column: Column, threads: Sequence[ThreadName], neighbours: Sequence[st
     options = [part for neighbour in neighbours for part in ("--neighbour", neighbour)]
     command = ("probe", *options, *(("--tamper",) if tamper else ()))
 
-    def one(cluster: Cluster, thread: ThreadName) -> ThreadResult:
+    def probe_thread(cluster: Cluster, thread: ThreadName) -> ThreadResult:
         _cron_job(cluster, column, thread, BACKUP)
         return judged(_run(cluster, column, thread, command, column.limits.end))
 
-    return _each(column, "probe", threads, one)
+    return _each(column, "probe", threads, probe_thread)
 
 
 def probe_logins(column: Column) -> list[ThreadResult]:
     """See Acts.probe_logins."""
     firsts = {name.source: name for name in reversed(column.thread_names)}
 
-    def one(cluster: Cluster, thread: ThreadName) -> ThreadResult:
+    def probe_source(cluster: Cluster, thread: ThreadName) -> ThreadResult:
         return judged(_run(cluster, column, thread, ("probe", "--login-only"), _LOOK))
 
-    return _each(column, "probe", list(firsts.values()), one)
+    return _each(column, "probe", list(firsts.values()), probe_source)
 
 
 def note_proof(column: Column, whole: bool) -> None:
@@ -179,11 +179,11 @@ def note_proof(column: Column, whole: bool) -> None:
 def info(column: Column) -> list[ThreadResult]:
     """See Acts.info."""
 
-    def one(cluster: Cluster, thread: ThreadName) -> ThreadResult:
+    def look(cluster: Cluster, thread: ThreadName) -> ThreadResult:
         _cron_job(cluster, column, thread, BACKUP)
         return _run(cluster, column, thread, ("status",), _LOOK)
 
-    return _each(column, "status", column.thread_names, one)
+    return _each(column, "status", column.thread_names, look)
 
 
 def columns(column: Column) -> list[str]:
@@ -240,7 +240,7 @@ def _each(column: Column, doing: str, threads: Sequence[ThreadName], call: Call)
     with about(column.app, doing):
         cluster = connect(column)
 
-    def one(thread: ThreadName) -> ThreadResult:
+    def ended(thread: ThreadName) -> ThreadResult:
         try:
             with about(str(thread), doing):
                 return _explained(cluster, column, thread, call(cluster, thread))
@@ -248,4 +248,4 @@ def _each(column: Column, doing: str, threads: Sequence[ThreadName], call: Call)
             return said(str(thread), None, (), {}, error)
 
     with ThreadPoolExecutor(max(1, len(threads))) as pool:
-        return list(pool.map(one, threads))
+        return list(pool.map(ended, threads))

@@ -23,7 +23,7 @@ from .live_objects import Found, Id, id_of, label, read
 from .objects import KEY_OF, namespace, proof_in, secret_text, thread_of
 from .onboarding import Onboarding
 from .passwords import passwords
-from .plan import Plan, plan
+from .plan import ObjectPlan, plan
 from .pods import THREAD_FILE
 
 _OF_THREAD = f"data.{THREAD_FILE}"
@@ -64,7 +64,7 @@ def _resume(column: Column, name: str) -> str:
     return f'kubectl --namespace {column.namespace} patch cronjob {name} --patch \'{{"spec":{{"suspend":false}}}}\''
 
 
-def _of_the_column(column: Column, found: Found, planned: Plan, owner: Identity) -> Iterator[str]:
+def _of_the_column(column: Column, found: Found, planned: ObjectPlan, owner: Identity) -> Iterator[str]:
     # What was proved is no part of what is compared: a changed login, which is, takes it back.
     live = found.objects.get(("Namespace", column.namespace))
     own = [one for one in planned.objects[None] if one["kind"] != "Namespace"]
@@ -81,7 +81,7 @@ def _of_the_column(column: Column, found: Found, planned: Plan, owner: Identity)
             yield f"{_shown(column, key)} is not wanted any more"
 
 
-def _of_a_thread(column: Column, found: Found, planned: Plan, thread: ThreadName) -> Iterator[str]:
+def _of_a_thread(column: Column, found: Found, planned: ObjectPlan, thread: ThreadName) -> Iterator[str]:
     wanted = planned.objects.get(thread, [])
     if wanted and not any(id_of(one) in found.objects for one in wanted):
         yield told("it is not rolled out")

@@ -35,7 +35,7 @@ class Onboarded:
 
 
 @dataclass
-class Plan:
+class ObjectPlan:
     """Wanted objects by thread (None for the column's own), what stays proved, the records of onboarding, threads that
     stay as they are, what a user should know, threads that fail."""
 
@@ -61,10 +61,12 @@ class Plan:
         return {id_of(one): one for several in self.objects.values() for one in several}
 
 
-def plan(column: Column, found: Found, passwords: Mapping[str, str], keys: DrillKeys, known: Onboarded) -> Plan:
+def plan(column: Column, found: Found, passwords: Mapping[str, str], keys: DrillKeys, known: Onboarded) -> ObjectPlan:
     """Return what a roll-out of `column` wants. `passwords` are of its sources, `keys` the public halves of its drill
     identity; a thread whose onboarding was refused stays as it is."""
-    planned = Plan(kept=set(known.refused), onboarded=onboarded_map(column, known.records) if known.records else None)
+    planned = ObjectPlan(
+        kept=set(known.refused), onboarded=onboarded_map(column, known.records) if known.records else None
+    )
     certificates = {name: certificates_in(source.ca) for name, source in column.sources.items() if source.ca}
     for rendered in column.threads(keys):
         name = rendered.name

@@ -21,7 +21,7 @@ from .live_objects import Found, Id, at_once, id_of, read
 from .objects import thread_of
 from .onboarding import Onboarding
 from .passwords import passwords
-from .plan import Plan, plan
+from .plan import ObjectPlan, plan
 from .relocation import move
 
 
@@ -76,7 +76,7 @@ class _RollOut:
     """One change of a column's objects."""
 
     def __init__(
-        self, cluster: Cluster, column: Column, found: Found, planned: Plan, *, gone: set[Id], check_mode: bool
+        self, cluster: Cluster, column: Column, found: Found, planned: ObjectPlan, *, gone: set[Id], check_mode: bool
     ) -> None:
         self._cluster = cluster
         self._column = column
@@ -100,7 +100,7 @@ class _RollOut:
         return after | self._prune(after)
 
     def _apply(self, wanted: list[tuple[ThreadName | None, Manifest]]) -> dict[Id, Manifest]:
-        def one(item: tuple[ThreadName | None, Manifest]) -> Manifest | BackupError | None:
+        def apply(item: tuple[ThreadName | None, Manifest]) -> Manifest | BackupError | None:
             thread, manifest = item
             if thread in self._planned.kept:
                 return None
@@ -116,7 +116,7 @@ class _RollOut:
                 return error
 
         done: dict[Id, Manifest] = {}
-        for (thread, manifest), result in zip(wanted, at_once(one, wanted), strict=True):
+        for (thread, manifest), result in zip(wanted, at_once(apply, wanted), strict=True):
             if isinstance(result, BackupError):
                 if thread is None:
                     raise result
@@ -146,7 +146,7 @@ class _RollOut:
 def _delete(cluster: Cluster, column: Column, gone: Iterable[Id], failures: list[BackupError]) -> None:
     """Delete CronJobs first: they would start runs that find nothing."""
 
-    def one(key: Id) -> BackupError | None:
+    def delete(key: Id) -> BackupError | None:
         try:
             with about(column.app, "removing what nothing needs any more"):
                 cluster.delete(key[0], column.namespace, key[1])
@@ -157,4 +157,4 @@ def _delete(cluster: Cluster, column: Column, gone: Iterable[Id], failures: list
     ordered = sorted(gone)
     jobs = [key for key in ordered if key[0] == "CronJob"]
     for keys in (jobs, [key for key in ordered if key not in jobs]):
-        failures.extend(error for error in at_once(one, keys) if error)
+        failures.extend(error for error in at_once(delete, keys) if error)

@@ -152,6 +152,6 @@ def test_a_timer_that_does_not_run_or_is_overridden_or_unknown_is_told(
     assert found["forgejo/database/b2"] == [
         f"{override} changes fanout-forgejo.database.b2.drill.timer. Remedy: remove it: systemctl revert"
         " fanout-forgejo.database.b2.drill.timer",
-        "whether fanout-forgejo.database.b2.timer is in use is unknown: systemctl cannot run. Remedy: see what systemctl"
-        " status says",
+        "whether fanout-forgejo.database.b2.timer is in use is unknown: systemctl cannot run. Remedy: see what"
+        " systemctl status says",
     ]

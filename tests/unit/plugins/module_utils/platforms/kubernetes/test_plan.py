@@ -12,7 +12,7 @@ from fanout.contract.errors import ConfigurationError
 from fanout.contract.thread import DrillKeys
 from fanout.platforms.kubernetes.live_objects import Found, id_of
 from fanout.platforms.kubernetes.objects import namespace, proof_in
-from fanout.platforms.kubernetes.plan import Onboarded, Plan, plan
+from fanout.platforms.kubernetes.plan import ObjectPlan, Onboarded, plan
 from fanout.platforms.kubernetes.pods import backup_pod, drill_pod, restore_pod
 from tests.sandbox.cluster.certificates import Authority
 from tests.support.kubernetes_columns import PASSWORD, column
@@ -34,7 +34,7 @@ def trusting(authority: Authority, **changes: Any) -> dict[str, Any]:
     }
 
 
-def planned(found: Found, *, password: str | None = PASSWORD, **changes: Any) -> Plan:
+def planned(found: Found, *, password: str | None = PASSWORD, **changes: Any) -> ObjectPlan:
     return plan(
         column(**changes),
         found,
@@ -44,7 +44,7 @@ def planned(found: Found, *, password: str | None = PASSWORD, **changes: Any) ->
     )
 
 
-def rolled_out(made: Plan, **changes: Any) -> Found:
+def rolled_out(made: ObjectPlan, **changes: Any) -> Found:
     """What there is after a roll-out and a probe that passed."""
     objects = made.all() | {id_of(one): one for one in (namespace(column(**changes), "all"),)}
     return Found(objects)
