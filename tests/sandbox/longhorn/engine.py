@@ -12,7 +12,7 @@ HEAD = "volume-head"
 
 
 @dataclass
-class AlreadyExists:
+class Taken:
     """One snapshot."""
 
     name: str
@@ -29,14 +29,14 @@ class Engine:
     """All data of one volume."""
 
     size: int
-    snapshots: dict[str, AlreadyExists] = field(default_factory=dict)
+    snapshots: dict[str, Taken] = field(default_factory=dict)
     head_parent: str = ""
     head: list[str] = field(default_factory=list)
 
-    def take(self, name: str, labels: dict[str, str], age: timedelta = timedelta()) -> AlreadyExists:
+    def take(self, name: str, labels: dict[str, str], age: timedelta = timedelta()) -> Taken:
         """Take a snapshot; with an age, as if it had been taken then."""
         time = datetime.now(UTC).replace(microsecond=0) - age
-        self.snapshots[name] = AlreadyExists(name, self.head_parent, time, labels, list(self.head), self.size)
+        self.snapshots[name] = Taken(name, self.head_parent, time, labels, list(self.head), self.size)
         self.head_parent = name
         return self.snapshots[name]
 
