@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from fanout.contract.codec import encode
 from fanout.contract.durations import spoken
-from fanout.contract.errors import BackupError, ConfigurationError, Exit, NoPermission, about
+from fanout.contract.errors import BackupError, ConfigurationError, Exit, NoPermission, Problem, about
 from fanout.contract.thread import Thread
 from fanout.local.progress import Phases, Report
 
@@ -28,11 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an act prints: `lines` for people, `result` for programs."""
+    """What an act prints: `lines` for people, `result` for programs. `problem` is why it did not end well, for both: a
+    line that names the thread, and a remedy."""
 
     exit_code: Exit
     lines: tuple[str, ...]
     result: dict[str, Any]
+    problem: Problem | None = None
 
 
 def _backup(thread: Thread, options: argparse.Namespace, report: Report) -> Outcome:
@@ -80,7 +82,7 @@ def _drill(thread: Thread, options: argparse.Namespace, report: Report) -> Outco
     verdict = {name: value for name, value in encode(done.verdict).items() if name != "details"}
     result = {
         "result": done.verdict.result,
-        "line": last,
+        "line": str(last),
         "answers": [str(comparison) for comparison in done.comparisons],
         "findings": done.findings,
         "notes": done.notes,
@@ -89,7 +91,7 @@ def _drill(thread: Thread, options: argparse.Namespace, report: Report) -> Outco
     }
     # A pass that nobody will find later is not worth more than one that could not run.
     code = Exit.UNAVAILABLE if done.warning and done.exit_code == Exit.OK else done.exit_code
-    return Outcome(code, (*lines, last), result)
+    return Outcome(code, (*lines, str(last)), result, last if code != Exit.OK else None)
 
 
 def _live_answers(file: Path) -> dict[str, str]:
@@ -112,10 +114,10 @@ def _restore(thread: Thread, options: argparse.Namespace, report: Report) -> Out
     lines = [f"{thread.id}  {comparison}" for comparison in done.comparisons]
     lines += [f"{thread.id}  {finding}" for finding in done.findings]
     lines += [f"{thread.id}  note: {note}" for note in done.notes]
-    last = f"RESTORE {done.result.upper()} {thread.id}: {_restored(done)}"
+    last = _restored(thread, done)
     result = {
         "result": done.result,
-        "line": last,
+        "line": str(last),
         "to": done.to,
         "artifact": done.artifact,
         "answers": [str(comparison) for comparison in done.comparisons],
@@ -124,19 +126,22 @@ def _restore(thread: Thread, options: argparse.Namespace, report: Report) -> Out
         "steps": done.steps,
         "seconds": done.seconds,
     }
-    return Outcome(done.exit_code, (*lines, *done.steps, last), result)
+    return Outcome(
+        done.exit_code, (*lines, *done.steps, str(last)), result, last if done.exit_code != Exit.OK else None
+    )
 
 
-def _restored(done: RestoreResult) -> str:
+def _restored(thread: Thread, done: RestoreResult) -> Problem:
     from fanout.contract.verdict import counted
 
-    what = f"{done.artifact} is restored into {done.to}"
+    what = f"RESTORE {done.result.upper()} {thread.id}: {done.artifact} is restored into {done.to}"
     if done.result == "inconclusive":
-        return f"{what} and could not be compared: {done.reason}"
+        return Problem(f"{what} and could not be compared: {done.reason}", done.remedy)
     if done.result == "fail":
-        return f"{what} and differs: {done.reason}. Remedy: look at the differences before you switch to it, or drop it"
+        remedy = "look at the differences before you switch to it, or drop it"
+        return Problem(f"{what} and differs: {done.reason}", "; ".join(filter(None, (done.remedy, remedy))))
     took = spoken(sum(seconds for phase, seconds in done.seconds.items() if phase != "verify"))
-    return f"{what}: {counted(done.measures)}, digests match; in {took}"
+    return Problem(f"{what}: {counted(done.measures)}, digests match; in {took}")
 
 
 def _probe(thread: Thread, options: argparse.Namespace, _report: Report) -> Outcome:

@@ -141,7 +141,8 @@ def _act(thread: Thread, options: argparse.Namespace) -> int:
         outcome = acts.ACTS[options.command](thread, options, report)
     for line in outcome.lines:
         print(printable(line), file=sys.stderr)
-    _print_result({"command": options.command, "thread": thread.id, **outcome.result}, outcome.exit_code)
+    problem = {} if outcome.problem is None else {"problem": outcome.problem}
+    _print_result({"command": options.command, "thread": thread.id, **problem, **outcome.result}, outcome.exit_code)
     return int(outcome.exit_code)
 
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..contract.codec import encode_json
-from ..contract.errors import BackupError, DataRefused, Exit, about, with_remedy
+from ..contract.errors import BackupError, DataRefused, Exit, Problem, about
 from ..contract.manifest import Manifest, timestamp
 from ..contract.object_names import begun_key, verdict_key
 from ..contract.thread import Thread
@@ -84,17 +84,17 @@ def _drill(thread: Thread, at: datetime | None, live: Mapping[str, str] | None, 
     state = _State(datetime.now(UTC), chosen=at is not None)
     destination = open_destination(thread, deadline=time.monotonic() + thread.limits.deadline)
     result: Result = "pass"
-    reason, code = "", Exit.OK
+    reason, code = Problem(""), Exit.OK
     try:
         _run(thread, destination, at, live, phases, state)
     except DataRefused as error:
-        result, reason, code = "fail", with_remedy(_because(error), ""), Exit.DATA_REFUSED
+        result, reason, code = "fail", Problem(_because(error)), Exit.DATA_REFUSED
         state.findings.append(Finding(error.doing or "artifact", thread.id, error.problem))
     except BackupError as error:
-        result, reason, code = "inconclusive", with_remedy(_because(error), error.remedy), error.exit_code
+        result, reason, code = "inconclusive", Problem(_because(error), error.remedy), error.exit_code
     except Exception as error:
         # A mistake of ours: the last verdict of this thread must not go on as if nothing had been tried since.
-        reason = f"unexpected {type(error).__name__}. Remedy: report it"
+        reason = Problem(f"unexpected {type(error).__name__}", "report it")
         _store(thread, destination, _verdict(thread, state, "inconclusive", reason, phases), state.started)
         raise
     else:
@@ -161,7 +161,7 @@ def _visible(artifact: Artifact) -> list[Finding]:
     return [Finding("visible", str(artifact.name), difference)]
 
 
-def _verdict(thread: Thread, state: _State, result: Result, reason: str, phases: Phases) -> Verdict:
+def _verdict(thread: Thread, state: _State, result: Result, reason: Problem, phases: Phases) -> Verdict:
     details = encode_json(Details(tuple(state.findings), tuple(state.notes))).encode()
     manifest = state.manifest
     counts: dict[str, int] = {}
@@ -173,7 +173,8 @@ def _verdict(thread: Thread, state: _State, result: Result, reason: str, phases:
         thread=thread.id,
         artifact=str(state.artifact.name) if state.artifact else "",
         result=result,
-        reason=reason,
+        reason=reason.text,
+        remedy=reason.remedy,
         started=timestamp(state.started),
         finished=timestamp(datetime.now(UTC)),
         version=VERSION,
@@ -192,7 +193,7 @@ def _store(thread: Thread, destination: Destination, verdict: Verdict, started: 
     """Store the verdict beside the artifacts. Return why it could not be stored, or "".
 
     What is stored is clear text: the reason of a failure names objects, so that only its kind goes in."""
-    clear = dataclasses.replace(verdict, reason=verdict.reason if verdict.result == "inconclusive" else "")
+    clear = verdict if verdict.result == "inconclusive" else dataclasses.replace(verdict, reason="", remedy="")
     try:
         signature = sign(clear.signed, Path(thread.identity_file))
         destination.put_bytes(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from ..contract.errors import Exit, about, with_remedy
+from ..contract.errors import Exit, about
 from ..contract.login import Login
 from ..contract.manifest import Manifest
 from ..contract.source import Source
@@ -51,6 +51,7 @@ class RestoreResult:
     measures: dict[str, int] = field(default_factory=dict)
     result: Result = "pass"
     reason: str = ""
+    remedy: str = ""
     exit_code: Exit = Exit.OK
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -86,7 +87,8 @@ def _restore(thread: Thread, order: RestoreOrder, phases: Phases) -> RestoreResu
         _gather(kind.restore_beside(copy, new, folder, phases), result)
     if result.findings:
         result.result, result.exit_code = "fail", Exit.DATA_REFUSED
-        result.reason = summary(result.findings)
+        found = summary(result.findings)
+        result.reason, result.remedy = found.text, found.remedy
     return result
 
 
@@ -113,7 +115,7 @@ def _gather(made: RestoredBeside, result: RestoreResult) -> None:
     result.steps += made.steps
     if made.unchecked is not None:
         result.result, result.exit_code = "inconclusive", made.unchecked.exit_code
-        result.reason = with_remedy(made.unchecked.problem, made.unchecked.remedy)
+        result.reason, result.remedy = made.unchecked.problem, made.unchecked.remedy
         return
     answers = compared(made.evidence.answers, made.restored.answers, None)
     result.comparisons += answers.comparisons

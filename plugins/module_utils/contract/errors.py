@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import IntEnum
 
 
@@ -119,6 +120,17 @@ class ConfigurationError(BackupError):
 
 class NewerFormat(ConfigurationError):
     """A record was written by a newer version of the project: nobody here can say what is in it."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong, and what to do about it, if there is more to do than to know it."""
+
+    text: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return with_remedy(self.text, self.remedy)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from .codec import encode_json
 from .durations import spoken
-from .errors import with_remedy
+from .errors import Problem, with_remedy
 from .manifest import BYTES
 
 MAXIMUM_SIZE = 4 << 20
@@ -30,20 +30,27 @@ class Finding:
     difference: str
     remedy: str = ""
 
+    @property
+    def told(self) -> str:
+        """What is wrong, without the remedy."""
+        return f"{self.check}: {self.subject}: {self.difference}"
+
     def __str__(self) -> str:
-        return with_remedy(f"{self.check}: {self.subject}: {self.difference}", self.remedy)
+        return with_remedy(self.told, self.remedy)
 
 
-def summary(findings: Sequence[Finding]) -> str:
+def summary(findings: Sequence[Finding]) -> Problem:
     """Return what a list of findings, which is not empty, says of a copy.
 
     A copy that is whole, and whose source's own schema nobody can restore as it is, is no bad copy: that has its own
     words, because the owner has to do something else."""
     if all(finding.check == SOURCE for finding in findings):
         more = f", and {len(findings) - 1} more objects" if len(findings) > 1 else ""
-        first = with_remedy(f"{findings[0].subject}: {findings[0].difference}{more}", findings[0].remedy)
-        return f"the copy is whole, but the source's own schema cannot be restored as it is: {first}"
-    return f"{len(findings)} differences, the first: {next(each for each in findings if each.check != SOURCE)}"
+        first = f"{findings[0].subject}: {findings[0].difference}{more}"
+        text = f"the copy is whole, but the source's own schema cannot be restored as it is: {first}"
+        return Problem(text, findings[0].remedy)
+    first_other = next(each for each in findings if each.check != SOURCE)
+    return Problem(f"{len(findings)} differences, the first: {first_other.told}", first_other.remedy)
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,7 @@ class Verdict:
     artifact: str
     result: Result
     reason: str
+    remedy: str
     started: str
     finished: str
     version: str
@@ -112,8 +120,8 @@ def counted(measures: Mapping[str, int]) -> str:
     )
 
 
-def drill_line(verdict: Verdict, not_covered: tuple[str, ...]) -> str:
-    """Return the line that every drill ends with."""
+def drill_line(verdict: Verdict, not_covered: tuple[str, ...]) -> Problem:
+    """Return the line that every drill ends with, and the remedy if it did not pass."""
     if verdict.result == "pass":
         text = f"{counted(verdict.measures)}, digests match; restored in {spoken(verdict.restore_seconds)}"
         late = "objective missed: " if verdict.restore_seconds > verdict.objective else "objective "
@@ -123,7 +131,8 @@ def drill_line(verdict: Verdict, not_covered: tuple[str, ...]) -> str:
             text += f"; not in it: {', '.join(verdict.left_out)}"
         if not_covered:
             text += f"; not covered: {', '.join(not_covered)}"
-        return f"DRILL PASS {verdict.thread}: {text}"
+        return Problem(f"DRILL PASS {verdict.thread}: {text}")
     if verdict.result == "fail":
-        return f"DRILL FAIL {verdict.thread}: {verdict.artifact or 'no artifact'}: {verdict.reason}"
-    return f"DRILL INCONCLUSIVE {verdict.thread}: could not run: {verdict.reason}"
+        text = f"DRILL FAIL {verdict.thread}: {verdict.artifact or 'no artifact'}: {verdict.reason}"
+        return Problem(text, verdict.remedy)
+    return Problem(f"DRILL INCONCLUSIVE {verdict.thread}: could not run: {verdict.reason}", verdict.remedy)

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..contract.errors import (
-    REMEDY,
     BackupError,
     ConfigurationError,
     DataRefused,
@@ -87,9 +86,11 @@ def _failure(thread: str, exit_code: int | None, result: Mapping[str, Any], line
             remedy="run it at a terminal and report what it says",
             subject=thread,
         )
-    told_last, _mark, remedy = last.partition(REMEDY)  # see with_remedy
+    told = result.get("problem") or {"text": last, "remedy": ""}
     return _error(exit_code)(
-        told_last, remedy=remedy or "see the lines before this one", subject="" if thread in told_last else thread
+        told["text"],
+        remedy=told["remedy"] or "see the lines before this one",
+        subject="" if thread in told["text"] else thread,
     )
 
 

@@ -15,8 +15,8 @@ def test_nothing_that_others_wrote_passes_for_a_remedy_of_ours(ours: str) -> Non
     finding = Finding("data", quoted, f"differs{REMEDY}{EVIL}", ours)
     texts = [
         str(finding),
-        summary([finding]),
-        summary([Finding(SOURCE, quoted, quoted, ours)]),
+        str(summary([finding])),
+        str(summary([Finding(SOURCE, quoted, quoted, ours)])),
         with_remedy(quoted, ours),
     ]
 
