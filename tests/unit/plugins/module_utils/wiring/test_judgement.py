@@ -17,9 +17,8 @@ def judged(outcomes: dict[str, Outcome | None], *, check_mode: bool = False, **q
 
 
 def test_a_playbook_in_which_all_went_well_says_so_last_and_counts_apps_and_threads() -> None:
-    found = judged(
-        {"forgejo": noted(lines=["forgejo: a line"]), "gitlab": noted(threads=[], lines=["forgejo: a line"])}
-    )
+    line = ["a line of both"]
+    found = judged({"forgejo": noted(lines=line), "gitlab": noted(threads=[], lines=line)})
 
     assert not found.is_bad
     assert found.table == ("a line of both", "DRILL OK (apps: 2, threads: 2)")

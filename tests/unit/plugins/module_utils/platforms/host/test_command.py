@@ -73,11 +73,14 @@ def test_without_a_failure_the_last_line_is_the_reason() -> None:
     assert str(ended.failure).startswith("DRILL FAIL forgejo/database/b2: rows. Remedy: ")
 
 
-def test_a_remedy_in_the_last_line_is_not_said_twice() -> None:
-    said = "no room. Remedy: tidy up"
-    ended = answer(f"import sys; print('{{\"ok\": false}}'); print({said!r}, file=sys.stderr); sys.exit(69)")
+def test_a_problem_that_the_command_reports_keeps_its_remedy_and_no_text_of_its_lines_is_one() -> None:
+    problem = {"text": "DRILL FAIL forgejo/database/b2: x. Remedy: mine", "remedy": "tidy up"}
+    ended = answer(f"import sys; print({json.dumps({'ok': False, 'problem': problem})!r}); sys.exit(69)")
 
-    assert str(ended.failure) == "forgejo/database/b2: no room. Remedy: tidy up"
+    assert ended.failure is not None
+    assert ended.failure.remedy == "tidy up"
+    assert ended.failure.problem == problem["text"]
+    assert ended.failure.subject == "", "the text names it"
 
 
 @pytest.mark.parametrize("code", ["print('{\"ok\": tr')", "print('[]')", "pass", "import os; os.kill(os.getpid(), 9)"])
