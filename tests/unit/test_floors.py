@@ -15,7 +15,8 @@ LIBRARY = "plugins/module_utils"
 FLOORS = (
     ("contract",),
     ("inventory",),
-    ("local", "k8s", "b2", "destinations"),
+    ("local",),
+    ("k8s", "b2", "destinations"),
     ("sources",),
     ("platforms",),
     ("actions",),

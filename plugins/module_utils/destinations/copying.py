@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -12,11 +11,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..contract.errors import BackupError, Full, NoPermission, Unavailable
+from ..local.files import FULL, REFUSED, new_private
 from .base import Progress
 
 PIECE = 1 << 20
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @contextlib.contextmanager
@@ -30,9 +28,9 @@ def told(doing: str, path: Path, *, needed: int = 0) -> Iterator[None]:
 
 def _spoken(error: OSError, doing: str, path: Path, needed: int) -> BackupError:
     reason = error.strerror or type(error).__name__
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return full(doing, path, needed, reason)
-    if error.errno in _REFUSED:
+    if error.errno in REFUSED:
         return NoPermission(
             f"{path} refuses it ({reason})", doing=doing, remedy="give the user of this thread the right to write there"
         )
@@ -64,10 +62,9 @@ def free_bytes(path: Path) -> int | None:
 def new_file(path: Path, *, doing: str, needed: int) -> Iterator[BinaryIO]:
     """Give a new file that nobody else may read. It is removed again when the block fails."""
     with told(doing, path, needed=needed):
-        # O_EXCL: an existing file would keep its mode, and a symbolic link would be followed.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        made = new_private(path)
         try:
-            with os.fdopen(descriptor, "wb") as stream:
+            with made as stream:
                 yield stream
         except BaseException:
             with contextlib.suppress(OSError):

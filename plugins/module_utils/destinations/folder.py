@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..contract.errors import DataRefused
+from ..local.files import new_private, sync_folder
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _LINK = (errno.ELOOP, errno.ENOTDIR)
@@ -80,8 +81,7 @@ class Folder:
 
     def new_file(self, name: str) -> BinaryIO:
         """Open a new file, of mode 0600, for writing."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.fdopen(os.open(_single(name), flags, 0o600, dir_fd=self._descriptor), "wb")
+        return new_private(_single(name), folder=self._descriptor)
 
     def rename(self, name: str, target: Folder, new: str) -> None:
         """Move a file or folder to `new` in the folder `target`, in the place of a file that is there."""
@@ -105,12 +105,7 @@ class Folder:
 
     def sync(self) -> None:
         """Force the names in the folder to the device."""
-        try:
-            os.fsync(self._descriptor)
-        except OSError as error:
-            # SMB and some FUSE file systems have no fsync for folders; they write names through.
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-                raise
+        sync_folder(self._descriptor)
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..contract.errors import BackupError, ConfigurationError
+from .files import new_private
 from .streams import room
 
 INSIDE = "/scratch"
@@ -136,7 +137,7 @@ def _refused(complaints: str) -> ConfigurationError:
 
 def _log(path: Path) -> BinaryIO:
     with room(path):
-        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        return new_private(path)
 
 
 def _bubblewrap() -> str:

@@ -13,8 +13,13 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from ..contract.errors import BackupError, ConfigurationError, Full, NoPermission, TryAgain
+
+# What the system calls a disk without room, and a place where we may not write.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 _HALF = re.compile(r"\.(.+)\.[a-z0-9_]{8}")  # as mkstemp names it
 
@@ -38,6 +43,23 @@ def write_private(path: Path, text: str) -> None:
             temporary.unlink(missing_ok=True)
             raise
         _sync_folder(path.parent)
+
+
+def new_private(path: str | Path, *, folder: int | None = None, buffering: int = -1) -> BinaryIO:
+    """Open a new file of mode 0600 for writing, in the open `folder` if that is given. Raise OSError, FileExistsError
+    among others: what is there already would keep its mode, and a link would be followed."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, 0o600, dir_fd=folder), "wb", buffering)
+
+
+def sync_folder(folder: int) -> None:
+    """Force the names in an open folder to the device. Raise OSError."""
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        # SMB and some FUSE file systems have no fsync for folders; they write names through.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
 
 
 def sweep(folder: Path, names: str) -> None:
@@ -91,7 +113,7 @@ def locked_folder(path: Path) -> Iterator[None]:
 def _sync_folder(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(handle)
+        sync_folder(handle)
     finally:
         os.close(handle)
 
@@ -106,8 +128,8 @@ def _translated(path: Path, doing: str) -> Iterator[None]:
 
 def _error(error: OSError, path: Path, doing: str) -> BackupError:
     problem = os.strerror(error.errno) if error.errno else type(error).__name__
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in FULL:
         return Full(problem, remedy=f"make room on the file system of {path.parent}", doing=doing)
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if error.errno in REFUSED:
         return NoPermission(problem, remedy=f"run as a user who may write to {path.parent}", doing=doing)
     return ConfigurationError(problem, remedy=f"see what is at {path}", doing=doing)

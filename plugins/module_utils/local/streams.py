@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import shutil
@@ -14,11 +13,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..contract.errors import DataRefused, Full, Unavailable
+from .files import FULL, new_private
 
 CHUNK = 1 << 20
 _LAST_WORDS = 1 << 16
 _SMALL = 64 << 20  # of what is read into memory
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _RESERVE = 256 << 20  # for everything else of a disk; of a small one a part
 _PART = 20
 _ROOM = "free space there, or set app_scratch_directory to a larger disk"
@@ -36,8 +35,7 @@ class HashedFile:
 
     def __enter__(self) -> HashedFile:
         with room(self.path, self._expected):
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            self._stream = os.fdopen(descriptor, "wb", buffering=CHUNK)
+            self._stream = new_private(self.path, buffering=CHUNK)
         return self
 
     def __exit__(self, *_exception: object) -> None:
@@ -74,7 +72,7 @@ def room(path: Path, needed: int | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             free = shutil.disk_usage(path.parent).free
             wanted = f", about {needed} are needed" if needed else ""
             raise Full(

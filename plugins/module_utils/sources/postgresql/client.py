@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ...contract.errors import ConfigurationError
 from ...contract.source import PostgresqlSource
+from ...local.files import new_private
 from .identifiers import literal
 
 if TYPE_CHECKING:
@@ -184,9 +185,8 @@ def environment(source: PostgresqlSource, scratch: Path, application_name: str) 
     try:
         if password is not None:
             escaped = re.sub(r"([\\:])", r"\\\1", password)
-            descriptor = os.open(passfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                stream.write(f"*:*:*:*:{escaped}\n")
+            with new_private(passfile) as stream:
+                stream.write(f"*:*:*:*:{escaped}\n".encode())
         yield {**inherited, **settings}
     finally:
         passfile.unlink(missing_ok=True)

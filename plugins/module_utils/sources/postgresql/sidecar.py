@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 from ...contract.errors import ConfigurationError
+from ...local.files import new_private
 from .server_settings import SETTINGS, SUPERUSER
 
 READY, START, ENDED, LOG = "ready", "start", "ended", "server.log"
@@ -68,10 +69,9 @@ def tell(sockets: Path, configuration: str) -> None:
     partial = sockets / f".{START}"
     partial.unlink(missing_ok=True)
     # A new file, and no link that somebody left in its place.
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        os.fchmod(descriptor, 0o644)
-        stream.write(configuration)
+    with new_private(partial) as stream:
+        os.fchmod(stream.fileno(), 0o644)
+        stream.write(configuration.encode())
     partial.replace(sockets / START)
 
 
