@@ -112,7 +112,7 @@ def test_a_conflict_in_one_thread_keeps_no_other_back(owner: Owner) -> None:
 
     refused = owner.call("column")
 
-    assert refused["failure"]["subject"] == f"{owner.app}/b2"
+    assert refused["failure"]["subject"] == f"{owner.app}/database/b2"
     minio = owner.access.batch.read_namespaced_cron_job(f"{owner.app}-minio", owner.namespace)
     assert minio.spec.job_template.spec.active_deadline_seconds == 2 * 3600 + 60
 

@@ -60,7 +60,7 @@ def test_an_app_is_onboarded_backed_up_drilled_probed_and_looked_at(owner: Owner
     assert (nas / owner.app / thread["result"]["artifact"] / "manifest.json").exists()
 
     drill = owner.good("column_drill")
-    assert drill["verdicts"] == {f"{owner.app}/nas": "pass"}
+    assert drill["verdicts"] == {f"{owner.app}/database/nas": "pass"}
     assert any("users: restored 500, in the dump 500, live 500" in line for line in drill["lines"]), drill["lines"]
 
     probe = owner.good("column_probe")

@@ -109,7 +109,7 @@ def test_a_claim_that_nothing_binds_is_named(access: Access, tmp_path: Path) -> 
 
         refused = owner.call("column")
 
-        assert refused["failure"]["subject"] == f"{owner.app}/nas"
+        assert refused["failure"]["subject"] == f"{owner.app}/database/nas"
         assert "unbound" in refused["msg"]
         assert "bind its claim" in refused["failure"]["remedy"]
         assert owner.access.batch.list_namespaced_job(owner.namespace).items == []

@@ -144,7 +144,7 @@ def test_a_dump_that_is_not_whole_is_never_published(
 ) -> None:
     with pytest.raises(error) as caught:
         backup(with_program(thread, tmp_path / "programs", "pg_dump", script))
-    assert str(caught.value).startswith("everything/nas: ")
+    assert str(caught.value).startswith("everything/database/nas: ")
     assert nothing_is_published(thread)
     backup(thread)
     assert len(artifacts(thread)) == 1, "the run after the fault succeeds"
@@ -152,7 +152,7 @@ def test_a_dump_that_is_not_whole_is_never_published(
 
 def test_an_upload_that_fails_leaves_no_artifact(thread: Thread, monkeypatch: pytest.MonkeyPatch) -> None:
     nas(thread).rename(nas(thread).parent / "elsewhere")
-    with pytest.raises(Unavailable, match=r"everything/nas: .*has no owner\.json: is it mounted\?"):
+    with pytest.raises(Unavailable, match=r"everything/database/nas: .*has no owner\.json: is it mounted\?"):
         backup(thread)
     assert not nas(thread).exists(), "an unmounted folder is never written to"
 
@@ -229,7 +229,7 @@ def test_a_source_that_cannot_be_reached_is_named_with_a_remedy(
     with pytest.raises(error) as caught:
         backup(source_changed(thread, **changes))
     assert part in str(caught.value)
-    assert str(caught.value).startswith("everything/nas: check: ")
+    assert str(caught.value).startswith("everything/database/nas: check: ")
     assert "Remedy: " in str(caught.value)
 
 
@@ -306,7 +306,7 @@ def test_a_drill_without_the_servers_programs_condemns_nothing(thread: Thread) -
     result = drill(source_changed(thread, binaries=("/nonexistent",)))
     assert (result.verdict.result, result.exit_code) == ("inconclusive", Exit.CONFIGURATION)
     assert result.verdict.artifact == artifact
-    assert "Remedy: " in result.verdict.reason
+    assert result.verdict.remedy
 
 
 def test_a_drill_where_there_is_no_backup_fails(thread: Thread) -> None:

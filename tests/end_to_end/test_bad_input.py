@@ -226,7 +226,7 @@ def test_a_backup_that_cannot_work_says_why_in_one_line_and_publishes_nothing(
 
     (line,) = run.stderr.splitlines()
     assert run.returncode == code
-    assert line.startswith(f"{app}/nas: ")
+    assert line.startswith(f"{app}/database/nas: ")
     assert part in line.partition("Remedy: ")[0]
     assert remedy in line.partition("Remedy: ")[2]
     assert json.loads(run.stdout)["failure"]["code"] == code.name.lower()
@@ -249,7 +249,7 @@ def test_a_key_that_the_bucket_does_not_know_is_refused_by_every_command(
 
     (line,) = run.stderr.splitlines()
     assert run.returncode == Exit.NO_PERMISSION
-    assert line.startswith(f"{app}/b2: ")
+    assert line.startswith(f"{app}/database/b2: ")
     assert part in line
     assert remedy in line.partition("Remedy: ")[2]
 

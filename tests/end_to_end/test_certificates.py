@@ -66,7 +66,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 def fanout(folder: Path, command: str, *options: str) -> subprocess.CompletedProcess[str]:
-    thread = folder / "columns/everything/nas/thread.json"
+    thread = folder / "columns/everything/database/nas/thread.json"
     program = Path(sys.executable).with_name("fanout")
     return subprocess.run(
         (program, command, "--thread", thread, *options), capture_output=True, text=True, timeout=120, check=False
@@ -88,7 +88,7 @@ def test_probe_backup_and_restore_trust_the_server_by_the_copy_that_the_roll_out
     assert not again["changed"]
     copied = (folder / "columns/everything/database/ca.pem").read_text()
     assert copied.strip() == lab.authority.files.certificate.read_text().strip()
-    assert json.loads((folder / "columns/everything/nas/thread.json").read_text())["sources"][0]["ca_file"] == (
+    assert json.loads((folder / "columns/everything/database/nas/thread.json").read_text())["source"]["ca_file"] == (
         "../database/ca.pem"
     )
     for run in (probe, backup, restore):
@@ -110,7 +110,7 @@ def test_without_it_the_same_server_is_refused_with_the_variable_to_set(
 
         (line,) = run.stderr.splitlines()
         assert run.returncode == Exit.CONFIGURATION
-        assert line.startswith("everything/nas: ")
+        assert line.startswith("everything/database/nas: ")
         assert "app_database_ca" in line.partition("Remedy: ")[2]
 
 

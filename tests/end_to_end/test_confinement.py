@@ -212,4 +212,5 @@ def test_a_machine_that_cannot_confine_drills_nothing_and_says_how_to_make_it_po
     done = drill(thread)
 
     assert done.verdict.result == "inconclusive"
-    assert "cannot confine a scratch server: there is no bubblewrap. Remedy: install bubblewrap" in done.verdict.reason
+    assert "cannot confine a scratch server: there is no bubblewrap" in done.verdict.reason
+    assert done.verdict.remedy.startswith("install bubblewrap")

@@ -77,7 +77,7 @@ def test_an_app_without_a_bucket_is_probed_when_it_is_onboarded_and_never_again(
     again = site()
 
     assert first.returncode == again.returncode == 0, first.stdout + again.stdout
-    assert probed(first) == {("notes/nas", "5")}
+    assert probed(first) == {("notes/database/nas", "5")}
     assert probed(again) == set()
     assert recap(again)["notes"]["changed"] == 0
 
@@ -103,7 +103,7 @@ def test_a_login_that_changed_is_tried_by_every_roll_out_until_it_is_let_in(firs
         assert run.stdout.count("refused the password of nobody-here. Remedy: ") == 2
         assert recap(run)["notes"]["changed"] == changed
     assert mended.returncode == quiet.returncode == 0, mended.stdout
-    assert probed(mended) == {("notes/nas", "2")}, "the login alone: keys are as they were"
+    assert probed(mended) == {("notes/database/nas", "2")}, "the login alone: keys are as they were"
     assert probed(quiet) == set()
 
 
@@ -121,7 +121,7 @@ def test_whatever_changes_of_a_login_it_is_tried(first: Run, site: Site, changes
     run = site(**changes)
     site()
 
-    assert "PROBE PASS notes/nas: 2 of 2" in run.stdout or "notes/nas: probe: " in run.stdout
+    assert "PROBE PASS notes/database/nas: 2 of 2" in run.stdout or "notes/database/nas: probe: " in run.stdout
 
 
 def test_a_host_that_cannot_be_reached_is_a_line_of_the_table_and_no_trouble_of_others(

@@ -157,7 +157,7 @@ def test_a_server_that_is_not_the_one_of_yesterday_is_refused_before_it_is_dumpe
 ) -> None:
     one, other = servers
     yesterday = quiet(one)
-    nas = one.folder / "nas/everything"
+    nas = one.folder / "nas/everything/database"
     assert backup(yesterday).manifest.marks == ()
     moved = at(yesterday, other)
     before = files_in(nas)

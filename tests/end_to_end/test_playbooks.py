@@ -141,7 +141,7 @@ def test_the_gate_opens_when_every_app_was_backed_up_drilled_and_probed(opened: 
     assert opened.returncode == 0, opened.stdout
     assert last_word(opened, "GATE") == "GATE OPEN (apps: 5, threads: 10)"
     assert threads_in(lines, "BACKUP OK") == THREADS
-    assert threads_in(lines, "DRILL PASS") == {f"{app}/b2" for app in APPS}
+    assert threads_in(lines, "DRILL PASS") == {f"{app}/database/b2" for app in APPS}
     assert threads_in(lines, "PROBE PASS") == THREADS
     assert threads_in(lines, "STATUS") == THREADS
     assert len(artifacts(sandbox)) >= len(THREADS)

@@ -170,7 +170,7 @@ def test_nothing_is_fetched_that_has_no_room_however_little_a_file_takes_at_its_
 
     assert (done.verdict.result, done.exit_code, fetched) == ("inconclusive", Exit.FULL, [])
     assert "has no room" in done.verdict.reason
-    assert "Remedy: free space there, or set app_scratch_directory to a larger disk" in done.verdict.reason
+    assert done.verdict.remedy == "free space there, or set app_scratch_directory to a larger disk"
 
 
 @pytest.mark.parametrize(("text", "says"), [(b"x" * (1 << 20), "is too large"), (b"\xff", "is not text")])

@@ -364,7 +364,7 @@ def test_a_restored_database_that_cannot_be_compared_is_kept_and_called_neither_
 def test_a_damaged_copy_is_refused_and_nothing_is_made(
     thread: Thread, server: Everything, admin: Login, name: str
 ) -> None:
-    newest = max(Path(thread.destination.path, "everything").glob("2*/manifest.json")).parent  # type: ignore[union-attr]
+    newest = max(Path(thread.destination.path, thread.prefix).glob("2*/manifest.json")).parent  # type: ignore[union-attr]
     dump = newest / "database.dump.age"
     whole = dump.read_bytes()
     dump.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))

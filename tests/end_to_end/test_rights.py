@@ -130,7 +130,7 @@ def test_a_probe_by_a_login_that_reads_everything_is_refused_where_there_is_a_si
         source = dataclasses.replace(
             source_of(lab.thread()), user="postgres", password_file=str(lab.folder / "superuser")
         )
-        steps = {step.name: step for step in kind.probe(source, "everything/nas")}
+        steps = {step.name: step for step in kind.probe(source, "everything/database/nas")}
     finally:
         with lab.server.connect(autocommit=True) as connection:
             connection.execute("DROP DATABASE sibling")

@@ -209,7 +209,7 @@ def _tell(sandbox: Sandbox, passwords: dict[str, str], s3_keys: dict[str, dict[s
     identities = {f"drill identity of {app}": (columns / app / "drill-identity.txt").read_text() for app in APPS}
     secrets = {
         **{f"password of {app}": password for app, password in passwords.items()},
-        **{f"key of {app}/b2": load_key(columns / app / "database/b2/key.json").secret for app in APPS},
+        **{f"key of {app}/database/b2": load_key(columns / app / "database/b2/key.json").secret for app in APPS},
         **{name: text.split()[-1] for name, text in identities.items()},
         **{f"key of {app}/minio": s3_keys[app]["secret_access_key"] for app in APPS},
         "account key": sandbox.b2.application_key,

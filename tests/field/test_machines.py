@@ -84,7 +84,7 @@ def test_6_a_library_that_has_to_be_loaded_at_the_start_is_loaded_however_it_is_
         assert backing_up.backup().code == Exit.OK
         drilled = backing_up.drill()
 
-    assert drilled.last.startswith("DRILL PASS field/nas: 1 tables, 1 rows")
+    assert drilled.last.startswith("DRILL PASS field/database/nas: 1 tables, 1 rows")
 
 
 def test_8_a_database_with_jobs_is_drilled_without_running_one_and_restored_without_them() -> None:
@@ -128,7 +128,7 @@ def test_16_a_dictionary_that_the_drilling_machine_lacks_condemns_no_copy(dictio
 def assert_inconclusive(said: Said, what: str) -> None:
     """The drill names what this machine lacks, how to get it, and says nothing about the copy."""
     assert said.code == Exit.CONFIGURATION
-    assert said.last.startswith("DRILL INCONCLUSIVE field/nas")
+    assert said.last.startswith("DRILL INCONCLUSIVE field/database/nas")
     assert what in said.last
     assert re.search("Remedy: .*install", said.last)
 

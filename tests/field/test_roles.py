@@ -130,6 +130,6 @@ def test_41_a_database_that_lets_every_session_act_as_its_owner_and_ends_what_ta
                 asked = connection.execute("SELECT has_parameter_privilege('owner', 'session_replication_role', 'SET')")
                 assert asked.fetchone() == (True,)
 
-    assert drilled.last.startswith("DRILL PASS field/nas: 2 tables, 1 rows"), drilled.text
+    assert drilled.last.startswith("DRILL PASS field/database/nas: 2 tables, 1 rows"), drilled.text
     assert (drilled.code, restored.code) == (Exit.OK, Exit.OK), restored.text
     assert beside == fresh == {"administered": 0, "thing": 1}

@@ -22,7 +22,7 @@ def test_1_a_list_of_words_in_a_check_an_index_and_a_view_passes() -> None:
             assert again.said.code == 0, again.said.text
             assert again.rows == {"parcel": 2}
 
-    assert drilled.last.startswith("DRILL PASS field/nas: 1 tables, 2 rows")
+    assert drilled.last.startswith("DRILL PASS field/database/nas: 1 tables, 2 rows")
     assert (drilled.code, restored.code) == (Exit.OK, Exit.OK)
 
 
@@ -71,7 +71,7 @@ def test_20_a_guard_against_changes_of_the_schema_stands_in_nobody_s_way() -> No
             with again.server.connect("field") as connection:
                 assert connection.execute("SELECT evtname FROM pg_event_trigger").fetchall() == [("guard",)]
 
-    assert drilled.last.startswith("DRILL PASS field/nas: 1 tables, 2 rows")
+    assert drilled.last.startswith("DRILL PASS field/database/nas: 1 tables, 2 rows")
     assert (drilled.code, restored.code) == (Exit.OK, Exit.DATA_REFUSED)
     assert words("EVENT TRIGGER guard: was not made: it takes a superuser", restored)
     assert words("(?m)^--   CREATE EVENT TRIGGER guard ", restored), "for the owner to read and run"
@@ -91,7 +91,7 @@ def test_29_a_check_named_like_a_constraint_of_18_is_restored_into_18() -> None:
         rows = moved.restored()
 
     assert restored.code == Exit.OK, restored.text
-    assert restored.last.startswith("RESTORE PASS field/nas")
+    assert restored.last.startswith("RESTORE PASS field/database/nas")
     assert rows == {"channel": 1}
 
 
@@ -164,7 +164,7 @@ def test_43_rows_that_their_own_rule_refuses_today_come_back_by_the_guide_and_pa
 
     assert drilled.code == Exit.DATA_REFUSED
     assert words(r"TABLE DATA public\.offer: .*\(public\.offer, open\)\)\. Remedy: .* as NOT VALID", drilled)
-    assert mended.last.startswith("DRILL PASS field/nas: 2 tables, 4 rows"), mended.text
+    assert mended.last.startswith("DRILL PASS field/database/nas: 2 tables, 4 rows"), mended.text
 
 
 def typed_again(table: str, constraint: str) -> str:

@@ -51,7 +51,7 @@ def test_one_inventory_rolls_out_both_layers_shows_both_reverts_and_takes_them_a
     until("the snapshot is told of", server.told_of_all_snapshots)
     seen = "\n".join(said(play("status.yml", *BOTH, also=estate)))
     for app in ON_IT:
-        assert f"STATUS {app}/b2: " in seen
+        assert f"STATUS {app}/database/b2: " in seen
         assert (
             f"{app}: snapshots of {server.namespace}/data-postgresql-0 (server {server.name}): hourly 1 of 24" in seen
         )
