@@ -94,7 +94,9 @@ def test_the_playbooks_roll_out_back_up_drill_and_restore_real_applications(esta
         # A question that the real schema cannot answer, or answers differently once restored, would stand here.
         asked = len(host(name, database)["app_drill_queries"])
         answers = [
-            line for line in said(drilled) if re.search(rf"^{name}/database/nas  .*: restored (\S+), in the dump \1", line)
+            line
+            for line in said(drilled)
+            if re.search(rf"^{name}/database/nas  .*: restored (\S+), in the dump \1", line)
         ]
         assert len(answers) == asked
         assert_restored(name, database, only, folder)

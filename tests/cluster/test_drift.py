@@ -264,6 +264,8 @@ def test_the_gate_is_not_open_without_a_word(change: Owner, tmp_path: Path) -> N
     assert last_word(gate, "GATE") == f"GATE CLOSED for 1 of 1 apps: {change.app}"
     for run in (gate, status):
         lines = "\n".join(said(run))
-        assert f"{change.app}/database/nas: NetworkPolicy {change.namespace}/{change.app}-nas is missing. {SITE}" in lines
+        assert (
+            f"{change.app}/database/nas: NetworkPolicy {change.namespace}/{change.app}-nas is missing. {SITE}" in lines
+        )
         assert f"{change.app}/database/nas: CronJob {change.namespace}/{change.app}-nas is suspended" in lines
     assert last_word(status, "STATUS") == "STATUS: 1 of 1 threads have a problem (apps: 1)"

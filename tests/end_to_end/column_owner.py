@@ -26,7 +26,7 @@ class Owner:
         self.folder = folder / "columns/forgejo"
         self.prefix = f"{folder.name.replace('_', '-')[:39].strip('-')}/"
         self.nas = {"kind": "directory", "path": sandbox.nas.path}
-        self.nas_folder = Path(sandbox.nas.path, self.prefix)
+        self.nas_folder = Path(sandbox.nas.path, self.prefix, "database")
         self.disk = {"kind": "directory", "path": str(folder / "disk")}
         Path(self.disk["path"]).mkdir()
         self.account = {"account_key_id": sandbox.b2.application_key_id, "account_key": sandbox.b2.application_key}

@@ -51,7 +51,7 @@ def thread(lab: Everything) -> Thread:
 
 
 def nas(thread: Thread) -> Path:
-    return Path(thread.destination.path) / thread.app  # type: ignore[union-attr]
+    return Path(thread.destination.path) / thread.prefix  # type: ignore[union-attr]
 
 
 def artifacts(thread: Thread) -> list[Path]:

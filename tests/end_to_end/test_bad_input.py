@@ -230,7 +230,7 @@ def test_a_backup_that_cannot_work_says_why_in_one_line_and_publishes_nothing(
     assert part in line.partition("Remedy: ")[0]
     assert remedy in line.partition("Remedy: ")[2]
     assert json.loads(run.stdout)["failure"]["code"] == code.name.lower()
-    assert not list((story.estate.nas_folder / app).glob("2*"))
+    assert not list((story.estate.nas_folder / app / "database").glob("2*"))
     assert not list(story.estate.scratch.iterdir())
 
 
@@ -291,7 +291,7 @@ def test_a_run_of_all_apps_names_each_troubled_one_once_and_backs_up_all_others(
     for app in apps:
         line_of(run, "BACKUP", app)
     assert len(failures(run, "BACKUP")) == len(apps)
-    backed_up = {path.parts[-3] for path in made.nas_folder.glob("*/*/manifest.json")}
+    backed_up = {path.parts[-4] for path in made.nas_folder.glob("*/*/*/manifest.json")}
     assert backed_up >= {"forgejo", "foreign-key", "master-key"}, "a bad key keeps no copy from the NAS"
     versions = Control(made.sandbox.b2.control_url).versions(BUCKET)
     assert {version["key"].partition("/")[0] for version in versions if "manifest" in version["key"]} == {"forgejo"}

@@ -98,7 +98,9 @@ def test_a_clock_that_lies_behind_the_newest_backup_is_refused_before_anything_i
     place = Folder(thread)
     place.ahead = timedelta(hours=1)
     place.publish()
-    with pytest.raises(ConfigurationError, match=r"everything/database/nas: check: the newest artifact, .* is .* ahead of this"):
+    with pytest.raises(
+        ConfigurationError, match=r"everything/database/nas: check: the newest artifact, .* is .* ahead of this"
+    ):
         backup(thread)
     assert len(complete(place.destination.list())) == 1
 

@@ -234,7 +234,9 @@ def test_a_name_that_is_not_utf8_is_refused_before_anything_is_counted(lab: Smal
     lab.run("DO $$ BEGIN EXECUTE 'CREATE TABLE ' || quote_ident(E'B\\xfccher') || ' (id int)'; END $$", owner=True)
     with pytest.raises(ConfigurationError) as caught:
         backup(quiet(lab))
-    assert str(caught.value).startswith("everything/database/nas: check: the database has no encoding (SQL_ASCII), and the name")
+    assert str(caught.value).startswith(
+        "everything/database/nas: check: the database has no encoding (SQL_ASCII), and the name"
+    )
     assert "table B\\xfccher is not UTF-8" in str(caught.value)
 
 

@@ -42,9 +42,9 @@ def cut(file: str) -> Inflict:
         key = f"{newest(column)}/{file}"
         size = len(read(column, key)) - 100
         if column.kind == "b2":
-            column.lab.control.truncate(BUCKET, f"{column.app}/{key}", size)
+            column.lab.control.truncate(BUCKET, f"{column.thread.prefix}{key}", size)
         else:
-            path = column.nas / column.app / key
+            path = column.nas / column.thread.prefix / key
             path.write_bytes(path.read_bytes()[:size])
         yield
 
@@ -58,9 +58,9 @@ def flip(file: str) -> Inflict:
     def inflict(column: Column) -> Iterator[None]:
         key = f"{newest(column)}/{file}"
         if column.kind == "b2":
-            column.lab.control.flip(BUCKET, f"{column.app}/{key}")
+            column.lab.control.flip(BUCKET, f"{column.thread.prefix}{key}")
         else:
-            path = column.nas / column.app / key
+            path = column.nas / column.thread.prefix / key
             path.write_bytes(flipped(path.read_bytes()))
         yield
 
@@ -76,11 +76,14 @@ def forged(file: str, change: Callable[[bytes], bytes]) -> Inflict:
         name = newest(column)
         data = change(read(column, f"{name}/{file}"))
         manifest = json.loads(read(column, f"{name}/{MANIFEST}"))
-        manifest["files"][file] |= {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        (record,) = (each for each in manifest["files"] if each["name"] == file)
+        record |= {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         column.destination.put_bytes(f"{name}/{file}", data)
         column.destination.put_bytes(f"{name}/{MANIFEST}", json.dumps(manifest).encode())
         if column.kind == "b2":
-            column.lab.forget_older_versions(f"{column.app}/{name}/{file}", f"{column.app}/{name}/{MANIFEST}")
+            column.lab.forget_older_versions(
+                f"{column.thread.prefix}{name}/{file}", f"{column.thread.prefix}{name}/{MANIFEST}"
+            )
         yield
 
     return inflict
@@ -90,7 +93,7 @@ def forged(file: str, change: Callable[[bytes], bytes]) -> Inflict:
 def dump_is_gone(column: Column) -> Iterator[None]:
     """Somebody deleted the dump for good; the manifest is still there."""
     name = newest(column)
-    key = f"{column.app}/{name}/{DUMP}"
+    key = f"{column.thread.prefix}{name}/{DUMP}"
     if column.kind == "b2":
         column.lab.control.hide(BUCKET, key)
         column.lab.control.move_clock(days=8)

@@ -53,7 +53,7 @@ class Demo:
 
     def thread(self, app: str, destination: str) -> str:
         """Return the path of a thread's file."""
-        return str(self.folder / "columns" / app / destination / "thread.json")
+        return str(self.folder / "columns" / app / "database" / destination / "thread.json")
 
     def copies(self, app: str, destination: str) -> int:
         """Return how many complete artifacts a destination holds, as it says itself."""
@@ -157,9 +157,9 @@ def leave(demo: Demo, nas: Path) -> None:
     """Columns go with their keys and, where systemd runs, their timers; what they backed up stays."""
     say("ansible-playbook playbooks/site.yml -e app_state=absent: the columns go, their backups stay")
     demo.playbook("site", "-e", "app_state=absent")
-    left = [path for name in ("thread", "key") for path in demo.folder.glob(f"columns/*/*/{name}.json")]
+    left = [path for name in ("thread", "key") for path in demo.folder.glob(f"columns/*/*/*/{name}.json")]
     _expect(not left, f"threads or keys are left: {left}")
-    kept = {app: len(list((nas / app).glob("*/manifest.json"))) for app in APPS}
+    kept = {app: len(list((nas / app / "database").glob("*/manifest.json"))) for app in APPS}
     _expect(all(kept.values()), f"backups are gone: {kept}")
     print(f"   copies on the NAS: {_counts(kept)}")
 

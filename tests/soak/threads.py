@@ -90,7 +90,7 @@ class Command(Act):
             manifest = artifacts.manifest_of(self.column.destination, artifact, self.column.thread)
             assert artifact.lacks(manifest) == "", "it is in sight and not whole"
         if self.column.kind == "directory":
-            assert _open_to_others(self.column.nas / self.column.app) == [], "others may read it"
+            assert _open_to_others(self.column.nas / self.column.thread.prefix) == [], "others may read it"
 
     def _visible(self) -> list[artifacts.Artifact]:
         return list(artifacts.complete(self.column.destination.list()))

@@ -76,10 +76,10 @@ class Lab:
                     client.delete_object(Bucket=BUCKET, Key=key, VersionId=version["VersionId"])
 
     def mint(self, app: str) -> StoredKey:
-        """Return a writer key for the prefix of `app`."""
+        """Return a writer key for the prefix of the database of `app`."""
         bucket = find_bucket(self.account, BUCKET)
         assert bucket is not None
-        made = create_key(self.account, "writer", Scope((bucket.bucket_id,), f"{app}/", WRITER_CAPABILITIES))
+        made = create_key(self.account, "writer", Scope((bucket.bucket_id,), f"{app}/database/", WRITER_CAPABILITIES))
         return StoredKey(
             kind="b2",
             key_id=made.key.key_id,
@@ -87,7 +87,7 @@ class Lab:
             endpoint=self.b2["s3_endpoint"],
             region=self.b2["region"],
             bucket=BUCKET,
-            prefix=f"{app}/",
+            prefix=f"{app}/database/",
         )
 
     def revoke(self, key: StoredKey) -> None:
