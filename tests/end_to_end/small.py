@@ -41,7 +41,7 @@ class Small(Everything):
     def evidence(self, made: BackupResult) -> dict[str, Any]:
         """Return the evidence of the one source of a backup."""
         text = self.decrypted(made, "evidence.json.age")
-        evidence: dict[str, Any] = json.loads(text)["sources"][0]
+        evidence: dict[str, Any] = json.loads(text)["source"]
         return evidence
 
     def roles(self, made: BackupResult) -> list[str]:

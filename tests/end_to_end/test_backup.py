@@ -76,7 +76,7 @@ def test_a_backup_leaves_encrypted_files_and_a_manifest_that_names_no_table(thre
     assert not any(name in clear for name in ("customer", "shop", "reader"))
     assert set(result.manifest.seconds) >= {"check", "count", "dump", "upload"}
     evidence = json.loads(decrypt_bytes((artifact / "evidence.json.age").read_bytes(), Path(thread.identity_file)))
-    assert evidence["sources"][0]["tables"]["shop.orders"] == 5000
+    assert evidence["source"]["tables"]["shop.orders"] == 5000
     for encrypted in artifact.glob("*.age"):
         assert encrypted.read_bytes().startswith(b"age-encryption.org/v1\n")
 

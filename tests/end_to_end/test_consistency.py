@@ -99,7 +99,7 @@ def test_a_clock_that_lies_behind_the_newest_backup_is_refused_before_anything_i
     place.ahead = timedelta(hours=1)
     place.publish()
     with pytest.raises(
-        ConfigurationError, match=r"everything/database/nas: check: the newest artifact, .* is .* ahead of this"
+        ConfigurationError, match=r"^everything/database/nas: check: the newest artifact, .* ahead of this"
     ):
         backup(thread)
     assert len(complete(place.destination.list())) == 1
