@@ -81,13 +81,15 @@ class Neighbours:
         }
         for whose, owner in (("our", self.ours), ("their", self.theirs)):
             found[f"{whose} password"] = owner.secrets["app_database_password"]
-            found[f"{whose} key"] = json.loads(read(owner, f"{owner.app}-b2-key", "key.json"))["current"]["secret"]
+            found[f"{whose} key"] = json.loads(read(owner, f"{owner.app}-database-b2-key", "key.json"))["current"][
+                "secret"
+            ]
             found[f"{whose} drill identity"] = read(owner, "drill-identity", "drill-identity.txt").split()[-1]
         return found
 
     def intrude(self) -> dict[str, Any]:
         """Run intruder.py in our namespace as our backups run, with all that they have, and with a token beside it."""
-        cron = get(self.access, f"/apis/batch/v1/namespaces/{self.ours.namespace}/cronjobs/{self.ours.app}-b2")
+        cron = get(self.access, f"/apis/batch/v1/namespaces/{self.ours.namespace}/cronjobs/{self.ours.app}-database-b2")
         spec = copy.deepcopy(cron["spec"]["jobTemplate"]["spec"]["template"]["spec"])
         spec["automountServiceAccountToken"] = True
         told = json.dumps(self._told())
@@ -111,7 +113,7 @@ class Neighbours:
             versions = self.account.control.versions(BUCKET, f"{owner.app}/")
             return next(version["key"] for version in versions if version["key"].endswith("/manifest.json"))
 
-        names = (f"{self.theirs.app}-b2", f"{self.theirs.app}-b2-key", "drill-identity")
+        names = (f"{self.theirs.app}-database-b2", f"{self.theirs.app}-database-b2-key", "drill-identity")
         inside = f"/api/v1/namespaces/{self.theirs.namespace}"
         own = f"/api/v1/namespaces/{self.ours.namespace}"
         return {

@@ -41,14 +41,14 @@ def mint(owner: Owner, account: Account, **options: Any) -> dict[str, Any]:
 
 
 def stored(owner: Owner) -> dict[str, Any]:
-    text = base64.b64decode(owner.secret(f"{owner.app}-b2-key")["key.json"])
+    text = base64.b64decode(owner.secret(f"{owner.app}-database-b2-key")["key.json"])
     found: dict[str, Any] = json.loads(text)
     return found
 
 
 def replace(owner: Owner, data: dict[str, str] | None) -> None:
     body = [{"op": "replace", "path": "/data", "value": data}]
-    owner.access.core.patch_namespaced_secret(f"{owner.app}-b2-key", owner.namespace, body)
+    owner.access.core.patch_namespaced_secret(f"{owner.app}-database-b2-key", owner.namespace, body)
 
 
 def test_a_key_is_minted_into_a_secret_once_and_shown_nowhere(owner: Owner, account: Account) -> None:
@@ -58,7 +58,7 @@ def test_a_key_is_minted_into_a_secret_once_and_shown_nowhere(owner: Owner, acco
 
     minted = mint(owner, account)
     secret = stored(owner)["current"]["secret"]
-    assert minted["application_keys"][0]["path"] == f"Secret {owner.namespace}/{owner.app}-b2-key"
+    assert minted["application_keys"][0]["path"] == f"Secret {owner.namespace}/{owner.app}-database-b2-key"
     assert secret not in minted["printed"]
     assert not mint(owner, account)["changed"]
     assert len(account.names()) == 1
@@ -80,7 +80,7 @@ def test_the_column_neither_owns_nor_prunes_the_key(owner: Owner, account: Accou
 
 def damage(owner: Owner, kind: str) -> None:
     if kind == "lost":
-        owner.access.core.delete_namespaced_secret(f"{owner.app}-b2-key", owner.namespace)
+        owner.access.core.delete_namespaced_secret(f"{owner.app}-database-b2-key", owner.namespace)
     elif kind == "another secret":
         text = json.dumps({**stored(owner), "current": {**stored(owner)["current"], "secret": "wrong"}})
         replace(owner, {"key.json": base64.b64encode(text.encode()).decode()})
@@ -118,13 +118,13 @@ def test_a_secret_in_which_somebody_altered_the_key_is_repaired(owner: Owner, ac
 
 def test_somebody_elses_secret_is_not_overwritten(owner: Owner, account: Account) -> None:
     owner.have_namespace()
-    theirs = {"metadata": {"name": f"{owner.app}-b2-key"}, "data": {"mine": "eA=="}}
+    theirs = {"metadata": {"name": f"{owner.app}-database-b2-key"}, "data": {"mine": "eA=="}}
     owner.access.core.create_namespaced_secret(owner.namespace, theirs)
 
     refused = mint(owner, account)
 
     assert "none of ours, and is not overwritten" in refused["msg"]
-    assert owner.secret(f"{owner.app}-b2-key") == {"mine": "eA=="}
+    assert owner.secret(f"{owner.app}-database-b2-key") == {"mine": "eA=="}
     assert account.names() == []
 
 

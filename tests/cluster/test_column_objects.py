@@ -45,7 +45,7 @@ def names(diff: dict[str, Any]) -> set[str]:
 
 def patch_cron(owner: Owner, manager: str, **spec: Any) -> None:
     owner.access.batch.patch_namespaced_cron_job(
-        f"{owner.app}-b2", owner.namespace, {"spec": spec}, field_manager=manager
+        f"{owner.app}-database-b2", owner.namespace, {"spec": spec}, field_manager=manager
     )
 
 
@@ -119,21 +119,24 @@ def test_a_conflict_in_one_thread_keeps_no_other_back(owner: Owner) -> None:
 
 def test_what_somebody_deleted_is_made_again(owner: Owner) -> None:
     owner.good("column")
-    owner.access.batch.delete_namespaced_cron_job(f"{owner.app}-b2", owner.namespace)
-    owner.access.core.delete_namespaced_secret(f"{owner.app}-b2", owner.namespace)
+    owner.access.batch.delete_namespaced_cron_job(f"{owner.app}-database-b2", owner.namespace)
+    owner.access.core.delete_namespaced_secret(f"{owner.app}-database-b2", owner.namespace)
 
-    assert names(owner.good("column")["diff"]) == {f"CronJob {owner.app}-b2", f"Secret {owner.app}-b2"}
+    assert names(owner.good("column")["diff"]) == {
+        f"CronJob {owner.app}-database-b2",
+        f"Secret {owner.app}-database-b2",
+    }
 
 
 def test_an_object_of_somebody_else_is_not_taken_over(owner: Owner) -> None:
     owner.have_namespace()
     owner.access.core.create_namespaced_config_map(
-        owner.namespace, {"metadata": {"name": f"{owner.app}-b2"}, "data": {"mine": "x"}}
+        owner.namespace, {"metadata": {"name": f"{owner.app}-database-b2"}, "data": {"mine": "x"}}
     )
 
     refused = owner.call("column")
 
-    assert f"ConfigMap {owner.namespace}/{owner.app}-b2 is none of ours" in refused["msg"]
+    assert f"ConfigMap {owner.namespace}/{owner.app}-database-b2 is none of ours" in refused["msg"]
 
 
 def test_the_identity_outlives_its_column_and_is_the_same_when_it_comes_back(owner: Owner) -> None:
@@ -161,13 +164,13 @@ def test_the_password_is_copied_from_the_apps_own_secret_and_drift_is_shown(
     del owner.secrets["app_database_password"]
     owner.variables["app_database_secret"] = {"namespace": namespace, "name": "forgejo-db"}
     owner.good("column")
-    copy = owner.secret(f"{owner.app}-b2")["database/password"]
+    copy = owner.secret(f"{owner.app}-database-b2")["password"]
     assert base64.b64decode(copy) == b"the-first-password\n"
 
     access.core.patch_namespaced_secret("forgejo-db", namespace, have("the-second-password"))
     drifted = owner.good("column", check=True)
     assert any("has another password" in warning for warning in drifted["warnings"])
-    assert drifted["diff"]["after"][f"Secret {owner.app}-b2"]["data"] == {"database/password": "<changed>"}
+    assert drifted["diff"]["after"][f"Secret {owner.app}-database-b2"]["data"] == {"password": "<changed>"}
     assert "second-password" not in drifted["printed"]
 
     owner.good("column")
@@ -253,11 +256,11 @@ def test_an_nfs_server_becomes_a_volume_that_is_kept_and_follows_its_folder(owne
     nfs = {"server": "nas.home.arpa", "path": "/volume1/backups"}
     owner.destinations = {"nas": {"kind": "directory", "path": "/mnt/nas", "nfs": nfs}}
     del owner.secrets["app_s3_keys"]
-    name = f"{owner.namespace}-{owner.app}-nas"
+    name = f"{owner.namespace}-{owner.app}-database-nas"
     owner.volumes.append(name)
 
     foreseen = owner.good("column", check=True)["diff"]["after"]
-    assert foreseen[f"ConfigMap {owner.app}-nas"]["data"]["thread.json"]["verifier"] == "<made at roll-out>"
+    assert foreseen[f"ConfigMap {owner.app}-database-nas"]["data"]["thread.json"]["verifier"] == "<made at roll-out>"
     owner.good("column")
     until("the claim is bound", lambda: _phase(owner) == "Bound")
     assert not owner.good("column")["changed"]
@@ -280,6 +283,6 @@ def test_an_nfs_server_becomes_a_volume_that_is_kept_and_follows_its_folder(owne
 
 def _phase(owner: Owner) -> str:
     found: str = owner.access.core.read_namespaced_persistent_volume_claim(
-        f"{owner.app}-nas", owner.namespace
+        f"{owner.app}-database-nas", owner.namespace
     ).status.phase
     return found

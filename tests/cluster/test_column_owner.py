@@ -41,7 +41,7 @@ def test_a_pod_of_one_app_sees_its_own_folder_of_the_nas_and_no_neighbour_s(owne
     owner.good("column")
     owner.good("column_backup")
 
-    cron = access.batch.read_namespaced_cron_job(f"{owner.app}-nas", owner.namespace)
+    cron = access.batch.read_namespaced_cron_job(f"{owner.app}-database-nas", owner.namespace)
     spec = access.batch.api_client.sanitize_for_serialization(cron.spec.job_template.spec)
     pod = spec["template"]["spec"]
     pod["containers"][0]["command"] = ["python3", "-c", _LOOK]

@@ -72,35 +72,35 @@ def network(owner: Owner) -> client.NetworkingV1Api:
 
 def suspend_backups(owner: Owner) -> None:
     pause = {"spec": {"suspend": True}}
-    owner.access.batch.patch_namespaced_cron_job(f"{owner.app}-nas", owner.namespace, pause)
+    owner.access.batch.patch_namespaced_cron_job(f"{owner.app}-database-nas", owner.namespace, pause)
 
 
 def policy_deleted(owner: Owner) -> None:
-    network(owner).delete_namespaced_network_policy(f"{owner.app}-nas", owner.namespace)
+    network(owner).delete_namespaced_network_policy(f"{owner.app}-database-nas", owner.namespace)
 
 
 def policy_opened(owner: Owner) -> None:
     everything = {"spec": {"egress": [{}], "ingress": [{}]}}
-    network(owner).patch_namespaced_network_policy(f"{owner.app}-nas-drill", owner.namespace, everything)
+    network(owner).patch_namespaced_network_policy(f"{owner.app}-database-nas-drill", owner.namespace, everything)
 
 
 def schedule_changed(owner: Owner) -> None:
     once_a_year = {"spec": {"schedule": "0 0 1 1 *"}}
-    owner.access.batch.patch_namespaced_cron_job(f"{owner.app}-nas", owner.namespace, once_a_year)
+    owner.access.batch.patch_namespaced_cron_job(f"{owner.app}-database-nas", owner.namespace, once_a_year)
 
 
 def secret_deleted(owner: Owner) -> None:
-    owner.access.core.delete_namespaced_secret(f"{owner.app}-nas", owner.namespace)
+    owner.access.core.delete_namespaced_secret(f"{owner.app}-database-nas", owner.namespace)
 
 
 def password_changed(owner: Owner) -> None:
     owner.access.core.patch_namespaced_secret(
-        f"{owner.app}-nas", owner.namespace, {"stringData": {"database/password": "another-long-password"}}
+        f"{owner.app}-database-nas", owner.namespace, {"stringData": {"password": "another-long-password"}}
     )
 
 
 def thread_changed(owner: Owner) -> None:
-    name = f"{owner.app}-nas"
+    name = f"{owner.app}-database-nas"
     data = owner.access.core.read_namespaced_config_map(name, owner.namespace).data
     changed = {"data": {"thread.json": data["thread.json"].replace('"disable"', '"prefer"')}}
     owner.access.core.patch_namespaced_config_map(name, owner.namespace, changed)
@@ -114,12 +114,12 @@ def labels_taken_off(owner: Owner) -> None:
 @pytest.mark.parametrize(
     ("by_hand", "line"),
     [
-        (policy_deleted, "NetworkPolicy NAMESPACE/APP-nas is missing"),
-        (policy_opened, "NetworkPolicy NAMESPACE/APP-nas-drill differs: spec.ingress, spec.egress"),
-        (schedule_changed, "CronJob NAMESPACE/APP-nas differs: spec.schedule"),
-        (secret_deleted, "Secret NAMESPACE/APP-nas is missing"),
-        (password_changed, "Secret NAMESPACE/APP-nas differs: data.database/password"),
-        (thread_changed, "ConfigMap NAMESPACE/APP-nas differs: data.thread.json (source.sslmode)"),
+        (policy_deleted, "NetworkPolicy NAMESPACE/APP-database-nas is missing"),
+        (policy_opened, "NetworkPolicy NAMESPACE/APP-database-nas-drill differs: spec.ingress, spec.egress"),
+        (schedule_changed, "CronJob NAMESPACE/APP-database-nas differs: spec.schedule"),
+        (secret_deleted, "Secret NAMESPACE/APP-database-nas is missing"),
+        (password_changed, "Secret NAMESPACE/APP-database-nas differs: data.password"),
+        (thread_changed, "ConfigMap NAMESPACE/APP-database-nas differs: data.thread.json (source.sslmode)"),
         (labels_taken_off, "Namespace NAMESPACE differs: metadata.labels.pod-security.kubernetes.io/enforce"),
     ],
 )
@@ -168,8 +168,8 @@ def test_what_the_inventory_changed_and_nobody_rolled_out_is_named(change: Owner
 def test_a_suspended_cron_job_is_told_each_time_and_a_roll_out_leaves_it_so(change: Owner) -> None:
     suspend_backups(change)
     line = (
-        "CronJob NAMESPACE/APP-nas is suspended and starts nothing. Remedy: kubectl --namespace NAMESPACE patch cronjob"
-        ' APP-nas --patch \'{"spec":{"suspend":false}}\''
+        "CronJob NAMESPACE/APP-database-nas is suspended and starts nothing. Remedy: kubectl --namespace NAMESPACE patch cronjob"
+        ' APP-database-nas --patch \'{"spec":{"suspend":false}}\''
     )
 
     assert told(change) == [line]
@@ -180,15 +180,15 @@ def test_a_suspended_cron_job_is_told_each_time_and_a_roll_out_leaves_it_so(chan
 
 
 def test_a_look_is_told_of_a_missing_object_at_once_and_waits_for_no_pod(change: Owner) -> None:
-    change.access.core.delete_namespaced_config_map(f"{change.app}-nas", change.namespace)
+    change.access.core.delete_namespaced_config_map(f"{change.app}-database-nas", change.namespace)
     before = time.monotonic()
 
     looked = change.good("column_info")
     backed_up = change.call("column_backup")
 
     assert time.monotonic() - before < 30
-    assert f"ConfigMap {change.namespace}/{change.app}-nas is missing. {SITE}" in str(looked["problems"])
-    assert f"ConfigMap {change.namespace}/{change.app}-nas is missing" in backed_up["msg"]
+    assert f"ConfigMap {change.namespace}/{change.app}-database-nas is missing. {SITE}" in str(looked["problems"])
+    assert f"ConfigMap {change.namespace}/{change.app}-database-nas is missing" in backed_up["msg"]
     assert "run playbooks/site.yml" in backed_up["msg"]
 
 
@@ -211,7 +211,7 @@ def test_a_namespace_on_its_way_out_is_no_missing_right(access: Access) -> None:
     owner.destinations = {"b2": {"kind": "b2", "bucket": "backups"}}
     owner.good("column")
     kept = {"metadata": {"finalizers": ["example.com/waits"]}}
-    owner.access.core.patch_namespaced_config_map(f"{owner.app}-b2", owner.namespace, kept)
+    owner.access.core.patch_namespaced_config_map(f"{owner.app}-database-b2", owner.namespace, kept)
     access.core.delete_namespace(owner.namespace)
     try:
         namespaces = access.core
@@ -227,7 +227,7 @@ def test_a_namespace_on_its_way_out_is_no_missing_right(access: Access) -> None:
         assert "grant" not in refused["msg"]
     finally:
         owner.access.core.patch_namespaced_config_map(
-            f"{owner.app}-b2", owner.namespace, {"metadata": {"finalizers": None}}
+            f"{owner.app}-database-b2", owner.namespace, {"metadata": {"finalizers": None}}
         )
 
 
@@ -265,7 +265,8 @@ def test_the_gate_is_not_open_without_a_word(change: Owner, tmp_path: Path) -> N
     for run in (gate, status):
         lines = "\n".join(said(run))
         assert (
-            f"{change.app}/database/nas: NetworkPolicy {change.namespace}/{change.app}-nas is missing. {SITE}" in lines
+            f"{change.app}/database/nas: NetworkPolicy {change.namespace}/{change.app}-database-nas is missing. {SITE}"
+            in lines
         )
-        assert f"{change.app}/database/nas: CronJob {change.namespace}/{change.app}-nas is suspended" in lines
+        assert f"{change.app}/database/nas: CronJob {change.namespace}/{change.app}-database-nas is suspended" in lines
     assert last_word(status, "STATUS") == "STATUS: 1 of 1 threads have a problem (apps: 1)"

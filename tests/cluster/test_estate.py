@@ -63,8 +63,8 @@ def known(home: Estate) -> set[str]:
         if "drill-identity" in names:
             text = base64.b64decode(owner.secret("drill-identity")["drill-identity.txt"]).decode()
             found.add(text.split()[-1])
-        if f"{owner.app}-b2-key" in names:
-            file = json.loads(base64.b64decode(owner.secret(f"{owner.app}-b2-key")["key.json"]))
+        if f"{owner.app}-database-b2-key" in names:
+            file = json.loads(base64.b64decode(owner.secret(f"{owner.app}-database-b2-key")["key.json"]))
             found.add(file["current"]["secret"])
     return found
 
@@ -219,7 +219,7 @@ def test_the_diff_says_what_changed_line_by_line(changed: tuple[Chapter, Chapter
 
     lines = [line for line in shown["forgejo"].splitlines() if line.startswith("+ ")]
     assert [line for line in lines if re.search(r" schedule: \d+,\d+ \* \* \* \*$", line)], shown["forgejo"]
-    assert [line for line in lines if line.endswith(" database/password: <changed>")], shown["forgejo"]
+    assert [line for line in lines if line.endswith(" password: <changed>")], shown["forgejo"]
     assert f"-    CronJob {paperless}-nas:" in shown["paperless"].splitlines()
     assert f"{forgejo}-b2-key" not in shown["forgejo"], "nobody asked for another key"
 

@@ -41,7 +41,7 @@ def got(two: Neighbours) -> dict[str, Any]:
 def test_a_pod_of_one_app_reads_no_secret_and_no_config_map_even_with_a_token(
     got: dict[str, Any], two: Neighbours
 ) -> None:
-    assert got["who"] == f"system:serviceaccount:{two.ours.namespace}:{two.ours.app}-b2", "it was let in"
+    assert got["who"] == f"system:serviceaccount:{two.ours.namespace}:{two.ours.app}-database-b2", "it was let in"
     assert len(got["api"]) == 13
     assert {path: code for path, code in got["api"].items() if code != 403} == {}
 
@@ -146,8 +146,8 @@ def test_every_secret_stands_where_it_belongs_and_nowhere_else(two: Neighbours) 
         f"{whose} {secret}": {f"Secret {owner.namespace}/{name}" for name in names}
         for whose, owner in (("our", two.ours), ("their", two.theirs))
         for secret, names in {
-            "password": (f"{owner.app}-b2", f"{owner.app}-nas"),
-            "key": (f"{owner.app}-b2-key",),
+            "password": (f"{owner.app}-database-b2", f"{owner.app}-database-nas"),
+            "key": (f"{owner.app}-database-b2-key",),
             "drill identity": ("drill-identity",),
         }.items()
     }

@@ -96,7 +96,7 @@ def test_check_mode_before_the_first_roll_out_shows_what_it_would_make_and_makes
 ) -> None:
     assert foreseen.returncode == 0, foreseen.stdout
     for app in APPS:
-        assert f"fanout-{app}-b2" in foreseen.stdout
+        assert f"fanout-{app}-database-b2" in foreseen.stdout
         assert recap(foreseen)[app]["changed"] >= 2, "a key and a column"
     assert last_word(foreseen, "ROLL-OUT") == "ROLL-OUT NOT JUDGED: check mode does nothing"
 
@@ -109,7 +109,7 @@ def test_the_roll_out_gives_every_app_its_keys_and_its_column(rolled_out: Run, s
     columns = folder_of(sandbox) / "columns"
     assert {f"{path.parts[-3]}/{path.parts[-2]}" for path in columns.glob("*/*/thread.json")} == THREADS
     assert {path.parts[-3] for path in columns.glob("*/b2/key.json")} == set(APPS)
-    assert {f"fanout-{app}-b2" for app in APPS} <= key_names(sandbox)
+    assert {f"fanout-{app}-database-b2" for app in APPS} <= key_names(sandbox)
 
 
 def test_no_secret_shows_at_the_highest_verbosity_that_is_read_nor_in_a_diff(

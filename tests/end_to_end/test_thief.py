@@ -79,10 +79,10 @@ def test_a_manifest_that_names_other_files_is_refused_before_anything_is_written
     thief = Thief(place)
     thief.put(fake.key(name), TEXT)
     for real in manifest["files"]:
-        thief.put(fake.key(real), b"dump")
+        thief.put(fake.key(real["name"]), b"dump")
     record = {"size": len(TEXT), "sha256": hashlib.sha256(TEXT).hexdigest()}
     plain = {"plain_size": len(TEXT), "plain_sha256": record["sha256"]}
-    manifest["files"] = {name: {**next(iter(manifest["files"].values())), **record, **plain}, **manifest["files"]}
+    manifest["files"] = [{**manifest["files"][0], "name": name, **record, **plain}, *manifest["files"]]
     thief.put(fake.key(MANIFEST), json.dumps(manifest).encode())
 
     before = files(tmp_path)
