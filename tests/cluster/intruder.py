@@ -59,7 +59,7 @@ def review(told: dict[str, Any], kind: str, group: str, spec: object) -> Any:
 
 def opened(database: str, login: dict[str, str]) -> str:
     """Log in to a database with the app's login, and return "open" or the refusal."""
-    password = (COLUMN / "password").read_text().strip()
+    password = (COLUMN / "database/password").read_text().strip()
     try:
         psycopg.connect(dbname=database, password=password, sslmode="disable", connect_timeout=30, **login).close()
     except psycopg.OperationalError as error:
