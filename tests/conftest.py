@@ -15,7 +15,7 @@ import pytest
 
 from tests.sandbox import state
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")

@@ -168,8 +168,8 @@ def test_what_the_inventory_changed_and_nobody_rolled_out_is_named(change: Owner
 def test_a_suspended_cron_job_is_told_each_time_and_a_roll_out_leaves_it_so(change: Owner) -> None:
     suspend_backups(change)
     line = (
-        "CronJob NAMESPACE/APP-database-nas is suspended and starts nothing. Remedy: kubectl --namespace NAMESPACE patch"
-        ' cronjob APP-database-nas --patch \'{"spec":{"suspend":false}}\''
+        "CronJob NAMESPACE/APP-database-nas is suspended and starts nothing. Remedy: kubectl --namespace NAMESPACE"
+        ' patch cronjob APP-database-nas --patch \'{"spec":{"suspend":false}}\''
     )
 
     assert told(change) == [line]
