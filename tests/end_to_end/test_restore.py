@@ -357,7 +357,7 @@ def test_a_restored_database_that_cannot_be_compared_is_kept_and_called_neither_
     result = restore(thread, RestoreOrder(name, login=admin))
 
     assert (result.result, result.exit_code) == ("inconclusive", Exit.UNAVAILABLE)
-    assert result.reason == "the connection broke. Remedy: check the server"
+    assert (result.reason, result.remedy) == ("the connection broke", "check the server")
     assert rows(server.server, "SELECT count(*) FROM shop.orders", database=name) == [(5000,)]
 
 

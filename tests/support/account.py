@@ -62,7 +62,7 @@ class App:
 
     def __init__(self, account: Account, folder: Path) -> None:
         self.account = account
-        self.path = folder / "forgejo" / "b2" / "key.json"
+        self.path = folder / "forgejo/database/b2/key.json"
         self.variables: dict[str, Any] = {
             "app_name": "forgejo",
             "app_database": "forgejo",

@@ -30,6 +30,7 @@ from tests.support.modules import RECIPIENT, call
 from tests.support.onboarding import onboarded
 
 from .account import BUCKET, Account, App
+from .names import SHRINK_LIMIT
 
 PURGE_DAYS = 7  # a directory's own number; the bucket's rule gets the same
 _DUMP = b"dump"
@@ -55,6 +56,7 @@ SMALL = Thread(
     limits=Limits(fresh_within=3600, drilled_within=3600, deadline=600, objective=60),
     scratch_directory="/nonexistent",
     verifier=drill_keys(_IDENTITY, "").verifier,
+    shrink_limit=SHRINK_LIMIT,
 )
 
 
@@ -85,7 +87,8 @@ class Place:
         """Leave the verdict of a drill, signed, and return its key."""
         verdict = Verdict(
             format=Verdict.FORMAT, app=self.thread.app, thread=self.thread.id, artifact=str(artifact), result=result,
-            reason="", started=timestamp(self.now), finished=timestamp(self.now), version="1", measures={}, age=0,
+            reason="",
+            remedy="", started=timestamp(self.now), finished=timestamp(self.now), version="1", measures={}, age=0,
             objective=60, seconds={}, findings={}, details="",
         )  # fmt: skip
         verdict = dataclasses.replace(verdict, **changes)

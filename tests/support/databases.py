@@ -16,6 +16,8 @@ from fanout.local.signatures import drill_keys
 from tests.sandbox.postgresql import PostgresServer
 from tests.support.onboarding import onboarded
 
+from .names import SHRINK_LIMIT
+
 
 @dataclass(frozen=True)
 class Database:
@@ -66,6 +68,7 @@ class Database:
                 (recipient_of(self.recovery_identity.read_text(), "recovery"),),
             ),
             "limits": Limits(fresh_within=3600, drilled_within=3600, deadline=600, objective=60),
+            "shrink_limit": SHRINK_LIMIT,
             "verifier": drill_keys((self.folder / "identity").read_text(), "identity").verifier,
             "scratch_directory": str(self.folder / "scratch"),
             "identity_file": str(self.folder / "identity"),
