@@ -102,7 +102,7 @@ def _backup(thread: Thread, accept_shrink: bool, accept_server: bool, phases: Ph
             notices=taken.notices,
         )
         reasons = _failed_queries(taken.evidence)
-        marks = (*reasons, *([marking.EMPTY] if taken.is_empty else []))
+        marks = (*reasons, *([marking.EMPTY] if taken.is_empty else []), *taken.marks)
         if previous is not None and not accept_shrink:
             marks += shrunk(manifest, previous, thread.shrink_limit)
         elif whole and not accept_shrink:

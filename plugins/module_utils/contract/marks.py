@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 EMPTY = "the source is empty"
+NOT_COUNTED_TWICE = "rows not counted twice"
 NOTHING_TO_COMPARE = "there is no earlier good backup to compare with"
 
 _SHRANK = re.compile(r"[a-z]+ shrank from [0-9]")
@@ -45,6 +46,11 @@ def _remedy(mark: str, accept: str) -> str:
         return "correct that question in app_drill_queries: what it asks for may have another name since an upgrade"
     if mark == EMPTY:
         return "look whether the inventory names the source that the app uses, and whether the app has lost its data"
+    if mark == NOT_COUNTED_TWICE:
+        return (
+            "update fanout.backup to a release that knows the archives of this PostgreSQL major; until then nothing is"
+            " retired and no drill can be run"
+        )
     if is_of_size(mark):
         return f"look at the app; if it is right so, {accept}"
     return "look at the app before you rely on this backup"

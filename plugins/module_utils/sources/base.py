@@ -27,14 +27,16 @@ class Taken:
     """What a session leaves: encrypted files in the scratch folder, by the names of `Source.ARTIFACT`, and what is said
     of them. `versions` are of the programs that took it, `measures` what its kind counts, by name.
 
-    `is_empty` says that there is nothing to back up, which no app has. `warnings` are told to whoever runs the backup,
-    and may name objects; `notices` go into the manifest, in clear, and name none."""
+    `is_empty` says that there is nothing to back up, which no app has, `marks` what else is wrong with it. `warnings`
+    are told to whoever runs the backup, and may name objects; `notices` go into the manifest, in clear, and name
+    none."""
 
     evidence: SourceEvidence
     files: tuple[FileRecord, ...]
     measures: dict[str, int]
     versions: dict[str, str] = field(default_factory=dict)
     is_empty: bool = False
+    marks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 

@@ -236,7 +236,8 @@ class ArchiveReader:
 
     Without `digests` it counts rows and bytes, with them it computes sha256 as well. `watch` is asked when a table
     begins: the watcher that it may return is given the rows instead. `feed` and `finish` raise DataRefused when the
-    archive is malformed, truncated or of an unsupported kind, naming the table they are in."""
+    archive is malformed, truncated or of an unsupported kind, naming the table they are in, and NewerArchive when it is
+    of a version that is not known yet."""
 
     def __init__(self, *, digests: bool = False, watch: Watch | None = None) -> None:
         self._digests = digests

@@ -12,11 +12,12 @@ import struct
 from dataclasses import dataclass
 from datetime import datetime
 
-from ...contract.errors import DataRefused
+from ...contract.errors import ConfigurationError, DataRefused
 
 # Archive version -> the pg_dump that writes it: 1.14 is 12 to 15, 1.15 is 16, 1.16 is 17 and 18.
 VERSIONS = ((1, 14, 0), (1, 15, 0), (1, 16, 0))
 MAGIC = b"PGDMP"
+VERSIONED = len(MAGIC) + 3  # bytes after which the version is known
 INTEGER_SIZE = 4
 OFFSET_SIZE = 8
 CUSTOM_FORMAT = 1
@@ -49,6 +50,16 @@ def unsupported(problem: str) -> DataRefused:
 def not_an_archive(problem: str) -> DataRefused:
     """The error for bytes that do not even begin like an archive."""
     return DataRefused(f"not an archive: {problem}", remedy="look at what pg_dump wrote on standard error")
+
+
+class NewerArchive(ConfigurationError):
+    """An archive of a version that came after those which this reader knows. Nothing is wrong with it."""
+
+    def __init__(self, version: tuple[int, int, int]) -> None:
+        super().__init__(
+            f"this release does not know archives of version {'.'.join(map(str, version))}",
+            remedy="update fanout.backup; until then, restore with pg_restore by hand, as docs/recovery.md says",
+        )
 
 
 class MoreNeeded(Exception):
@@ -184,10 +195,13 @@ class TocEntry:
 
 
 def read_header(cursor: Cursor) -> Header:
-    """Read everything before the table of contents. Raise DataRefused unless it is an archive that can be read."""
+    """Read everything before the table of contents. Raise DataRefused unless it is an archive that can be read, and
+    NewerArchive if it is of a version that is still to be learnt."""
     if cursor.take(len(MAGIC)) != MAGIC:
         raise not_an_archive("it does not begin with PGDMP")
     version = (cursor.byte(), cursor.byte(), cursor.byte())
+    if version > max(VERSIONS):
+        raise NewerArchive(version)
     if version not in VERSIONS:
         raise unsupported(f"its version is {'.'.join(map(str, version))}")
     for name, expected in (("integer size", INTEGER_SIZE), ("offset size", OFFSET_SIZE), ("format", CUSTOM_FORMAT)):

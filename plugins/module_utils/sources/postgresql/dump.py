@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -21,8 +22,10 @@ from ...local.progress import Phases
 from ...local.streams import HashedFile
 from . import client
 from .archive import ArchiveReader, Contents
+from .archive_toc import VERSIONED, NewerArchive
 from .artifact import ARCHIVE
 from .complaints import failure, warnings
+from .listing import Listed, Listing, listing
 from .reasons import Locks
 
 PORTION = 256 * 1024  # bytes at a time: what a processor's cache holds is hashed, read and encrypted faster
@@ -31,10 +34,50 @@ _MOST_COMPLAINTS = 1 << 16  # bytes: each holds a whole statement
 _END_TIMEOUT = 60  # seconds that pg_dump may take to end after its last byte
 
 
+class _Archive:
+    """What the archive says of itself while it passes: by our own reader, or, if it is newer than that one knows, by
+    pg_restore's list."""
+
+    def __init__(self, start_listing: Callable[[], Listing]) -> None:
+        self._start_listing = start_listing
+        self._reader = ArchiveReader()
+        self._beginning = b""
+        self._listing: Listing | None = None
+
+    @property
+    def is_described(self) -> bool:
+        """Whether pg_dump has come to the data. It writes nothing before it has read all definitions."""
+        return self._listing is not None or self._reader.toc is not None
+
+    def feed(self, data: bytes) -> None:
+        """See ArchiveReader."""
+        if self._listing is None:
+            if len(self._beginning) < VERSIONED:
+                self._beginning += data
+            try:
+                self._reader.feed(data)
+                return
+            except NewerArchive:
+                self._listing = self._start_listing()
+                data = self._beginning
+        self._listing.feed(data)
+
+    def finish(self) -> Contents | Listed:
+        """Return what was read. Raise DataRefused unless it was an archive from beginning to end."""
+        return self._listing.finish() if self._listing is not None else self._reader.finish()
+
+
 class _DumpReader(io.RawIOBase):
     """pg_dump's output as a stream that ends only when pg_dump ended well: a dump that died looks like its end, too."""
 
-    def __init__(self, process: subprocess.Popen[bytes], complaints: IO[bytes], order: Order, phases: Phases) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        complaints: IO[bytes],
+        order: Order,
+        phases: Phases,
+        start_listing: Callable[[], Listing],
+    ) -> None:
         self._process = process
         self._pipe: BinaryIO = process.stdout  # type: ignore[assignment]
         self._complaints = complaints
@@ -42,7 +85,7 @@ class _DumpReader(io.RawIOBase):
         self._described = False
         self._phases = phases
         self._hash = hashlib.sha256()
-        self.archive = ArchiveReader()
+        self.archive = _Archive(start_listing)
         self.size = 0
 
     def readable(self) -> bool:
@@ -57,7 +100,7 @@ class _DumpReader(io.RawIOBase):
         data = bytes(view[:count])
         self._hash.update(data)
         self.archive.feed(data)
-        if self.archive.toc is not None and not self._described:
+        if self.archive.is_described and not self._described:
             self._described = True
             self._order.described()
         self.size += count
@@ -106,10 +149,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Dumped:
-    """The file's record, what the archive in it holds, and what pg_dump warned of."""
+    """The file's record, what the archive in it holds or at least lists, and what pg_dump warned of."""
 
     record: FileRecord
-    contents: Contents
+    contents: Contents | Listed
     warnings: tuple[str, ...]
 
 
@@ -156,9 +199,11 @@ def _pg_dump(order: Order, folder: Path, phases: Phases) -> Iterator[_DumpReader
             stderr=complaints,
             bufsize=0,
         ) as process,
+        contextlib.ExitStack() as stack,
     ):
         try:
             client.widen(process.stdout)
-            yield _DumpReader(process, complaints, order, phases)
+            start_listing = partial(stack.enter_context, listing(order.programs, folder))
+            yield _DumpReader(process, complaints, order, phases, start_listing)
         finally:
             client.stop(process)

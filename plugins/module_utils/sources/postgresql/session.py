@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ...contract.errors import TryAgain
 from ...contract.evidence import PostgresqlEvidence
 from ...contract.manifest import BYTES, FileRecord
+from ...contract.marks import NOT_COUNTED_TWICE
 from ...contract.source import PostgresqlSource
 from ...contract.thread import Query
 from ...local.encryption import encrypt_text
@@ -30,6 +31,7 @@ from .counting import Counter
 from .encoding import check_names
 from .globals import globals_sql
 from .identifiers import qualified, shown
+from .listing import Listed, check_listed
 from .moving import Catalogue, Moved
 from .reasons import Locks, explained
 
@@ -118,7 +120,10 @@ class Session:
                 described=lambda: self._check(seen.catalogue),
             )
             dumped = dump.write(order, folder, recipients, phases)
-        check_agreement(seen.counted, seen.configuration, seen.evidence.large_objects, dumped.contents)
+        if isinstance(dumped.contents, Listed):
+            check_listed(seen.counted, seen.configuration, dumped.contents)
+        else:
+            check_agreement(seen.counted, seen.configuration, seen.evidence.large_objects, dumped.contents)
         globals_record = encrypt_text(
             seen.roles_sql, folder / PostgresqlSource.ARTIFACT[GLOBALS], recipients, role=GLOBALS
         )
@@ -231,6 +236,7 @@ class Session:
             },
             versions={"server": evidence.server_version, "client": self._programs.version},
             is_empty=not seen.counted,
+            marks=(NOT_COUNTED_TWICE,) if isinstance(dumped.contents, Listed) else (),
             warnings=(*warnings, *dumped.warnings),
             notices=tuple(notices),
         )
