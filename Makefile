@@ -17,12 +17,13 @@ demo: .venv/installed-sandbox $(COLLECTION) ## the whole story on this machine: 
 
 test: lint types sanity test-unit test-end-to-end test-faults test-soak test-apps test-cluster molecule ## everything below that proves something, offline once set up and once the cluster has been built
 
-lint: .venv/installed-dev $(COLLECTION) types ## style of Python, YAML and changelog
+lint: .venv/installed-dev $(COLLECTION) types ## style of Python, YAML, changelog and documentation
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	@# It calls other programs of Ansible by name.
+	@# Both of Ansible's linters call other programs of Ansible by name.
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint
 	$(BIN)/antsibull-changelog lint
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/antsibull-docs lint-collection-docs --plugin-docs .
 
 # mypy knows nothing of renamed folders, so the package `fanout` is put together from links, anew each time.
 types: .venv/installed-dev $(COLLECTION) ## mypy --strict
