@@ -7,7 +7,7 @@ COLLECTION := .collections/ansible_collections/fanout/backup
 # make refuses to run two steps at once: the tests share the machine's cores and its ports.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types sanity test-unit test-end-to-end test-faults test-soak soak test-apps build sandbox-up sandbox-down cluster-up cluster-down test-cluster molecule mutants bench clean
+.PHONY: help setup demo test lint types sanity test-unit test-end-to-end test-faults test-soak soak test-apps build sandbox-up sandbox-down cluster-up cluster-down test-cluster molecule mutants bench docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ cluster-up: .venv/installed-dev ## start a real Kubernetes of one node, as root,
 
 cluster-down: .venv/installed-dev ## stop it and remove it
 	$(BIN)/python -m tests.sandbox.cluster down
+
+docs: .venv/installed-dev $(COLLECTION) ## the docs site, in build/docs/html; warnings are errors
+	$(BIN)/python -m tools.docs
 
 build: .venv/installed-dev ## the collection and the wheel, in dist/
 	rm -rf build dist
