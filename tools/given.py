@@ -188,11 +188,13 @@ OF_PLAYBOOKS = (
     Given("b2_shorten", "bool", "Take values of the two above that would shorten what a bucket promises."),
     Given("b2_rotate", "bool", "Mint new keys for all threads; the old ones end when no run can need them."),
     Given("b2_revoke", "bool", "End at once what was replaced: after a theft, together with C(b2_rotate)."),
-    Given("gate_fresh", "str", "C(now) makes playbooks/gate.yml back up and drill before it judges."),
+    Given("gate_fresh", "str", "C(now) makes C(fanout.backup.gate) back up and drill before it judges."),
     Given(
-        "gate_node", "str", "Name of a node of the cluster: playbooks/gate.yml judges the apps whose databases it has."
+        "gate_node",
+        "str",
+        "Name of a node of the cluster: C(fanout.backup.gate) judges the apps whose databases it has.",
     ),
-    Given("restore_to", "str", "Name of the new database that playbooks/restore.yml makes."),
+    Given("restore_to", "str", "Name of the new database that C(fanout.backup.restore) makes."),
     Given("restore_at", "str", "It restores the newest backup of that UTC time or before, as 20261125T093000Z."),
     Given(
         "restore_only",
@@ -201,8 +203,8 @@ OF_PLAYBOOKS = (
     ),
     Given("restore_source", "str", "It restores this source. It has to be set if the app has several."),
     Given("restore_from", "str", "It restores from this destination. Default: the first that is drilled."),
-    Given("recovery_answer", "str", "What a challenge of playbooks/recovery_check.yml says when it is decrypted."),
-    Given("revert_server", "str", "The server whose volume playbooks/revert.yml reverts, with every app on it."),
+    Given("recovery_answer", "str", "What a challenge of C(fanout.backup.recovery_check) says when it is decrypted."),
+    Given("revert_server", "str", "The server whose volume C(fanout.backup.revert) reverts, with every app on it."),
     Given(
         "revert_to",
         "str",
@@ -212,7 +214,7 @@ OF_PLAYBOOKS = (
         "revert_confirm", "list", "Every app on that server; a string separates by commas. Without it, only the plan."
     ),
     Given("revert_action", "str", "C(release) gives up a revert that was not finished. Default: C(revert)."),
-    Given("clone_server", "str", "The server of whose volume playbooks/clone.yml makes a copy."),
+    Given("clone_server", "str", "The server of whose volume C(fanout.backup.clone) makes a copy."),
     Given("clone_to", "str", "Name of the new claim, beside the server's own."),
     Given("clone_from", "str", "The snapshot, as in C(revert_to). Default: C(latest)."),
     Given("clone_claim", "str", "Which of the server's claims. It has to be given if there is more than one."),
