@@ -5,12 +5,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: b2_bucket
-short_description: Create or check a Backblaze B2 bucket for backups
+short_description: Ensure that a Backblaze B2 bucket is fit for backups
 version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)
 description:
-  - Creates a private bucket with a single lifecycle rule, or changes one to have it. One bucket serves any number of
+  - Creates a private bucket with a single lifecycle rule, or gives an existing one that rule. One bucket serves any number of
     apps.
   - The rule deletes files some days after they were hidden and cancels uploads that were not finished within 2 days. It
     never hides a file by its age, so a backup that stopped keeps its last copies.

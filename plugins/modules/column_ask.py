@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: column_ask
-short_description: Ask the live database of one app its drill queries
+short_description: Ask the live source of one app its drill queries
 version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: column_backup
-short_description: Make a backup of one app now, in all of its threads
+short_description: Back up one app now, in all of its threads
 version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)

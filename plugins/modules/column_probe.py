@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: column_probe
-short_description: Prove what the keys and the login of one app reach, and what they do not
+short_description: Prove what the keys and the login of one app can reach, and what they cannot
 version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)
