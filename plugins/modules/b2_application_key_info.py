@@ -10,8 +10,8 @@ version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)
 description:
-  - Shows, for every thread of one app to a destination of kind V(b2), which key is stored, what Backblaze knows about it, and
-    whether the two agree. Authorizes with the stored key to see that its secret is right.
+  - Shows, for every thread of one app to a destination of kind V(b2), which key is stored, what Backblaze knows
+    about it, and whether the two agree. Authorizes with the stored key to see that its secret is right.
   - Lists keys of the same thread that are not stored.
 extends_documentation_fragment:
   - fanout.backup.attributes

@@ -10,8 +10,8 @@ version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)
 description:
-  - Creates a private bucket with a single lifecycle rule, or gives an existing one that rule. One bucket serves any number of
-    apps.
+  - Creates a private bucket with a single lifecycle rule, or gives an existing one that rule. One bucket serves any
+    number of apps.
   - The rule deletes files some days after they were hidden and cancels uploads that were not finished within 2 days. It
     never hides a file by its age, so a backup that stopped keeps its last copies.
   - A bucket that is public, or that has lifecycle rules of its own, is refused. It serves another purpose.

@@ -16,7 +16,8 @@ description:
     of its thread, and so is that it cannot be compared, and a suspended CronJob, though a roll-out leaves it so.
   - For a column that is absent there are no threads.
   - Warns if no recovery identity of the app has answered a challenge of M(fanout.backup.recovery_check) for 365 days.
-  - Warns about what the newest backup says about its source, such as a library for sorting that has changed under the data.
+  - Warns about what the newest backup says about its source, such as a library for sorting that has changed under the
+    data.
 options:
   claimed:
     description:

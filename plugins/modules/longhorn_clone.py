@@ -10,8 +10,8 @@ version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)
 description:
-  - Creates a PersistentVolumeClaim beside the server's own, with the data of a snapshot, to look into before a revert or
-    instead of one. The server goes on.
+  - Creates a PersistentVolumeClaim beside the server's own, with the data of a snapshot, to look into before a revert
+    or instead of one. The server goes on.
   - Needs the snapshot controller of Kubernetes, which k3s does not bring. The snapshot stays within Longhorn.
   - The clone is found again by its name. So a second call changes nothing, whatever the newest snapshot is by then.
 options:

@@ -12,8 +12,8 @@ author:
 description:
   - Looks at Longhorn's Snapshot objects, and counts those with the label of the server's own jobs. A job that succeeded
     proves nothing, because Longhorn reports success even if it took no snapshot.
-  - Returns problems and does not fail because of them. They are old or missing snapshots, snapshots that pile up, a volume that is
-    detached or faulted, a job whose pod is stuck, a revert that was not finished.
+  - Returns problems and does not fail because of them. They are old or missing snapshots, snapshots that pile up, a
+    volume that is detached or faulted, a job whose pod is stuck, a revert that was not finished.
   - Warns of jobs and settings that delete snapshots, or keep them for ever.
 extends_documentation_fragment:
   - fanout.backup.attributes
