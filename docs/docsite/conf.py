@@ -9,11 +9,10 @@ extensions = ["myst_parser", "sphinx_antsibull_ext"]
 # Pages link to headings of each other, as GitHub names them.
 myst_heading_anchors = 4
 # Without the network: no address is asked, and no inventory of another site is fetched.
-html_theme = "sphinx_ansible_theme"
+html_theme = "sphinx_rtd_theme"
 html_use_smartypants = False
 html_copy_source = False
 html_show_sphinx = False
-pygments_style = "ansible"
 default_role = "any"
 
 nitpicky = True
