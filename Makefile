@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 # One command from a fresh clone: every target first sets up what it needs, in .venv and nowhere else.
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ COLLECTION := .collections/ansible_collections/fanout/backup
 # make refuses to run two steps at once: the tests share the machine's cores and its ports.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types sanity test-unit test-end-to-end test-faults test-soak soak test-apps build sandbox-up sandbox-down cluster-up cluster-down test-cluster molecule mutants bench clean
+.PHONY: help setup demo test lint ansible-lint types sanity test-unit test-end-to-end test-faults test-soak soak test-apps build sandbox-up sandbox-down cluster-up cluster-down test-cluster molecule mutants bench docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,12 +18,16 @@ demo: .venv/installed-sandbox $(COLLECTION) ## the whole story on this machine: 
 
 test: lint types sanity test-unit test-end-to-end test-faults test-soak test-apps test-cluster molecule ## everything below that proves something, offline once set up and once the cluster has been built
 
-lint: .venv/installed-dev $(COLLECTION) types ## style of Python, YAML and changelog
+lint: .venv/installed-dev $(COLLECTION) types ## style of Python, YAML, changelog and documentation
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	@# It calls other programs of Ansible by name.
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint
+	@$(MAKE) --no-print-directory ansible-lint
 	$(BIN)/antsibull-changelog lint
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/antsibull-docs lint-collection-docs --plugin-docs .
+
+# This one and antsibull-docs call other programs of Ansible by name.
+ansible-lint: .venv/installed-dev $(COLLECTION) ## the part of lint that takes longest
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint
 
 # mypy knows nothing of renamed folders, so the package `fanout` is put together from links, anew each time.
 types: .venv/installed-dev $(COLLECTION) ## mypy --strict
@@ -77,6 +82,9 @@ cluster-up: .venv/installed-dev ## start a real Kubernetes of one node, as root,
 
 cluster-down: .venv/installed-dev ## stop it and remove it
 	$(BIN)/python -m tests.sandbox.cluster down
+
+docs: .venv/installed-dev $(COLLECTION) ## the docs site, in build/docs/html; warnings are errors
+	$(BIN)/python -m tools.docs
 
 build: .venv/installed-dev ## the collection and the wheel, in dist/
 	rm -rf build dist

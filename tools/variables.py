@@ -25,7 +25,7 @@ import yaml
 from fanout.contract.codec import encode
 from fanout.inventory.variables import LonghornVariables, Secrets, Variables
 
-from .given import ENTRY_POINTS, LONGHORN_ENTRY_POINTS, OF_PLAYBOOKS, Given
+from .given import ENTRY_POINTS, LONGHORN_ENTRY_POINTS, OF_PLAYBOOKS, EntryPoint, Given
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SPECS = CHECKOUT / "roles/app/meta/argument_specs.yml"
@@ -94,32 +94,32 @@ def variable_options(records: Sequence[Any] = (Variables, Secrets)) -> dict[str,
                 option["default"] = "{{ inventory_hostname }}"
             elif _is_required(field):
                 option["required"] = True
+            elif (default := _plain_default(field)) is not None:
+                # Shown, and applied by nobody: Ansible sets no variable from a role's argument spec.
+                option["default"] = default
             options[field.name] = {**option, "no_log": True} if cls is Secrets else option
     return options
 
 
 def _description(field: dataclasses.Field[Any], wanted: Any) -> list[str]:
     lines = [field.metadata["meaning"]]
-    if not _is_required(field) and (default := _default(field)):
-        lines.append(f"Default: C({default}).")
     for record in _records_in([wanted]):
         fields = [f"C({one.name})" for one in dataclasses.fields(record)]
-        lines.append(f"Fields of a {_title(record)}: {', '.join(fields)}.")
+        lines.append(f"Fields of {_title(record)}: {', '.join(fields)}.")
     return lines
 
 
-def _specs(
-    entry_points: Mapping[str, tuple[str, tuple[Given, ...]]], variables: Mapping[str, Mapping[str, Any]]
-) -> str:
+def _specs(entry_points: Mapping[str, EntryPoint], variables: Mapping[str, Mapping[str, Any]]) -> str:
     lines = [
         "---",
         "# Written by `python -m tools.variables` from plugins/module_utils/inventory/variables.py.",
         "argument_specs:",
     ]
-    shared = entry_points["main"][1]
-    for name, (summary, given) in entry_points.items():
-        lines += [f"  {name}:", f"    short_description: {summary}"]
-        extra = {one.name: _given_option(one) for one in given if one not in shared}
+    shared = entry_points["main"].given
+    for name, entry_point in entry_points.items():
+        lines += [f"  {name}:", f"    short_description: {entry_point.summary}"]
+        lines += [_dumped({"description": list(entry_point.description)}, 4)]
+        extra = {one.name: _given_option(one) for one in entry_point.given if one not in shared}
         if name == "main":
             lines += ["    options: &variables"]
             lines += [_dumped({**variables, **{one.name: _given_option(one) for one in shared}}, 6)]
@@ -163,7 +163,7 @@ def _table() -> str:
     required = [row for row in _rows(Variables) if not row[2]]
     optional = [row for row in _rows(Variables) if row[2]]
     of_server = [(name, of, default or "required", text) for name, of, default, text in _rows(LonghornVariables)]
-    run = dict.fromkeys(one for _summary, given in ENTRY_POINTS.values() for one in given)
+    run = dict.fromkeys(one for entry_point in ENTRY_POINTS.values() for one in entry_point.given)
     parts = [
         "<!-- Written by `python -m tools.variables` from plugins/module_utils/inventory/variables.py. -->",
         "# Variables",
@@ -239,7 +239,7 @@ def _all_records_in(hints: Any) -> Iterator[Any]:
 
 
 def _run_row(given: Given) -> tuple[str, str, str, str]:
-    users = ", ".join(name for name, (_summary, options) in ENTRY_POINTS.items() if given in options)
+    users = ", ".join(name for name, entry_point in ENTRY_POINTS.items() if given in entry_point.given)
     return f"`{given.name}`", _spoken_type(given), users, _code(given.meaning)
 
 
@@ -295,10 +295,14 @@ def _is_required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
+def _plain_default(field: dataclasses.Field[Any]) -> Any:
+    """Return a field's default as plain data. None: there is none to show, and the meaning says what happens."""
+    return encode(field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default)
+
+
 def _default(field: dataclasses.Field[Any]) -> str:
     """Return a field's default in YAML's flow style, or "" for one that is empty: its meaning says what that does."""
-    value = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
-    value = encode(value)
+    value = _plain_default(field)
     if value in (None, "", [], {}):
         return ""
     text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=_WIDTH)

@@ -1,7 +1,4 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
 """What a filter over the inventory takes. Private to this collection: may change without notice."""
 
 from __future__ import annotations

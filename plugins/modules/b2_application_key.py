@@ -1,18 +1,17 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: b2_application_key
-short_description: Mint and keep the Backblaze B2 keys of one app
+short_description: Manage the Backblaze B2 keys of one app
 version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)
 description:
-  - Gives every destination of kind V(b2) of one app a key of its own, which reaches that app's prefix in that bucket
-    and nothing else, and which cannot delete.
+  - Ensures that every thread of one app to a destination of kind V(b2) has a key of its own. It reaches the thread's
+    prefix in that bucket and nothing else, and cannot delete.
   - Minting a key and storing it is one act. The secret goes into the file C(key.json) (mode 0600) in the thread's
     folder below C(app_host_directory), or on platform V(kubernetes) into the Secret C(<thread>-key) of the column's
     namespace, and is never returned, logged or shown in a diff.
@@ -20,7 +19,7 @@ description:
   - A new key is minted when there is none, when it no longer exists at Backblaze, when its scope differs from what is
     wanted, when its secret is wrong, and on request (O(rotate)). The replaced key is deleted by the first call a
     minute after C(app_deadline) has passed, when no run can still be using it.
-  - A call that dies leaves nothing behind that the next one does not clean up.
+  - If a call dies, the next one cleans up what it left behind.
   - With C(app_state) V(absent), and for destinations that left the inventory, keys are deleted at once.
 options:
   rotate:

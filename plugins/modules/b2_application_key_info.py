@@ -1,18 +1,17 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: b2_application_key_info
-short_description: Hold the stored Backblaze B2 keys of one app against the account
+short_description: Compare the stored Backblaze B2 keys of one app with the account
 version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)
 description:
-  - Tells, for every destination of kind V(b2) of one app, which key is stored, what Backblaze knows about it, and
-    whether the two agree. Authorizes with the stored key to see that its secret is right.
+  - Shows, for every thread of one app to a destination of kind V(b2), which key is stored, what Backblaze knows
+    about it, and whether the two agree. Authorizes with the stored key to see that its secret is right.
   - Lists keys of the same thread that are not stored.
 extends_documentation_fragment:
   - fanout.backup.attributes

@@ -1,18 +1,17 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: b2_bucket
-short_description: Create or check a Backblaze B2 bucket for backups
+short_description: Ensure that a Backblaze B2 bucket is fit for backups
 version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)
 description:
-  - Creates a private bucket with a single lifecycle rule, or changes one to have it. One bucket serves any number of
-    apps.
+  - Creates a private bucket with a single lifecycle rule, or gives an existing one that rule. One bucket serves any
+    number of apps.
   - The rule deletes files some days after they were hidden and cancels uploads that were not finished within 2 days. It
     never hides a file by its age, so a backup that stopped keeps its last copies.
   - A bucket that is public, or that has lifecycle rules of its own, is refused. It serves another purpose.

@@ -1,31 +1,29 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: column
-short_description: Roll out the backup column of one app
+short_description: Manage the backup column of one app
 version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)
 description:
   - Writes everything that the threads and drills of one app need to run without Ansible, and starts their timers.
   - On platform V(host) that is a folder below C(app_host_directory) with mode 0700. It holds C(thread.json) for each
-    destination, the database's password, keys of destinations of kind V(s3), the drill identity, and units for
-    systemd.
+    thread, the password of each source, keys of destinations of kind V(s3), the drill identity, and units for systemd.
   - On platform V(kubernetes) these are objects in the namespace C(backup-<app>), applied on the server's side with the
-    field manager V(fanout.backup). For each destination a ServiceAccount without token, a ConfigMap with
+    field manager V(fanout.backup). For each thread there are a ServiceAccount without token, a ConfigMap with
     C(thread.json), Secrets, NetworkPolicies, CronJobs for backups and drills, and for a folder on an NFS server a
     PersistentVolume with its claim. Only objects with its own labels are ever removed.
   - The drill identity is made once and never replaced or removed, because it decrypts the copies that exist.
   - Each prefix has one owner, whom its C(owner.json) names, at every kind of destination. It is written the first time.
-    A prefix that is another's, one that holds something and has no C(owner.json), and one that had it and has it no
-    more, such as an empty mount point, is refused unless O(take_over) is set.
-  - What belongs to destinations that left the inventory is removed, but for keys of Backblaze, which
+    A prefix is refused unless O(take_over) is set, if it is another owner's, if it holds something and has no
+    C(owner.json), or if it had one before, such as on an empty mount point.
+  - What belongs to threads that left the inventory is removed, except keys of Backblaze, which
     M(fanout.backup.b2_application_key) deletes.
-  - A thread that cannot be rolled out fails the module at its end. All others are rolled out before.
+  - If a thread cannot be rolled out, the module rolls out all others and then fails.
   - With C(app_state) V(absent) the timers are stopped and the files removed. Backups and the drill identity stay.
 options:
   take_over:

@@ -1,12 +1,11 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: column_ask
-short_description: Ask the live database of one app its drill queries
+short_description: Ask the live source of one app its drill queries
 version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)

@@ -1,12 +1,11 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: column_backup
-short_description: Make a backup of one app now, in all of its threads
+short_description: Back up one app now, in all of its threads
 version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)

@@ -1,23 +1,23 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: column_info
-short_description: Tell how old and how proven the copies of one app are
+short_description: Show how old and how proven the copies of one app are
 version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)
 description:
   - Looks at each destination with the thread's own key and trusts nothing but what lies there.
-  - Problems, a destination that does not answer among them, are returned and fail nothing.
+  - Returns problems, such as a destination that does not answer, and does not fail because of them.
   - Compares the column with what M(fanout.backup.column) would make of it, by reading alone. What differs is a problem
     of its thread, and so is that it cannot be compared, and a suspended CronJob, though a roll-out leaves it so.
   - For a column that is absent there are no threads.
   - Warns if no recovery identity of the app has answered a challenge of M(fanout.backup.recovery_check) for 365 days.
-  - Warns of what the newest backup says of its source, such as a library for sorting that has changed under the data.
+  - Warns about what the newest backup says about its source, such as a library for sorting that has changed under the
+    data.
 options:
   claimed:
     description:

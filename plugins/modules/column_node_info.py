@@ -1,19 +1,19 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: column_node_info
-short_description: Tell what of one app's database is on a node of its cluster
+short_description: Show what of one app's database is on a node of its cluster
 version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)
 description:
   - Finds the pods that C(app_database_network.pods) selects, and what their volumes are on. Of volumes of Longhorn it
     looks for a healthy replica on another node.
-  - In doubt the app is asked for, as one on platform V(host), or with C(app_database_network.addresses).
+  - If it cannot tell, as on platform V(host) or with C(app_database_network.addresses), the gate asks for the app
+    anyway.
 options:
   node:
     description:

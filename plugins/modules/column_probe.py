@@ -1,12 +1,11 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: column_probe
-short_description: Prove what the keys and the login of one app reach, and what they do not
+short_description: Prove what the keys and the login of one app can reach, and what they cannot
 version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)

@@ -1,17 +1,16 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: column_recover_history
-short_description: Bring back backups of one app that somebody else hid or wrote again
+short_description: Bring back backups of one app that somebody else hid or overwrote
 version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)
 description:
-  - Whoever has stolen the key of a thread can hide its backups and store other things under their names. He cannot
+  - Whoever has stolen the key of a thread can hide its backups and store other things under their names, but cannot
     delete. This module brings back the hidden backups that C(app_keep) promises and that no retirement explains, the
     first versions of what was written again, and the verdicts of drills.
   - What was stored over a first version is deleted, once the first version was read and is what its manifest says.

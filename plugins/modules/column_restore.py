@@ -1,12 +1,11 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: column_restore
-short_description: Restore a backup of one app into a new database beside the live one
+short_description: Restore a backup of one app beside the live source
 version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)
@@ -14,8 +13,8 @@ description:
   - Fetches a backup with the thread's own key, restores it into a new database on the live server and compares
     everything, as a drill does. The live database is not touched. The SQL that switches to the new database is returned
     and left to its owner.
-  - Nothing is restored over a database that exists. Of a restore that breaks off, nothing is left.
-  - Fails, too, if the restored database differs from its backup. It is kept then, to be looked at.
+  - Nothing is restored over a database that exists. A failed restore leaves nothing behind.
+  - Also fails if the restored database differs from its backup. The database is kept then, so that you can look at it.
   - Needs a login that may create databases, and roles and extensions where they are missing. That is
     C(app_restore_user) with C(app_restore_password), or else the login of backups.
 options:
@@ -38,7 +37,7 @@ options:
     elements: str
   source:
     description:
-      - Name of the source that is restored. It has to be set if the app has several.
+      - Name of the source that is restored. Required if the app has several.
     type: str
   destination:
     description:

@@ -1,20 +1,19 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: longhorn_clone
-short_description: Make a new volume from a snapshot of a server's volume
+short_description: Create a new volume from a snapshot of a server's volume
 version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)
 description:
-  - Makes a PersistentVolumeClaim beside the server's own, with the data of a snapshot, to look into before a revert or
-    instead of one. The server goes on.
+  - Creates a PersistentVolumeClaim beside the server's own, with the data of a snapshot, to look into before a revert
+    or instead of one. The server goes on.
   - Needs the snapshot controller of Kubernetes, which k3s does not bring. The snapshot stays within Longhorn.
-  - The clone is found again by its name, so that a second call changes nothing, whatever is the newest snapshot then.
+  - The clone is found again by its name. So a second call changes nothing, whatever the newest snapshot is by then.
 options:
   to:
     description:

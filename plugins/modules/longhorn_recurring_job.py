@@ -1,24 +1,23 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: longhorn_recurring_job
-short_description: Have a recurring job of Longhorn, or have none
+short_description: Manage a recurring job of Longhorn
 version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)
 description:
-  - Creates a RecurringJob, or updates it in place. It is never deleted and made anew, since Longhorn would lose its
-    labels or keep them at random.
+  - Creates a RecurringJob, or updates it in place. It is never deleted and created again, since Longhorn would
+    lose its labels or keep them at random.
   - All fields are sent, on the server's side with the field manager V(fanout.backup), so that nothing that Longhorn
     fills in looks like a change.
   - Names, retention and tasks are checked before, because Longhorn rewrites some values, accepts names that it cannot
     run, and stops for ever at others.
-  - A job that has to be absent also loses its labels on volumes and claims, which Longhorn leaves behind. Its snapshots
-    stay.
+  - If a job is removed, its labels on volumes and claims are removed too, which Longhorn would leave behind. Its
+    snapshots stay.
 options:
   name:
     description:
@@ -28,7 +27,7 @@ options:
     required: true
   state:
     description:
-      - Whether there is to be such a job.
+      - Whether the job should exist.
     type: str
     choices: [present, absent]
     default: present

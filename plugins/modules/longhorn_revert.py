@@ -1,6 +1,5 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ description:
   - Stops what runs on the volume and waits until it is detached, attaches it in maintenance mode, takes a snapshot with
     which the revert can be undone, reverts, looks whether the volume sits on the chosen snapshot, detaches it in every
     case, and starts again what it stopped.
-  - Refused are volumes that are standby, migrating, faulted, in use as RWX, resized since the snapshot, one of several
+  - Refuses volumes that are standby, migrating, faulted, in use as RWX, resized since the snapshot, one of several
     replicas, or managed by an operator; and servers with more than one volume.
   - A run that was killed anywhere can be run again, also from another machine, and finishes. What it has to put back is
     written down in a ConfigMap beside the claim.

@@ -1,20 +1,19 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: longhorn_snapshot_info
-short_description: Tell how old and how many the snapshots of a server's volumes are
+short_description: Show the snapshots of a server's volumes and their age
 version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)
 description:
-  - Looks at Longhorn's Snapshot objects, and counts those that bear the label of the server's own jobs. That a job
-    succeeded proves nothing, because Longhorn reports success also when it took no snapshot.
-  - Problems are returned and fail nothing. They are old or missing snapshots, snapshots that pile up, a volume that is
-    detached or faulted, a job whose pod is stuck, a revert that was not finished.
+  - Looks at Longhorn's Snapshot objects, and counts those with the label of the server's own jobs. A job that succeeded
+    proves nothing, because Longhorn reports success even if it took no snapshot.
+  - Returns problems and does not fail because of them. They are old or missing snapshots, snapshots that pile up, a
+    volume that is detached or faulted, a job whose pod is stuck, a revert that was not finished.
   - Warns of jobs and settings that delete snapshots, or keep them for ever.
 extends_documentation_fragment:
   - fanout.backup.attributes

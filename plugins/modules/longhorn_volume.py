@@ -1,23 +1,22 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: longhorn_volume
-short_description: Have the volumes of a server run its recurring jobs, and keep what they run already
+short_description: Ensure that the volumes of a server run its recurring jobs, beside what they run already
 version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)
 description:
-  - Labels the claims of a server, so that its volumes run its recurring jobs.
+  - Labels the claims of a server. Its volumes then run its recurring jobs.
   - Longhorn takes every job and group from a volume that its labelled claim does not name, and its place in the group
     V(default). So what a volume runs is read first, and goes onto the claim in the same request.
   - A volume that is in no other group than V(default) is refused, until C(longhorn_default_group) says what its owner
     wants. Off-site backups often run through that group.
   - Waits until Longhorn has given each volume exactly the jobs and groups of its claim, which takes up to 60 seconds.
-  - Warns of jobs and settings that would delete the snapshots, or keep them for ever.
+  - Warns about jobs and settings that would delete the snapshots, or keep them for ever.
 extends_documentation_fragment:
   - fanout.backup.attributes
   - fanout.backup.server.action_group

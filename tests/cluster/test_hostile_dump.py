@@ -1,5 +1,3 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What an app's login writes into its database runs in a drill's pod, and gets nothing out of it: no network, nothing
 of the drill's, and no verdict that is better than the copy. No policy is enforced here."""

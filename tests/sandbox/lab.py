@@ -1,5 +1,3 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Start, stop and describe the sandbox: two PostgreSQL servers with five apps, a stand-in for B2, a folder as NAS.
 

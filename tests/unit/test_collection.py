@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fanout.inventory.variables import LonghornVariables, Secrets, Variables
 from tools import sanity
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -65,7 +67,7 @@ def test_an_execution_environment_installs_what_the_python_package_depends_on() 
 
 
 @pytest.mark.parametrize("spec_file", SPECS, ids=lambda path: path.parts[-3])
-def test_a_role_documents_exactly_the_defaults_that_it_has(spec_file: Path) -> None:
+def test_a_role_documents_the_defaults_that_it_has_and_otherwise_only_those_of_the_inventory(spec_file: Path) -> None:
     specs = yaml.safe_load(spec_file.read_text())["argument_specs"]
     defaults_file = spec_file.parents[1] / "defaults/main.yml"
     defaults: dict[str, Any] = (yaml.safe_load(defaults_file.read_text()) or {}) if defaults_file.exists() else {}
@@ -76,7 +78,68 @@ def test_a_role_documents_exactly_the_defaults_that_it_has(spec_file: Path) -> N
             assert not (option.get("required") and "default" in option), f"{name} is required and has a default"
             if "default" in option:
                 assert documented.setdefault(name, option["default"]) == option["default"], f"{name} has two defaults"
-    assert documented == defaults
+    of_inventory = {
+        field.name for record in (Variables, Secrets, LonghornVariables) for field in dataclasses.fields(record)
+    }
+    assert {name: value for name, value in documented.items() if name not in of_inventory - set(defaults)} == defaults
+
+
+def test_the_addresses_of_the_docs_site_are_those_of_the_collection() -> None:
+    links = yaml.safe_load((CHECKOUT / "docs/docsite/links.yml").read_text())
+    repository = links["edit_on_github"]["repository"]
+
+    assert GALAXY["repository"] == GALAXY["homepage"] == f"https://github.com/{repository}"
+    assert [link["url"] for link in links["extra_links"]] == [GALAXY["documentation"], GALAXY["issues"]]
+
+
+# The licence
+
+SPDX = "SPDX-License-Identifier: GPL-3.0-or-later"
+# ansible-test's validate-modules looks for these words in what it validates.
+GNU = "# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)"
+VALIDATED = ("plugins/filter/", "plugins/modules/")
+
+
+def has_header(name: str, text: str) -> bool:
+    """Whether a file of code begins with the one header that files of its kind have."""
+    if name.endswith(".c"):
+        return text.startswith(f"/* {SPDX}")
+    lines = text.removeprefix("#!/bin/sh\n").splitlines()
+    wanted = [f"# {SPDX}", *([GNU] if name.startswith(VALIDATED) else [])]
+    says = [line for line in lines[:10] if "Copyright" in line or "General Public License" in line]
+    return lines[: len(wanted)] == wanted and says == wanted[1:]
+
+
+def test_every_file_of_code_begins_with_one_licence_header() -> None:
+    tracked = [CHECKOUT / name for name in sanity.git_files(CHECKOUT, "--cached")]
+    code = [
+        path
+        for path in tracked
+        if path.is_file() and (path.suffix in (".py", ".sh", ".c") or path.name in ("Makefile", "Containerfile"))
+    ]
+    # ansible-test demands that packages of plugins are empty.
+    texts = {str(path.relative_to(CHECKOUT)): text for path in code if (text := path.read_text())}
+
+    assert len(texts) > 500
+    assert [name for name, text in texts.items() if not has_header(name, text)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "right"),
+    [
+        ("tools/a.py", f"# {SPDX}\n", True),
+        ("tools/a.py", f'"""A text."""\n# {SPDX}\n', False),
+        ("tools/a.py", f"# {SPDX}\n{GNU}\n", False),
+        ("tools/a.py", f"# {SPDX}\n# Copyright: somebody\n", False),
+        ("plugins/modules/a.py", f"# {SPDX}\n{GNU}\n", True),
+        ("plugins/modules/a.py", f"# {SPDX}\n", False),
+        ("a.sh", f"#!/bin/sh\n# {SPDX}\n", True),
+        ("a.c", f"/* {SPDX} */\n", True),
+        ("a.c", "/* A text. */\n", False),
+    ],
+)
+def test_a_licence_header_is_known_from_another(name: str, text: str, right: bool) -> None:
+    assert has_header(name, text) == right
 
 
 # The Python package

@@ -1,5 +1,3 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the library believes of Longhorn: answers that were measured on the control plane of 1.12.1. A fake that gives
 others proves nothing; on a real Longhorn, these are the first to fail if it has changed."""

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A stand-in for PostgreSQL Anonymizer: it provides security labels, in sessions that load it. */
 #include "postgres.h"
 #include "commands/seclabel.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A stand-in for VectorChord, which refuses to be loaded after the server's start, as this does. */
 #include "postgres.h"
 #include "fmgr.h"

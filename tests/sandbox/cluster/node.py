@@ -1,5 +1,3 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The node: namespaces of its own for processes, mounts and network, so that the machine keeps nothing of it.
 

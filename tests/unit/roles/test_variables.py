@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fanout.contract.codec import encode
 from fanout.inventory.variables import LonghornVariables, Secrets, Variables
 from tools import variables
 
@@ -36,6 +37,13 @@ TYPES = {
 
 def required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def default(field: dataclasses.Field[Any]) -> Any:
+    """The field's default as plain data, None if it has none."""
+    if field.default_factory is not dataclasses.MISSING:
+        return encode(field.default_factory())
+    return None if field.default is dataclasses.MISSING else encode(field.default)
 
 
 def test_the_generated_files_are_up_to_date() -> None:
@@ -65,9 +73,11 @@ def test_every_entry_point_takes_all_variables_of_the_contract_with_their_meanin
         begins_with = str(field.type).split("[", maxsplit=1)[0].split(" |", maxsplit=1)[0]
         assert options[name]["type"] == TYPES[begins_with], name
         assert options[name]["description"][0] == field.metadata["meaning"]
-        # The role itself sets the app's name, and no other default stands twice.
+        # The role itself sets the app's name.
         assert options[name].get("required", False) == (required(field) and name != "app_name"), name
-        assert ("default" in options[name]) == (name == "app_name"), name
+        assert options[name].get("default") == ("{{ inventory_hostname }}" if name == "app_name" else default(field)), (
+            name
+        )
         assert options[name].get("no_log", False) == (name in SECRET), name
 
 
@@ -85,7 +95,7 @@ def test_the_role_of_servers_documents_all_their_variables_at_each_of_its_entry_
             option = entry_point["options"][field.name]
             assert option["description"][0] == field.metadata["meaning"]
             assert option.get("required", False) == required(field)
-            assert "default" not in option, "it stands in the contract alone"
+            assert option.get("default") == default(field)
 
 
 def test_the_role_keeps_the_contract_s_secrets_apart() -> None:

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
 # Make the cluster in $PGDATA if there is none, and serve it: what the official image does, as far as tests need it.
 # POSTGRES_PASSWORD is the superuser's.
 set -eu

@@ -1,5 +1,3 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Policies around the database, read as the API defines them: they add up, and without one everybody is let in."""
 
