@@ -51,7 +51,10 @@ def test_a_key_is_minted_for_the_prefix_alone_and_stored_for_its_owner_alone(app
     (listed,) = [key for key in list_keys(account.client).values() if key.name == returned["name"]]
     assert result["changed"] is True
     assert listed.key_id == returned["key_id"] == app.key().key_id
-    assert (listed.scope.prefix, listed.scope.capabilities) == ("forgejo/", ("listFiles", "readFiles", "writeFiles"))
+    assert (listed.scope.prefix, listed.scope.capabilities) == (
+        "forgejo/database/",
+        ("listFiles", "readFiles", "writeFiles"),
+    )
     assert listed.api_version == 3  # a version 4 key would be a multi-bucket key
     assert returned["path"] == str(app.path)
     assert app.path.stat().st_mode & 0o777 == 0o600
@@ -70,9 +73,9 @@ def test_the_stored_key_writes_below_its_prefix_and_nowhere_else(app: App) -> No
         config=Config(request_checksum_calculation="when_required"),
     )
 
-    s3.put_object(Bucket=key.bucket, Key="forgejo/probe", Body=b"inside")
+    s3.put_object(Bucket=key.bucket, Key="forgejo/database/probe", Body=b"inside")
     with pytest.raises(ClientError, match="not entitled"):
-        s3.put_object(Bucket=key.bucket, Key="forgejo-evil/probe", Body=b"outside")
+        s3.put_object(Bucket=key.bucket, Key="forgejo/database-evil/probe", Body=b"outside")
 
 
 def test_a_second_run_changes_nothing(app: App, account: Account) -> None:
@@ -110,7 +113,7 @@ def test_check_mode_mints_nothing_and_says_what_it_would_do(app: App, account: A
 
     done = app.roll_out()
     for result in (foreseen, done):
-        result["diff"]["after"]["b2"] |= {"key_id": "any", "name": "any"}
+        result["diff"]["after"]["forgejo/database/b2"] |= {"key_id": "any", "name": "any"}
     assert foreseen["diff"] == done["diff"]
 
 
@@ -151,7 +154,7 @@ def test_a_rotation_keeps_the_old_key_until_no_run_can_use_it(app: App, account:
     assert app.roll_out()["changed"] is False
 
     app.age(60)
-    assert app.roll_out(check=True)["diff"]["after"]["b2"]["retiring"] == []
+    assert app.roll_out(check=True)["diff"]["after"]["forgejo/database/b2"]["retiring"] == []
     assert account.names() == sorted([old, new])
     assert app.roll_out()["changed"] is True
     assert account.names() == [new]
@@ -167,7 +170,7 @@ def test_another_scope_takes_another_key_and_the_old_one_retires(app: App, accou
     assert app.roll_out(check=True)["changed"] is True
     result = app.roll_out()
 
-    assert app.key().prefix == "home/forgejo/"
+    assert app.key().prefix == "home/forgejo/database/"
     assert result["application_keys"][0]["reason"] == "the prefix of the key differs from what is wanted"
     assert [key.name for key in app.file().retiring] == [old]
     assert app.roll_out()["changed"] is False
@@ -207,9 +210,9 @@ def test_a_lost_file_is_taken_over_and_the_lost_key_goes_at_once(app: App, accou
     app.roll_out()
     lost = app.key().minted.name
     app.path.unlink()
-    sibling = "fanout-forgejo-b2-1-202601010000000000"  # of the destination "b2-1": the name begins alike
-    account.mint(sibling, "forgejo/")
-    foreign = "fanout-forgejo-b2-202601010000000000"  # of an app with another prefix
+    sibling = "fanout-forgejo-database-b2-1-202601010000000000"  # of the destination "b2-1": the name begins alike
+    account.mint(sibling, "forgejo/database/")
+    foreign = "fanout-forgejo-database-b2-202601010000000000"  # of an app with another prefix
     account.mint(foreign, "other/")
 
     app.roll_out(take_over=True)
@@ -221,12 +224,12 @@ def test_a_lost_file_is_taken_over_and_the_lost_key_goes_at_once(app: App, accou
 def test_a_key_beside_a_good_one_is_reported_and_left_alone(app: App, account: Account) -> None:
     """It may be the key of the same app on another machine."""
     app.roll_out()
-    account.mint("fanout-forgejo-b2-202601010000000000", "forgejo/")
+    account.mint("fanout-forgejo-database-b2-202601010000000000", "forgejo/database/")
 
     assert app.roll_out()["changed"] is False
     info = app.info()
     assert info["agrees"] is True
-    assert [key["name"] for key in info["strays"]] == ["fanout-forgejo-b2-202601010000000000"]
+    assert [key["name"] for key in info["strays"]] == ["fanout-forgejo-database-b2-202601010000000000"]
 
 
 def test_an_altered_secret_is_a_lost_one(app: App, account: Account) -> None:
@@ -275,7 +278,7 @@ def test_an_absent_app_loses_its_keys_at_once(app: App, account: Account) -> Non
     result = app.roll_out()
 
     assert result["changed"] is True
-    assert result["diff"]["after"] == {"b2": None}
+    assert result["diff"]["after"] == {"forgejo/database/b2": None}
     assert account.names() == []
     assert not app.path.exists()
     assert app.roll_out()["changed"] is False
@@ -293,11 +296,11 @@ def test_an_absent_app_loses_even_keys_whose_file_is_lost(app: App, account: Acc
 def test_a_destination_that_left_the_inventory_loses_its_key(app: App, account: Account) -> None:
     app.roll_out()
     app.variables["app_destinations"] = {"nas": {"kind": "directory", "path": "/mnt/nas"}}
-    assert app.info()["difference"] == "the destination left the inventory"
+    assert app.info()["difference"] == "the thread left the inventory"
 
     result = app.roll_out()
 
-    assert [key["destination"] for key in result["application_keys"]] == ["b2"]
+    assert [key["thread"] for key in result["application_keys"]] == ["forgejo/database/b2"]
     assert account.names() == []
     assert not app.path.exists()
     assert app.roll_out()["changed"] is False
@@ -350,7 +353,7 @@ def test_info_says_what_is_stored_and_what_b2_knows(app: App, account: Account) 
 
     assert info["agrees"] is True
     assert info["stored"]["key_id"] == info["known"]["key_id"] == app.key().key_id
-    assert info["known"]["prefix"] == "forgejo/"
+    assert info["known"]["prefix"] == "forgejo/database/"
     assert account.calls() == {"create": 1, "delete": 0}
 
 
