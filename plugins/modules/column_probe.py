@@ -67,35 +67,13 @@ lines:
   type: list
   elements: str
 threads:
-  description: One entry for each thread that was meant, also when the module fails.
+  description:
+    - One entry for each thread that was meant, also when the module fails, of the shape that
+      M(fanout.backup.column_backup) returns.
+    - Its C(ok) says whether every step passed.
   returned: always
   type: list
   elements: dict
-  contains:
-    thread:
-      description: The thread's name, such as V(forgejo/database/b2).
-      type: str
-      returned: always
-    ok:
-      description: Whether every step passed.
-      type: bool
-      returned: always
-    exit_code:
-      description: Exit code of the command C(fanout). None if it was not run or did not end.
-      type: int
-      returned: always
-    line:
-      description: The last line that the command wrote for people.
-      type: str
-      returned: always
-    result:
-      description: The JSON line of the command.
-      type: dict
-      returned: always
-    failure:
-      description: What failed in this thread. None if nothing did.
-      type: dict
-      returned: always
 failure:
   description: What failed, for programs. Its C(code) is one of the names of the exit codes, such as V(no_permission).
   returned: failure

@@ -101,35 +101,12 @@ lines:
   type: list
   elements: str
 threads:
-  description: One entry, for the thread that the backup comes from.
+  description:
+    - One entry, for the thread that the backup comes from, of the shape that M(fanout.backup.column_backup) returns.
+    - Its C(ok) says whether the backup was restored and the new database equals it.
   returned: always
   type: list
   elements: dict
-  contains:
-    thread:
-      description: The thread's name, such as V(forgejo/database/b2).
-      type: str
-      returned: always
-    ok:
-      description: Whether the backup was restored and the new database equals it.
-      type: bool
-      returned: always
-    exit_code:
-      description: Exit code of the command C(fanout). None if it was not run or did not end.
-      type: int
-      returned: always
-    line:
-      description: The last line that the command wrote for people.
-      type: str
-      returned: always
-    result:
-      description: The JSON line of the command.
-      type: dict
-      returned: always
-    failure:
-      description: What failed. None if nothing did.
-      type: dict
-      returned: always
 failure:
   description: What failed, for programs. Its C(code) is one of the names of the exit codes, such as V(no_permission).
   returned: failure

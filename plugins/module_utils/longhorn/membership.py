@@ -8,13 +8,13 @@ all of it goes onto the claim in the same apply as our own.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..contract.errors import ConfigurationError, TryAgain, about
 from ..inventory.longhorn import Server
 from ..k8s.resources import Manifest
+from ..local.waiting import wait
 from ..platforms.base import Change
 from .hazards import hazards
 from .system import Longhorn, connect
@@ -111,19 +111,20 @@ def _apply(
 
 def _follow(longhorn: Longhorn, volume: Volume, wanted: Mapping[str, str]) -> None:
     """Wait until the volume has the jobs and groups of its claim, and no others."""
-    patience_ends = time.monotonic() + _SYNC
-    while True:
-        found = recurring((longhorn.get("Volume", volume.name) or {"metadata": {}})["metadata"].get("labels"))
-        if found == wanted:
-            return
-        if time.monotonic() > patience_ends:
-            lacks, has = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
-            raise TryAgain(
-                f"after {_SYNC:.0f} s the volume {volume.name} of {volume.shown} does not follow its claim"
-                f" (lacks: {', '.join(lacks) or 'nothing'}; has besides: {', '.join(has) or 'nothing'})",
-                remedy="see that Longhorn's managers run, then roll out again",
-            )
-        time.sleep(_LOOK)
+
+    def found() -> dict[str, str]:
+        return recurring((longhorn.get("Volume", volume.name) or {"metadata": {}})["metadata"].get("labels"))
+
+    def late() -> TryAgain:
+        has = found()
+        lacking, besides = sorted(wanted.keys() - has.keys()), sorted(has.keys() - wanted.keys())
+        return TryAgain(
+            f"after {_SYNC:.0f} s the volume {volume.name} of {volume.shown} does not follow its claim"
+            f" (lacks: {', '.join(lacking) or 'nothing'}; has besides: {', '.join(besides) or 'nothing'})",
+            remedy="see that Longhorn's managers run, then roll out again",
+        )
+
+    wait(lambda: found() == wanted, _SYNC, late, pause=_LOOK)
 
 
 def _shown(labels: Mapping[str, str]) -> dict[str, str]:

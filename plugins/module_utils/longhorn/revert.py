@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +22,7 @@ from ..inventory.longhorn import Server
 from ..k8s.cluster import AlreadyExists
 from ..k8s.resources import Manifest
 from ..local.progress import Phases
+from ..local.waiting import wait
 from . import workloads
 from .plan import RevertPlan, new_safety_name
 from .record import change_record, read_record, remove_record, write_record
@@ -99,7 +99,7 @@ class _Revert:
             if was_up and self._resumed:
                 # It has written since the earlier run took its safety snapshot, if it came so far.
                 self._set_record(safety=new_safety_name())
-            wait(_SETTLE, self._is_free, self._still_attached)
+            wait(self._is_free, _SETTLE, self._still_attached, pause=_LOOK)
         with self.phases.phase("attach"):
             self._attach()
         if self._head_parent() != self.record.snapshot or not self._has_safety():
@@ -137,7 +137,7 @@ class _Revert:
             "attachmentID": ticket,
         }
         self._longhorn.act(name, "attach", body)
-        wait(_SETTLE, self._is_ours, self._not_attached)
+        wait(self._is_ours, _SETTLE, self._not_attached, pause=_LOOK)
 
     def _is_ours(self) -> bool:
         _tickets, statuses = tickets_of(self._longhorn, self._volume.name)
@@ -168,7 +168,7 @@ class _Revert:
         }
         with contextlib.suppress(AlreadyExists):  # an earlier run ordered it
             self._longhorn.cluster.create(manifest)
-        wait(_SNAPSHOT, self._has_safety, self._no_safety)
+        wait(self._has_safety, _SNAPSHOT, self._no_safety, pause=_LOOK)
 
     def _no_safety(self) -> BackupError:
         found = self._longhorn.get("Snapshot", self.record.safety)
@@ -221,15 +221,6 @@ class _Revert:
         return str((live.get("status") or {}).get("state") or "unknown")
 
 
-def wait(seconds: float, holds: Callable[[], bool], late: Callable[[], BackupError]) -> None:
-    """Wait until something holds. Raise what `late` says if it does not in time."""
-    patience_ends = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > patience_ends:
-            raise late()
-        time.sleep(_LOOK)
-
-
 def tickets_of(longhorn: Longhorn, volume: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Return a volume's attachment tickets, and their states, by id."""
     found = longhorn.get("VolumeAttachment", volume) or {}
@@ -259,7 +250,7 @@ def detach(longhorn: Longhorn, volume: Volume) -> bool:
             remedy="see it in Longhorn's UI, then run again",
         )
 
-    wait(_SETTLE, let_go, held_on)
+    wait(let_go, _SETTLE, held_on, pause=_LOOK)
     return True
 
 

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
 
 from ..contract.errors import ConfigurationError, TryAgain
 from ..k8s.cluster import Cluster
 from ..k8s.resources import Manifest
+from ..local.waiting import wait
 from .record import Workload
 from .volumes import Volume
 
@@ -122,18 +122,23 @@ def stop(cluster: Cluster, volume: Volume, workloads: Sequence[Workload]) -> boo
         if _live_replicas(cluster, volume, one):
             was_up = True
             _scale(cluster, volume, one, 0)
-    patience_ends = time.monotonic() + _STOP
-    while pods := pods_on(cluster, volume):
+
+    def gone() -> bool:
+        if not pods_on(cluster, volume):
+            return True
         for one in workloads:
             if _live_replicas(cluster, volume, one):
                 raise TryAgain(
                     f"somebody starts {one.shown} again",
                     remedy="pause what manages it (Flux, Argo CD, an autoscaler), then run again",
                 )
-        if time.monotonic() > patience_ends:
-            names = ", ".join(pod["metadata"]["name"] for pod in pods)
-            raise TryAgain(f"the pods {names} do not end", remedy="see kubectl describe pod, then run again")
-        time.sleep(_LOOK)
+        return False
+
+    def late() -> TryAgain:
+        names = ", ".join(pod["metadata"]["name"] for pod in pods_on(cluster, volume))
+        return TryAgain(f"the pods {names} do not end", remedy="see kubectl describe pod, then run again")
+
+    wait(gone, _STOP, late, pause=_LOOK)
     return was_up
 
 
@@ -142,14 +147,17 @@ def start(cluster: Cluster, volume: Volume, workloads: Sequence[Workload]) -> No
     for one in workloads:
         if _live_replicas(cluster, volume, one) != one.replicas:
             _scale(cluster, volume, one, one.replicas)
-    patience_ends = time.monotonic() + _START
-    while late := [one for one in workloads if not _is_ready(cluster, volume, one)]:
-        if time.monotonic() > patience_ends:
-            raise TryAgain(
-                f"{late[0].shown} does not get ready",
-                remedy="see kubectl describe and the log of its pod, then run again",
-            )
-        time.sleep(_LOOK)
+
+    def unready() -> list[Workload]:
+        return [one for one in workloads if not _is_ready(cluster, volume, one)]
+
+    def late() -> TryAgain:
+        names = ", ".join(one.shown for one in unready())
+        return TryAgain(
+            f"{names} does not get ready", remedy="see kubectl describe and the log of its pod, then run again"
+        )
+
+    wait(lambda: not unready(), _START, late, pause=_LOOK)
 
 
 def _live(cluster: Cluster, volume: Volume, one: Workload) -> Manifest:

@@ -4,7 +4,6 @@ are made anew. What it holds stays where it is."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 
 from ...contract.errors import BackupError, TryAgain, about
@@ -12,6 +11,7 @@ from ...contract.thread import ThreadName
 from ...inventory.column import Column
 from ...k8s.cluster import Cluster
 from ...k8s.resources import Manifest, shown_name
+from ...local.waiting import wait
 from .live_objects import Found, Id, id_of
 from .objects import volumes
 
@@ -60,12 +60,15 @@ def _has_another_source(found: Found, wanted: Manifest) -> bool:
 def _remove(cluster: Cluster, column: Column, keys: set[Id]) -> None:
     for kind, name in sorted(keys, reverse=True):  # the claim before its volume
         cluster.delete(kind, column.namespace, name)
-    patience_ends = time.monotonic() + _TO_GO
-    for kind, name in keys:
-        while cluster.get(kind, column.namespace, name) is not None:
-            if time.monotonic() > patience_ends:
-                raise TryAgain(
-                    f"{shown_name(kind, column.namespace, name)} does not go away: a pod uses it",
-                    remedy="wait until the thread's run is over, then roll out again",
-                )
-            time.sleep(0.2)
+
+    def left() -> list[Id]:
+        return [key for key in sorted(keys) if cluster.get(key[0], column.namespace, key[1]) is not None]
+
+    def late() -> TryAgain:
+        names = ", ".join(shown_name(kind, column.namespace, name) for kind, name in left())
+        return TryAgain(
+            f"{names} does not go away: a pod uses it",
+            remedy="wait until the thread's run is over, then roll out again",
+        )
+
+    wait(lambda: not left(), _TO_GO, late, pause=0.2)

@@ -16,11 +16,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import time
 from pathlib import Path
 
 from ...contract.errors import ConfigurationError
 from ...local.files import new_private
+from ...local.waiting import wait
 from .server_settings import SETTINGS, SUPERUSER
 
 READY, START, ENDED, LOG = "ready", "start", "ended", "server.log"
@@ -77,15 +77,12 @@ def tell(sockets: Path, configuration: str) -> None:
 
 def await_ready(sockets: Path) -> None:
     """Wait until the server's container waits to be told. Raise ConfigurationError if it does not run."""
-    limit = time.monotonic() + _PATIENCE
-    while not is_there(sockets, READY):
-        if time.monotonic() > limit:
-            raise ConfigurationError(
-                "the container of the scratch server does not run, or cannot be confined",
-                remedy="see what it says (kubectl logs --container server): app_drill_image needs a shell, and the node"
-                " a kernel with seccomp filters",
-            )
-        time.sleep(0.05)
+    late = ConfigurationError(
+        "the container of the scratch server does not run, or cannot be confined",
+        remedy="see what it says (kubectl logs --container server): app_drill_image needs a shell, and the node"
+        " a kernel with seccomp filters",
+    )
+    wait(lambda: is_there(sockets, READY), _PATIENCE, lambda: late, pause=0.05)
 
 
 def is_there(sockets: Path, name: str) -> bool:

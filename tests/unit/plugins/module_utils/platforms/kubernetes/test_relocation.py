@@ -10,7 +10,7 @@ import pytest
 
 from fanout.contract.errors import TryAgain
 from fanout.inventory.column import Column
-from fanout.platforms.kubernetes import relocation
+from fanout.local import waiting
 from fanout.platforms.kubernetes.live_objects import Found, id_of
 from fanout.platforms.kubernetes.objects import volumes
 from fanout.platforms.kubernetes.relocation import Moved, move
@@ -48,7 +48,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
         def sleep(self, seconds: float) -> None:
             self.now += seconds
 
-    monkeypatch.setattr(relocation, "time", Clock())
+    monkeypatch.setattr(waiting, "time", Clock())
 
 
 def test_a_volume_with_the_same_folder_is_left_alone() -> None:
