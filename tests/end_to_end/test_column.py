@@ -62,7 +62,7 @@ def test_a_column_is_rolled_out_backed_up_drilled_probed_and_without_a_problem(o
     assert backup["diff"]["after"].keys() == {"forgejo/database/b2", "forgejo/database/nas"}
     assert drill["verdicts"] == {"forgejo/database/b2": "pass", "forgejo/database/nas": "pass"}
     users = [line for line in drill["lines"] if "users" in line]
-    assert users == [f"forgejo/{name}  users: restored 4, in the dump 4, live 4" for name in ("b2", "nas")]
+    assert users == [f"forgejo/database/{name}  users: restored 4, in the dump 4, live 4" for name in ("b2", "nas")]
     assert [line.split(":")[0] for line in drill["lines"] if line.startswith("DRILL")] == [
         "DRILL PASS forgejo/database/b2",
         "DRILL PASS forgejo/database/nas",
@@ -190,7 +190,7 @@ def test_a_removed_column_leaves_its_backups_and_no_key(owner: Owner) -> None:
     assert result["changed"] is True
     # What decrypts its backups, and which folder its NAS is.
     left = sorted(str(path.relative_to(owner.folder)) for path in owner.folder.rglob("*") if path.is_file())
-    assert left == ["database/b2/onboarded.json", "drill-identity.txt", "database/nas/onboarded.json"]
+    assert left == ["database/b2/onboarded.json", "database/nas/onboarded.json", "drill-identity.txt"]
     assert len(list(owner.nas_folder.glob("*/manifest.json"))) == 1
     assert owner.call("column")["changed"] is False
     assert owner.call("column_info")["threads"] == []

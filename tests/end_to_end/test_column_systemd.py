@@ -89,7 +89,7 @@ def owner(sandbox: Sandbox, tmp_path: Path, machine: Machine, monkeypatch: pytes
 
 
 UNITS = {
-    f"fanout-forgejo.{name}.{kind}"
+    f"fanout-forgejo.database.{name}.{kind}"
     for name in ("nas", "disk", "nas.drill", "disk.drill")
     for kind in ("service", "timer")
 }
