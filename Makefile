@@ -3,11 +3,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 COLLECTION := .collections/ansible_collections/fanout/backup
+# Where Go's own archive is unpacked to.
+export PATH := $(PATH):/usr/local/go/bin
 
 # make refuses to run two steps at once: the tests share the machine's cores and its ports.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types sanity test-unit test-end-to-end test-faults test-soak soak test-apps build sandbox-up sandbox-down cluster-up cluster-down test-cluster molecule mutants bench clean
+.PHONY: help system setup demo test lint types sanity test-unit test-end-to-end test-faults test-soak soak test-apps build sandbox-up sandbox-down cluster-up cluster-down test-cluster molecule mutants bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,7 +17,9 @@ help: ## this list
 demo: .venv/installed-sandbox $(COLLECTION) ## the whole story on this machine: back up, restore, compare, break things
 	$(BIN)/python -m tests.sandbox.demo
 
+test: export FANOUT_TEST_TALLY := $(CURDIR)/.cache/tally
 test: lint types sanity test-unit test-end-to-end test-faults test-soak test-apps test-cluster molecule ## everything below that proves something, offline once set up and once the cluster has been built
+	@$(BIN)/python -m tools.tally
 
 lint: .venv/installed-dev $(COLLECTION) types ## style of Python, YAML and changelog
 	$(BIN)/ruff check
@@ -88,7 +92,11 @@ setup: .venv/primed-sanity $(COLLECTION) ## everything that needs the network, s
 clean: ## remove what make created; stop the sandbox first
 	rm -rf .venv .collections .typing .cache .ansible .mypy_cache .pytest_cache .ruff_cache build dist ./*.egg-info
 
-.venv/bin/python:
+# Before anything else: Debian's Python makes no environment without a package of its own.
+system:
+	@$(PYTHON) -m tools.system $(MAKECMDGOALS)
+
+.venv/bin/python: | system
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed. Remedy: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 
