@@ -9,7 +9,7 @@ export PATH := $(PATH):/usr/local/go/bin
 # make refuses to run two steps at once: the tests share the machine's cores and its ports.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help system setup demo test lint types sanity test-unit test-end-to-end test-faults test-soak soak test-apps build sandbox-up sandbox-down cluster-up cluster-down test-cluster molecule mutants bench clean
+.PHONY: help system setup demo test lint types sanity test-unit test-end-to-end test-faults test-soak soak test-apps build sandbox-up sandbox-down cluster-up cluster-down test-cluster molecule mutants matrix bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,7 +38,9 @@ sanity: .venv/primed-sanity ## ansible-test sanity, without containers and witho
 	$(BIN)/python -m tools.sanity
 
 test-unit: .venv/installed-dev $(COLLECTION) ## tests/unit, and those of the mutants themselves
-	$(BIN)/python -m pytest tests/unit tests/mutants -n 2
+	@mkdir -p .cache/coverage
+	$(BIN)/python -m pytest tests/unit tests/mutants -n 2 --cov --cov-report=
+	@echo "coverage of plugins/ by these tests: $$($(BIN)/python -m coverage report --format=total) %"
 
 test-end-to-end: .venv/installed-dev $(COLLECTION) ## tests/end_to_end and tests/field, against a real PostgreSQL and the sandbox
 	$(BIN)/python -m pytest tests/end_to_end tests/field -n 3 --dist loadfile
@@ -59,6 +61,9 @@ test-apps: .venv/installed-dev $(COLLECTION) ## tests/apps, on databases of real
 
 mutants: .venv/installed-dev $(COLLECTION) ## make deliberate mistakes and demand that the tests notice each; 5 minutes
 	$(BIN)/python -m tests.mutants
+
+matrix: .venv/installed-dev $(COLLECTION) ## tests/unit and one end-to-end file with each Python here and each ansible-core, in .matrix; PAIRS=3.13-2.21 for one pair
+	$(BIN)/python -m tools.matrix $(PAIRS)
 
 test-cluster: .venv/installed-dev $(COLLECTION) ## tests/cluster, on a real Kubernetes, which is built once
 	$(BIN)/python -m tests.sandbox.cluster test
@@ -90,7 +95,7 @@ build: .venv/installed-dev ## the collection and the wheel, in dist/
 setup: .venv/primed-sanity $(COLLECTION) ## everything that needs the network, so that the rest does not; the cluster apart, which its first start builds
 
 clean: ## remove what make created; stop the sandbox first
-	rm -rf .venv .collections .typing .cache .ansible .mypy_cache .pytest_cache .ruff_cache build dist ./*.egg-info
+	rm -rf .venv .matrix .collections .typing .cache .ansible .mypy_cache .pytest_cache .ruff_cache build dist ./*.egg-info
 
 # Before anything else: Debian's Python makes no environment without a package of its own.
 system:

@@ -228,9 +228,14 @@ def install(packages: Sequence[str]) -> None:
 
 def _apt_get(*arguments: str, cwd: Path | None = None) -> None:
     command = ("apt-get", "-qq", "-o", "Acquire::Retries=5", *arguments)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    _quietly(command, {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, cwd)
+
+
+def _quietly(command: Sequence[str], environment: Mapping[str, str], cwd: Path | None = None) -> None:
+    """Run a command whose output matters only if it fails: the error, which is raised, has it."""
     subprocess.run(
-        command, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True
+        command, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, check=True,
     )  # fmt: skip
 
 
@@ -267,8 +272,7 @@ def build_pgvector() -> None:
         # needed here.
         options = ("OPTFLAGS=", "with_llvm=no", "PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-        command = ("make", "--silent", *options, "install")
-        subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=True)
+        _quietly(("make", "--silent", *options, "install"), environment, folder)
 
 
 # What is said
@@ -301,6 +305,7 @@ def prepare(goals: Sequence[str], os_release: Path = Path("/etc/os-release")) ->
                 build_pgvector()
         except subprocess.CalledProcessError as error:
             _say(f"{' '.join(map(str, error.cmd))} failed ({error.returncode})")
+            print(error.stdout or "", end="", flush=True)
     lines = left_out(targets)
     if not lines:
         return 0
