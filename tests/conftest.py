@@ -17,9 +17,8 @@ import pytest
 
 from tests.sandbox import state
 from tests.sandbox.binaries import NotInstalled
+from tests.sandbox.places import CHECKOUT
 from tools import tally
-
-CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
