@@ -4,11 +4,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 COLLECTION := .collections/ansible_collections/fanout/backup
+# Where Go's own archive is unpacked to.
+export PATH := $(PATH):/usr/local/go/bin
 
 # make refuses to run two steps at once: the tests share the machine's cores and its ports.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint ansible-lint types sanity test-unit test-end-to-end test-faults test-soak soak test-apps build sandbox-up sandbox-down cluster-up cluster-down test-cluster molecule mutants bench docs clean
+.PHONY: help system setup demo test lint ansible-lint types sanity test-unit test-end-to-end test-faults test-soak soak test-apps build sandbox-up sandbox-down cluster-up cluster-down test-cluster molecule mutants matrix bench docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,7 +18,9 @@ help: ## this list
 demo: .venv/installed-sandbox $(COLLECTION) ## the whole story on this machine: back up, restore, compare, break things
 	$(BIN)/python -m tests.sandbox.demo
 
+test: export FANOUT_TEST_TALLY := $(CURDIR)/.cache/tally
 test: lint types sanity test-unit test-end-to-end test-faults test-soak test-apps test-cluster molecule ## everything below that proves something, offline once set up and once the cluster has been built
+	@$(BIN)/python -m tools.tally
 
 lint: .venv/installed-dev $(COLLECTION) types ## style of Python, YAML, changelog and documentation
 	$(BIN)/ruff check
@@ -39,7 +43,9 @@ sanity: .venv/primed-sanity ## ansible-test sanity, without containers and witho
 	$(BIN)/python -m tools.sanity
 
 test-unit: .venv/installed-dev $(COLLECTION) ## tests/unit, and those of the mutants themselves
-	$(BIN)/python -m pytest tests/unit tests/mutants -n 2
+	@mkdir -p .cache/coverage
+	$(BIN)/python -m pytest tests/unit tests/mutants -n 2 --cov --cov-report=
+	@echo "coverage of plugins/ by these tests: $$($(BIN)/python -m coverage report --format=total) %"
 
 test-end-to-end: .venv/installed-dev $(COLLECTION) ## tests/end_to_end and tests/field, against a real PostgreSQL and the sandbox
 	$(BIN)/python -m pytest tests/end_to_end tests/field -n 3 --dist loadfile
@@ -60,6 +66,9 @@ test-apps: .venv/installed-dev $(COLLECTION) ## tests/apps, on databases of real
 
 mutants: .venv/installed-dev $(COLLECTION) ## make deliberate mistakes and demand that the tests notice each; 5 minutes
 	$(BIN)/python -m tests.mutants
+
+matrix: .venv/installed-dev $(COLLECTION) ## tests/unit and one end-to-end file with each Python here and each ansible-core, in .matrix; PAIRS=3.13-2.21 for one pair
+	$(BIN)/python -m tools.matrix $(PAIRS)
 
 test-cluster: .venv/installed-dev $(COLLECTION) ## tests/cluster, on a real Kubernetes, which is built once
 	$(BIN)/python -m tests.sandbox.cluster test
@@ -94,9 +103,13 @@ build: .venv/installed-dev ## the collection and the wheel, in dist/
 setup: .venv/primed-sanity $(COLLECTION) ## everything that needs the network, so that the rest does not; the cluster apart, which its first start builds
 
 clean: ## remove what make created; stop the sandbox first
-	rm -rf .venv .collections .typing .cache .ansible .mypy_cache .pytest_cache .ruff_cache build dist ./*.egg-info
+	rm -rf .venv .matrix .collections .typing .cache .ansible .mypy_cache .pytest_cache .ruff_cache build dist ./*.egg-info
 
-.venv/bin/python:
+# Before anything else: Debian's Python makes no environment without a package of its own.
+system:
+	@$(PYTHON) -m tools.system $(MAKECMDGOALS)
+
+.venv/bin/python: | system
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed. Remedy: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What end-to-end tests share: a sandbox of their own, and columns rolled out into a folder of their own."""
+"""What all tests share: a sandbox of their own, what becomes of tests that are left out, and the count of them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.sandbox import state
-
-CHECKOUT = Path(__file__).parents[1]
+from tests.sandbox.binaries import NotInstalled
+from tests.sandbox.places import CHECKOUT
+from tools import tally
 
 
 @pytest.fixture(scope="module")
@@ -30,3 +33,46 @@ def sandbox() -> Iterator[state.Sandbox]:
     finally:
         subprocess.run((*command, "down"), cwd=CHECKOUT, env=environment, check=False, timeout=120)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Leave a test out that asks for a PostgreSQL which the machine does not have. In continuous integration, fail
+    whatever is left out."""
+    if call.excinfo is not None and call.excinfo.errisinstance(NotInstalled):
+        call.excinfo = pytest.CallInfo.from_call(partial(pytest.skip, str(call.excinfo.value)), call.when).excinfo
+    report: pytest.TestReport = yield
+    if report.skipped and not hasattr(report, "wasxfail") and tally.nothing_may_be_left_out():
+        report.outcome = "failed"
+        report.longrepr = f"left out, where nothing may be: {reason(report)}"
+    return report
+
+
+def reason(report: pytest.TestReport) -> str:
+    """Return why a test was left out."""
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.removeprefix("Skipped: ")
+
+
+class Counts:
+    """What passed and what was left out, counted once: by the process that others of pytest-xdist report to."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._passed = 0
+        self._left_out: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" and report.passed:
+            self._passed += 1
+        elif report.skipped and not hasattr(report, "wasxfail"):
+            self._left_out[reason(report)] += 1
+
+    def pytest_sessionfinish(self) -> None:
+        tally.add(passed=self._passed, left_out=self._left_out, file=self._file)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Out of the environment: a pytest that a test starts is none of ours.
+    if file := os.environ.pop(tally.FILE, None):
+        config.pluginmanager.register(Counts(file))

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from tests.sandbox.postgresql import PostgresServer
 from tests.support.databases import Database
+from tests.support.needs import need
 
-from .known import App
+from .known import IMMICH, App
 
 PASSWORD = "pw-of-an-application-in-tests"
 
@@ -21,6 +22,8 @@ def install(app: App, server: PostgresServer, folder: Path) -> Database:
 
     Everything belongs to the owner, extensions too where a superuser is not needed: so it is where an application's own
     migrations made them."""
+    if app is IMMICH:
+        need("pgvector")
     superuser = app.owner == server.superuser
     with server.connect(autocommit=True) as connection:
         if not superuser:

@@ -23,6 +23,7 @@ from tests.sandbox.b2.account import Account
 from tests.sandbox.b2.client import Control, running
 from tests.sandbox.state import Sandbox
 from tests.support.modules import call
+from tests.support.needs import need
 from tests.support.playbooks import Run, last_word, player, said
 
 from .troubled_estate import BUCKET, RULED, SECRETS, Estate, estate
@@ -194,7 +195,7 @@ def test_a_login_that_cannot_make_a_whole_backup_is_told_at_its_first_roll_out(
     story: Story, app: str, part: str
 ) -> None:
     if app not in story.apps:
-        pytest.skip("this machine has no pgbouncer")
+        need("pgbouncer")
 
     assert part in line_of(story.roll_out, "ROLL-OUT", app)
 
@@ -220,7 +221,8 @@ def test_a_backup_that_cannot_work_says_why_in_one_line_and_publishes_nothing(
     story: Story, app: str, code: Exit, part: str, remedy: str
 ) -> None:
     if app not in story.apps:
-        pytest.skip("this machine has no pgbouncer, or it has the client that has to be missing")
+        need("pgbouncer")
+        pytest.skip("this machine has the client that has to be missing: postgresql-client-16")
 
     run = story.fanout("backup", app)
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -16,6 +15,7 @@ import pytest
 
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.host import systemd
 from tests.sandbox.state import Sandbox
+from tests.support.needs import need
 
 from .column_owner import Owner
 
@@ -55,9 +55,7 @@ class Machine:
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    able = os.geteuid() == 0 and MANAGER.exists() and shutil.which("unshare") and shutil.which("nsenter")
-    if not able and not os.environ.get("CI"):
-        pytest.skip("systemd and root are needed to run a second systemd")
+    need("root", "systemd", "util-linux")
     folder = Path(tempfile.mkdtemp(prefix="fanout-systemd-"))  # a socket's path is short
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder / "run"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox.places import CHECKOUT
+from tests.support.needs import need
 
 CALL = "import ctypes, os; libc = ctypes.CDLL(None, use_errno=True); "
 X32 = 0x40000000
@@ -23,9 +23,7 @@ X32 = 0x40000000
 def confine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program, built as in runner/Containerfile."""
     program = tmp_path_factory.mktemp("confine") / "confine"
-    if not shutil.which("gcc") or not Path("/usr/include/seccomp.h").exists():
-        line = "not tested: this machine has no gcc or no libseccomp-dev. Remedy: apt install gcc libseccomp-dev"
-        pytest.fail(line) if os.environ.get("CI") == "true" else pytest.skip(line)
+    need("gcc", "libseccomp-dev")
     source = CHECKOUT / "runner/confine.c"
     build = ("gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", program, source, "-lseccomp")
     subprocess.run(build, check=True, timeout=120)

@@ -24,14 +24,13 @@ from fanout.destinations.b2 import B2Bucket
 from fanout.destinations.directory import Directory
 from fanout.destinations.owner import Terms
 from tests.sandbox.b2.client import running
+from tests.support.needs import needs
 
 MIB = 1 << 20
 DUMP = "20250101T000000Z-0123abcd/database.dump.age"
 MANIFEST = "20250101T000000Z-0123abcd/manifest.json"
 
-needs_mount = pytest.mark.skipif(
-    os.geteuid() != 0 and "CI" not in os.environ, reason="mounting a small file system takes root"
-)
+needs_mount = needs("root")
 
 
 @pytest.fixture

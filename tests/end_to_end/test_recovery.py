@@ -27,6 +27,7 @@ from tests.sandbox.b2.client import Control
 from tests.sandbox.postgresql import throwaway
 from tests.sandbox.state import Sandbox
 from tests.support.databases import rows_of
+from tests.support.needs import need
 from tests.support.playbooks import Play, Run, folder_of, last_word, player, said
 from tests.support.recovery_guide import BUCKET, EARLIER, NAS, RETIRED, counted, script, sections, settings_for, typed
 from tests.support.whole_database import Everything, everything
@@ -106,6 +107,7 @@ def test_the_gate_opens_and_warns_until_the_owner_has_answered_and_again_after_a
     assert sandbox.recovery.recipient in warning
     assert warning.endswith(": run playbooks/recovery_check.yml")
 
+    need("age")
     # All five apps have the same owner: there is one challenge, and it is named once.
     asked = play("recovery_check.yml")
     assert asked.returncode == 0, asked.stdout

@@ -17,6 +17,7 @@ from psycopg import sql
 from tests.sandbox import apps, lab, state
 from tests.sandbox.errors import SandboxError
 from tests.sandbox.postgresql import PostgresServer, throwaway
+from tests.support.needs import needs
 
 APPS = ("nextcloud", "forgejo", "paperless", "gitlab", "immich")
 
@@ -208,7 +209,7 @@ def test_what_sandbox_json_says_of_nas_b2_and_identity_is_there(sandbox):
         assert answer.status == 200
 
 
-@pytest.mark.skipif(not Path("/usr/lib/postgresql/15/bin/initdb").exists(), reason="Debian's PostgreSQL 15 is missing")
+@needs("postgresql-15")
 def test_a_server_of_debians_major_runs_and_is_gone_afterwards():
     with throwaway(15) as server:
         assert server.binaries == Path("/usr/lib/postgresql/15/bin")

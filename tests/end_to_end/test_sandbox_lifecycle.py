@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox import places, processes, state
+from tests.support.needs import needs
 
 PATIENCE = 120
 NOBODY = processes.Account("nobody", 65534, 65534)
@@ -188,7 +189,7 @@ def test_a_folder_that_is_not_a_sandbox_is_left_alone(tmp_path):
     assert not Lab(tmp_path).run_folder.exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as two users")
+@needs("root")
 def test_the_sandbox_of_another_user_is_refused_in_one_line(tmp_path):
     python = python_of_nobody()
     folder = Path(f"/var/tmp/fanout-sandbox-test-{os.getpid()}")
@@ -233,7 +234,7 @@ def as_nobody(python: str, state_folder: Path, command: str) -> subprocess.Compl
     )
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user is what all other tests run as")
+@needs("root")
 def test_an_ordinary_user_has_a_sandbox_of_its_own():
     python = python_of_nobody()
     folder = Path(f"/var/tmp/fanout-sandbox-test-{os.getpid()}")

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -149,7 +148,7 @@ def estate(sandbox: Sandbox) -> Iterator[tuple[Estate, dict[str, int]]]:
         poolers = {
             name: stack.enter_context(pgbouncer(made.server, made.forgejo, lenient=lenient))
             for name, lenient in (("pooled", False), ("pooled-leniently", True))
-            if PROGRAM or os.environ.get("CI") == "true"
+            if PROGRAM
         }
         yield made, poolers
 

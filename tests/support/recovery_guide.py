@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.sandbox.postgresql import PostgresServer
 
+from .needs import need
 from .playbooks import CHECKOUT
 
 # Where apt puts what the guide tells to install, and nothing of a virtual environment.
@@ -46,8 +44,7 @@ def script(*, way: tuple[str, ...], until: str, settings: dict[str, str], since:
 
 def typed(text: str, folder: Path, password: str = "", stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run a script in a fresh shell that stops at the first failure. Without a terminal psql asks standard input."""
-    if missing := [name for name in ("age", "age-keygen", "rclone") if not shutil.which(name, path=PATH)]:
-        pytest.fail(f"{', '.join(missing)} is not installed. Remedy: apt install age rclone", pytrace=False)
+    need("age", "rclone", path=PATH)
     file = folder / "typed.sh"
     file.write_text(text)
     environment = {"PATH": PATH, "HOME": str(folder), "LANG": "C.UTF-8", "PGPASSWORD": password}

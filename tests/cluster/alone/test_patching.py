@@ -20,6 +20,7 @@ from tests.sandbox.cluster.access import Access, until
 from tests.sandbox.cluster.places import folder as cluster_folder
 from tests.sandbox.cluster.pods import postgresql_pod
 from tests.sandbox.places import CHECKOUT
+from tests.support.needs import need
 
 from ..columns import PASSWORD, SUPERUSER_PASSWORD, Owner
 
@@ -154,9 +155,7 @@ class Evening:
 def evening(access: Access, namespace: str, tmp_path: Path) -> Iterator[Evening]:
     if state.external():
         pytest.skip("not tested: only the node of our own cluster is drained")
-    if not shutil.which("kubectl"):
-        line = "not tested: this machine has no kubectl. Remedy: install it, 1.31 or newer"
-        pytest.fail(line) if os.environ.get("CI") == "true" else pytest.skip(line)
+    need("kubectl")
     evening = Evening(access, namespace, tmp_path)
     try:
         evening.make()

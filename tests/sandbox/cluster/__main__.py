@@ -9,10 +9,12 @@ import sys
 import time
 from collections.abc import Sequence
 
+from tools import system
+
 from ..ending import unwind_when_told
 from ..errors import SandboxError
 from ..places import CHECKOUT
-from . import build, images, lab, needs, places, state
+from . import build, images, lab, places, state
 
 _LONGHORN = "tests/cluster/longhorn"
 _ENFORCED = "tests/cluster/enforced"
@@ -68,7 +70,7 @@ def _say(text: str) -> None:
 
 def _up() -> int:
     _refuse_what_is_not_ours()
-    lacking = needs.missing()
+    lacking = system.lacking(system.CLUSTER.needs)
     if lacking:
         raise SandboxError(f"this machine has {lacking.problem}", remedy=lacking.remedy)
     started = time.monotonic()
@@ -112,7 +114,7 @@ def _images() -> int:
 
 
 def _test() -> int:
-    excuse = lab.excuse("nothing was tested on Kubernetes", _say)
+    excuse = lab.excuse("all of tests/cluster", _say)
     if excuse is not None:
         return excuse
     with lab.at_hand(_say):

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tools import system
+
 from ..places import write_private
 from .certificates import Authority, Pair
-from .needs import CNI
 from .places import Network
 
 NODE = "node1"
 PAUSE_IMAGE = "localhost/fanout-test-pause:1"
+_PLUGINS = Path(system.PACKAGES["containernetworking-plugins"]).parent
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
 SystemdCgroup = false
 [plugins."io.containerd.grpc.v1.cri".cni]
-bin_dir = "{CNI}"
+bin_dir = "{_PLUGINS}"
 conf_dir = "{layout.folder}/cni"
 """
 

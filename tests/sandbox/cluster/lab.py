@@ -8,16 +8,17 @@ cluster.json is written last, and what is not complete and running is removed an
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
+from tools import system, tally
+
 from .. import processes
 from ..errors import SandboxError
 from ..places import locked, remove
-from . import build, cgroups, components, configuration, images, needs, node, places, ready, state
+from . import build, cgroups, components, configuration, images, node, places, ready, state
 from .configuration import Layout
 
 Say = Callable[[str], None]
@@ -60,13 +61,14 @@ def down() -> None:
 
 
 def excuse(what: str, say: Say) -> int | None:
-    """Return None where a cluster can be had. Else say in one line that `what`, and return the exit code: where CI says
-    so, it is a failure."""
-    lacking = None if state.external() else needs.missing()
+    """Return None where a cluster can be had. Else say in one line that `what` is left out, and return the exit code:
+    where CI says so, it is a failure."""
+    lacking = None if state.external() else system.lacking(system.CLUSTER.needs)
     if lacking is None:
         return None
-    say(f"{what}: this machine has {lacking.problem}. Remedy: {lacking.remedy}")
-    return int(os.environ.get("CI") == "true")
+    say(f"{what} is left out: this machine has {lacking}")
+    tally.add(whole=f"{what} ({lacking.problem})")
+    return int(tally.nothing_may_be_left_out())
 
 
 @contextlib.contextmanager

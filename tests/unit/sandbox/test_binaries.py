@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -15,6 +14,7 @@ import pytest
 from tests.sandbox import binaries, places
 from tests.sandbox.errors import SandboxError
 from tests.sandbox.processes import identity
+from tests.support.needs import needs
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_binaries_that_the_account_can_run_are_used_where_they_are(open_folder):
     assert not (open_folder / "b").exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user runs servers as itself")
+@needs("root")
 @pytest.mark.parametrize("major", [16, 17])
 def test_binaries_below_a_private_home_are_copied_to_where_the_account_can_run_them(major, open_folder, tmp_path):
     account = binaries.server_account()
@@ -63,7 +63,7 @@ def test_binaries_below_a_private_home_are_copied_to_where_the_account_can_run_t
         subprocess.run([found / program, "--version"], check=True, cwd="/", timeout=30, **identity(account))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user runs servers as itself")
+@needs("root")
 def test_private_binaries_that_are_not_the_wheels_are_refused(open_folder, tmp_path):
     private = tmp_path / "postgresql" / "bin"
     private.mkdir(parents=True, mode=0o700)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pytest
 
 from tests.sandbox import processes
 from tests.sandbox.errors import SandboxError
+from tests.support.needs import needs
 
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
@@ -95,7 +95,7 @@ def test_a_damaged_record_is_named(tmp_path):
         processes.recorded(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes as somebody else")
+@needs("root")
 def test_root_starts_a_process_as_another_user_without_roots_groups(tmp_path):
     nobody = processes.Account("nobody", 65534, 65534)
     log = tmp_path / "log"

@@ -7,6 +7,7 @@ import pytest
 
 from fanout.contract.errors import ConfigurationError
 from fanout.inventory.schedule import PERIODS, check_period, schedule
+from tests.support.needs import needs
 
 
 def starts(cron: str) -> list[int]:
@@ -21,6 +22,7 @@ def test_every_period_starts_as_often_as_it_says(period: int) -> None:
     assert len(starts(schedule("forgejo", period * 60).cron())) == 1440 // period
 
 
+@needs("systemd")
 @pytest.mark.parametrize("period", PERIODS)
 def test_systemd_reads_every_expression(period: int) -> None:
     for turn in (0, 1):

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import configparser
-import shutil
 import subprocess
 from pathlib import Path, PurePosixPath
 
@@ -13,9 +12,10 @@ from fanout.platforms.host.column_files import File
 from fanout.platforms.host.units import quoted, unit_files
 from tests.support.host_columns import B2, column, directory
 from tests.support.names import to
+from tests.support.needs import needs
 
 FANOUT = Path("/bin/true")
-needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+needs_systemd = needs("systemd")
 
 
 def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -18,8 +18,6 @@ import pytest
 from fanout.contract.errors import DataRefused
 from fanout.sources.postgresql.archive import END_OF_ROWS, ArchiveReader, Block, Contents
 from fanout.sources.postgresql.archive_toc import VERSIONS
-from tests.sandbox.binaries import installed_binaries
-from tests.sandbox.errors import SandboxError
 from tests.sandbox.postgresql import throwaway
 
 from . import archives
@@ -70,10 +68,6 @@ def dump(major: int) -> Dumped:
 
 @pytest.fixture(params=MAJORS)
 def dumped(request: pytest.FixtureRequest) -> Dumped:
-    try:
-        installed_binaries(request.param)
-    except SandboxError as error:
-        pytest.skip(str(error))
     return dump(request.param)
 
 
