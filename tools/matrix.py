@@ -1,7 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
 """Run tests with each Python and each ansible-core that is supported: `python -m tools.matrix [PYTHON-CORE ...]`.
 
 Without an argument ("3.13-2.21") all pairs are run whose Python this machine has. Each has an environment of its own,

@@ -1,7 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
 """Give the machine what the tests need, or say what they leave out: `python3 -m tools.system TARGET ...`.
 
 make runs it first, with the targets that it was called for. As root on Debian or Ubuntu it installs the packages that

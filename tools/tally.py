@@ -1,7 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
 """Count what passed and what was left out, over all steps of `make test`: `python -m tools.tally` says it at the end.
 
 Each step adds one line to the file that FANOUT_TEST_TALLY names; without it nothing is counted.
