@@ -8,7 +8,17 @@ from dataclasses import dataclass
 
 from .contract.errors import DataRefused
 from .contract.manifest import MAXIMUM_SIZE, Manifest, read_manifest
-from .contract.names import DUMP_ENDING, EVIDENCE, GLOBALS_ENDING, MANIFEST, MARKED, ArtifactName, artifact_of
+from .contract.names import (
+    DUMP_ENDING,
+    EVIDENCE,
+    GLOBALS_ENDING,
+    MANIFEST,
+    MARKED,
+    ArtifactName,
+    artifact_of,
+    dump_file,
+    globals_file,
+)
 from .contract.thread import Thread
 from .destinations.base import Destination, Stored
 
@@ -49,6 +59,19 @@ class Artifact:
         """The keys of all files, the manifest's first: without it the rest is no artifact any more."""
         others = [stored for _name, stored in sorted(self.files.items()) if stored is not self.manifest]
         return [self.manifest.key, *(stored.key for stored in others)]
+
+
+def is_foreign(stored: Stored, thread: Thread) -> bool:
+    """Whether an object lies below the name of an artifact and is none of the files that a backup leaves there."""
+    ours = {EVIDENCE, MANIFEST, MARKED}
+    for source in thread.sources:
+        ours |= {dump_file(source.name), globals_file(source.name)}
+    return artifact_of(stored.key) is not None and stored.key.partition("/")[2] not in ours
+
+
+def without_foreign(objects: Iterable[Stored], thread: Thread) -> list[Stored]:
+    """Return what may be ours: an object that others put beside the files of an artifact belongs to none."""
+    return [stored for stored in objects if not is_foreign(stored, thread)]
 
 
 def group(objects: Iterable[Stored]) -> dict[ArtifactName, dict[str, Stored]]:

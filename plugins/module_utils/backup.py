@@ -78,7 +78,7 @@ def _backup(thread: Thread, accept_shrink: bool, accept_server: bool, phases: Ph
             sessions = [stack.enter_context(kind_of(source).session(source, thread.id)) for source in thread.sources]
             present = destination.list()
             name = _name(started, present)
-            whole = artifacts.complete(present)
+            whole = artifacts.complete(artifacts.without_foreign(present, thread))
             if not accept_server:
                 _check_servers(thread, sessions, destination, whole)
             previous = _newest_not_shrunk(destination, thread, whole)

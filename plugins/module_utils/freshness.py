@@ -53,7 +53,7 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
         destination.check()
         objects = destination.versions()
         visible = [stored for stored in objects if not stored.hidden]
-        complete = artifacts.complete(visible)
+        complete = artifacts.complete(artifacts.without_foreign(visible, thread))
         newest = next(_whole(destination, complete, thread, problems), None)
         found = proofs(
             destination,

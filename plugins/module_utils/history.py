@@ -26,6 +26,8 @@ _NAMED = 3
 def tampered(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tuple[str, ...]:
     """Return what no run of ours did, in words. `objects` are all versions; `clocked` says whether their times are
     those of the destination's own clock, which its writers do not set."""
+    foreign = [stored.key for stored in objects if not stored.hidden and artifacts.is_foreign(stored, thread)]
+    objects = artifacts.without_foreign(objects, thread)
     visible = artifacts.complete(stored for stored in objects if not stored.hidden)
     forged = [each for each in visible if is_forged(each, thread, clocked=clocked)]
     again = [stored.key for stored in written_again(objects, thread)]
@@ -40,6 +42,7 @@ def tampered(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tup
         ("are hidden although app_keep promises them (unless it was raised since)", names, RECOVER),
         ("were stored at another time than their names say", [str(each.name) for each in forged], "hide them"),
         ("have a manifest and not all of their files", [str(a.name) for a in visible if not a.has_files], RECOVER),
+        ("are files of no backup", sorted(foreign), "hide them"),
         ("have two manifests", [str(a.name) for a in visible if {MANIFEST, MARKED} <= set(a.files)], "hide one"),
     ])  # fmt: skip
     return (*told, *_told_of_hidden_soon([str(each.name) for each in soon]))
@@ -66,24 +69,24 @@ def _few(names: Sequence[str]) -> str:
 
 def as_written(objects: Iterable[Stored], thread: Thread) -> list[Stored]:
     """Return of each key of a run or a drill the version that it left there, sorted by key: the first, or the last of
-    the tries that follow it. `objects` are all versions."""
-    return [_tries(versions, thread)[-1] for _key, versions in _versions(objects)]
+    the tries that follow it. `objects` are all versions; what others put beside our files is left out."""
+    return [_tries(versions, thread)[-1] for _key, versions in _versions(objects, thread)]
 
 
 def written_again(objects: Iterable[Stored], thread: Thread) -> list[Stored]:
     """Return what `as_written` returns of those keys of which somebody stored something else later."""
     found = []
-    for _key, versions in _versions(objects):
+    for _key, versions in _versions(objects, thread):
         tries = _tries(versions, thread)
         if len(tries) < len(versions):
             found.append(tries[-1])
     return found
 
 
-def _versions(objects: Iterable[Stored]) -> list[tuple[str, list[Stored]]]:
+def _versions(objects: Iterable[Stored], thread: Thread) -> list[tuple[str, list[Stored]]]:
     """Return each key with its versions, the oldest first."""
     found: dict[str, list[Stored]] = {}
-    for stored in objects:
+    for stored in artifacts.without_foreign(objects, thread):
         if artifact_of(stored.key) is not None or drill_name(stored.key) is not None:
             # Listed newest first: of two versions of one moment, the later in the listing is the older.
             found.setdefault(stored.key, []).insert(0, stored)

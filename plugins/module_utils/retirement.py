@@ -40,7 +40,7 @@ def retire_old(thread: Thread, destination: Destination, name: ArtifactName) -> 
 
 
 def _retire(thread: Thread, destination: Destination, name: ArtifactName) -> Retired:
-    present = destination.list()
+    present = artifacts.without_foreign(destination.list(), thread)
     whole = {artifact.name: artifact for artifact in artifacts.complete(present)}
     if not _is_good(thread, destination, whole.get(name)):
         return Retired(warnings=(f"nothing is retired: the destination does not give back {name}, just written",))

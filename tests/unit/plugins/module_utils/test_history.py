@@ -149,3 +149,12 @@ def test_forged_copies_of_past_days_take_no_place_of_real_ones() -> None:
 def test_a_manifest_without_files_is_told() -> None:
     (told,) = tampered([*runs(3), run(3)[-1]], THREAD, clocked=True)
     assert "have a manifest and not all of their files" in told
+
+
+def test_a_foreign_file_is_no_part_of_a_copy_hidden_or_not() -> None:
+    name = artifacts.complete(runs(3))[0].name
+    foreign = Stored(name.key("zzz.dump.age"), 1, name.time)
+    (copy, *_others) = artifacts.complete(as_written([*runs(3), *hidden([foreign], name.time)], THREAD))
+    assert copy.has_files
+    assert set(copy.files) == {*FILES, "manifest.json"}
+    assert tampered([*runs(3), *hidden([foreign], name.time)], THREAD, clocked=True) == ()

@@ -148,3 +148,18 @@ def test_what_somebody_hid_behind_a_made_up_copy_is_told(tmp_path: Path) -> None
     assert any(
         notice.startswith(f"{victim} were hidden and would be kept now") for notice in freshness(place.thread).notices
     )
+
+
+def test_a_file_that_somebody_puts_beside_a_copy_s_takes_nothing_from_it_and_is_told(tmp_path: Path) -> None:
+    place = folder_place(tmp_path, dataclasses.replace(SMALL, keep=Keep(hourly=0, daily=9, weekly=0, monthly=0)))
+    place.move_to(place.now.replace(hour=2, minute=0, second=0) - DAY)
+    first = place.publish()
+    place.destination.put_bytes(first.key("zzz.dump.age"), b"x")
+    for _run in range(5):
+        place.move_to(place.now + HOUR)
+        place.run()
+
+    assert first.time in place.kept(), "it is the first of its day"
+    told = " ".join(freshness(place.thread).problems)
+    assert f"{first.key('zzz.dump.age')} are files of no backup" in told
+    assert "have a manifest and not all of their files" not in told
