@@ -16,7 +16,7 @@ from .contract.manifest import Manifest
 from .contract.thread import Thread
 from .destinations.base import Destination
 from .destinations.kinds import open_destination
-from .history import as_written, doubtful, tampered
+from .history import as_written, doubtful, passed_over, tampered
 from .proofs import SKEW, Proof, Proofs, proofs
 
 
@@ -63,7 +63,10 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
             now,
         )
         problems += tampered(objects, thread, clocked=destination.has_clock)
-        doubts = doubtful(objects, thread, clocked=destination.has_clock)
+        doubts = (
+            *doubtful(objects, thread, clocked=destination.has_clock),
+            *passed_over(objects, thread, clocked=destination.has_clock),
+        )
     age = _age(newest[0], now) if newest else None
     if newest is None or age is None:
         problems.insert(0, "there is no backup")

@@ -111,9 +111,12 @@ def _longest(thread: Thread) -> timedelta:
 
 
 def is_forged(artifact: Artifact, thread: Thread, *, clocked: bool) -> bool:
-    """Whether an artifact was stored at another time than its name says."""
+    """Whether an artifact was stored at another time than its name says. Without a clock at the destination a listing
+    shows this of one alone that is hidden and of a time to come: its owner hid it, or whoever made it up."""
+    if not clocked:
+        return artifact.manifest.hidden and artifact.name.time > datetime.now(UTC) + SKEW
     since = artifact.manifest.modified - artifact.name.time
-    return clocked and not -SKEW <= since <= _longest(thread) + SKEW
+    return not -SKEW <= since <= _longest(thread) + SKEW
 
 
 def is_good(artifact: Artifact, thread: Thread, *, clocked: bool) -> bool:
@@ -153,6 +156,18 @@ def doubtful(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tup
     why = "copies there are closer together than app_period allows: by hand, at another app_period, or made up"
     told = ((kept, "are kept as well"), (hidden, "were hidden and would be kept now"))
     return tuple(f"{_few(names)} {what}: {why}" for names, what in told if names)
+
+
+def passed_over(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tuple[str, ...]:
+    """Return what is hidden and no run of ours stored as it lies there, in words: its owner may have hidden it."""
+    found = [each for each in artifacts.complete(as_written(objects, thread)) if each.manifest.hidden]
+    names = [str(each.name) for each in found if is_forged(each, thread, clocked=clocked)]
+    if not names:
+        return ()
+    return (
+        f"{_few(names)} are hidden and were stored at another time than their names say: drills and restores pass over"
+        " them",
+    )
 
 
 def hidden_against_policy(

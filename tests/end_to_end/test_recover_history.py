@@ -229,6 +229,49 @@ def test_a_forged_verdict_that_its_owner_hid_is_not_told_any_more(bucket: Bucket
     assert looked(bucket).problems == ()
 
 
+def made_up(place: Place, name: ArtifactName) -> None:
+    """Store a whole copy under that name and hide it at once, as a thief does with his key."""
+    now, place.now = place.now, name.time
+    with_name = place.publish()
+    place.now = now
+    for stored in of(place, with_name):
+        place.destination.put_bytes(
+            stored.key.replace(str(with_name), str(name)),
+            place.destination.read(stored, 1 << 16).replace(str(with_name).encode(), str(name).encode()),
+        )
+    place.destination.retire([stored.key for stored in (*of(place, with_name), *of(place, name))])
+
+
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(seconds=1), timedelta(days=365)])
+def test_a_made_up_copy_of_another_time_that_is_hidden_is_told_and_neither_drilled_nor_restored(
+    bucket: Bucket, late: timedelta
+) -> None:
+    real = newest(bucket).name
+    bucket.move_to(bucket.now + timedelta(days=2))
+    bucket.run()
+    made_up(bucket, ArtifactName(real.time + late, "ffffffff"))
+
+    assert pick(bucket.destination, real.time + timedelta(minutes=1), bucket.thread).name == real
+    assert pick(bucket.destination, None, bucket.thread).name == newest(bucket).name
+    (told,) = looked(bucket).notices
+    assert f"{real.time + late:%Y%m%dT%H%M%SZ}-ffffffff" in told
+    assert "are hidden and were stored at another time than their names say" in told
+
+
+def test_a_copy_of_a_time_to_come_that_its_owner_hid_is_passed_over_in_a_folder_too(folder: Folder) -> None:
+    folder.ahead = timedelta(days=365)
+    ahead = folder.publish()
+    folder.ahead = timedelta(0)
+    assert "ahead of this machine's clock" in " ".join(looked(folder).problems)
+    folder.destination.retire([stored.key for stored in of(folder, ahead)])
+    folder.move_to(folder.now + HOUR / 2)
+
+    assert pick(folder.destination, None, folder.thread).name == newest(folder).name
+    found = looked(folder)
+    assert found.problems == (), "nothing tells its owner to bring it back"
+    assert str(ahead) in " ".join(found.notices)
+
+
 def test_copies_that_were_moved_away_in_a_folder_come_back(app: App, folder: Folder) -> None:
     kept = folder.kept()
     hidden = folder.hidden()
