@@ -83,6 +83,15 @@ def written_again(objects: Iterable[Stored], thread: Thread) -> list[Stored]:
     return found
 
 
+def rivals(objects: Iterable[Stored], artifact: Artifact, thread: Thread) -> list[Stored]:
+    """Return what was stored over an artifact's manifest while its run may still have been under way. `objects` are all
+    versions."""
+    key = artifact.manifest.key
+    ((_key, versions),) = _versions([stored for stored in objects if stored.key == key], thread)
+    later = versions[len(_tries(versions, thread)) :]
+    return [stored for stored in later if stored.modified - artifact.name.time <= _longest(thread) + SKEW]
+
+
 def _versions(objects: Iterable[Stored], thread: Thread) -> list[tuple[str, list[Stored]]]:
     """Return each key with its versions, the oldest first."""
     found: dict[str, list[Stored]] = {}
@@ -164,10 +173,8 @@ def passed_over(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> 
     names = [str(each.name) for each in found if is_forged(each, thread, clocked=clocked)]
     if not names:
         return ()
-    return (
-        f"{_few(names)} are hidden and were stored at another time than their names say: drills and restores pass over"
-        " them",
-    )
+    what = "are hidden and were stored at another time than their names say: drills and restores pass over them"
+    return (f"{_few(names)} {what}",)
 
 
 def hidden_against_policy(

@@ -4,6 +4,8 @@ back into sight."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from .contract.names import drill_name
 from .contract.thread import Thread
 from .destinations.base import Destination, Stored
 from .destinations.kinds import open_destination
-from .history import as_written, hidden_against_policy, is_forged, written_again
+from .history import as_written, hidden_against_policy, is_forged, rivals, written_again
 from .progress import Phases, Report, silent
 from .scratch import scratch_folder
 from .streams import check_room, sha256_of
@@ -35,7 +37,8 @@ def recover_history(thread: Thread, *, check: bool, report: Report = silent) -> 
     """Bring back the hidden copies that `app_keep` promises, the first versions of what was written again, and the
     verdicts of drills, which nothing of ours ever hides. With `check` nothing is changed.
 
-    A later version goes away for good, and only after the first one was read and is what its manifest says. Raise
+    A later version goes away for good, and only after the first one was read and is what its manifest says. Of two
+    manifests that may both be the run's neither goes. Raise
     BackupError when the destination cannot be read, NoPermission when the thread's key may not bring anything back.
     """
     with about(thread.id):
@@ -53,6 +56,7 @@ def recover_history(thread: Thread, *, check: bool, report: Report = silent) -> 
             for artifact in wanted:
                 try:
                     _check(destination, artifact, again, thread)
+                    _check_rivals(destination, artifact, rivals(objects, artifact, thread), thread)
                     if not check:
                         _uncover(destination, artifact, again)
                     done.append(str(artifact.name))
@@ -99,6 +103,21 @@ def _check(destination: Destination, artifact: Artifact, again: set[str], thread
                     f"the first {name} is not what the manifest says", remedy="use another artifact or destination"
                 )
             target.unlink()
+
+
+def _check_rivals(destination: Destination, artifact: Artifact, rivals: Sequence[Stored], thread: Thread) -> None:
+    """Raise DataRefused if one of the manifests that were stored over the artifact's may be the one of its run."""
+    for rival in rivals:
+        with contextlib.suppress(DataRefused):  # it is no manifest of this artifact
+            artifacts.manifest_of(destination, dataclasses.replace(artifact, manifest=rival), thread)
+            break
+    else:
+        return
+    raise DataRefused(
+        "two manifests were stored within the time of its run, and either may be the run's. Fetch the copy before the"
+        " destination purges the first, and find out from the run's log which is right",
+        remedy="use another artifact or destination meanwhile",
+    )
 
 
 def _uncover(destination: Destination, artifact: Artifact, again: set[str]) -> None:

@@ -166,6 +166,22 @@ def test_what_was_written_again_is_read_as_it_was_first_and_comes_back(app: App,
     assert looked(bucket).problems == ()
 
 
+def test_of_two_manifests_of_the_time_of_a_run_none_is_taken_away(app: App, bucket: Bucket) -> None:
+    victim = newest(bucket).name
+    manifest = victim.key(MANIFEST)
+    other = content(bucket, victim)[manifest].replace(b'"rows":1', b'"rows":2').replace(b'"rows": 1', b'"rows": 2')
+    assert other != content(bucket, victim)[manifest]
+    bucket.destination.put_bytes(manifest, other)
+    before = {stored.version for stored in bucket.destination.versions(manifest)}
+
+    bucket.move_to(bucket.now + timedelta(minutes=1))
+    failed = recovered(app)
+
+    assert failed["failed"]
+    assert f"{victim} stays hidden: two manifests were stored within the time of its run" in str(failed)
+    assert {stored.version for stored in bucket.destination.versions(manifest)} == before
+
+
 def test_copies_that_were_written_over_with_other_bytes_of_their_size_soon_after_their_run_are_told_and_come_back(
     app: App, bucket: Bucket
 ) -> None:
