@@ -26,11 +26,13 @@ from .destinations.base import Destination, Stored
 @dataclass(frozen=True)
 class Artifact:
     """A complete artifact: its manifest's object, and all of its files by name. The name of its manifest says whether
-    it is `marked`: it was kept although something is wrong with it."""
+    it is `marked`: it was kept although something is wrong with it. A run leaves one manifest: where somebody stored
+    the other name, too, the first is the artifact's, and the `second` none of its files."""
 
     name: ArtifactName
     manifest: Stored
     files: dict[str, Stored]
+    second: Stored | None = None
 
     @property
     def marked(self) -> bool:
@@ -58,7 +60,8 @@ class Artifact:
     def keys(self) -> list[str]:
         """The keys of all files, the manifest's first: without it the rest is no artifact any more."""
         others = [stored for _name, stored in sorted(self.files.items()) if stored is not self.manifest]
-        return [self.manifest.key, *(stored.key for stored in others)]
+        manifests = [self.manifest] if self.second is None else [self.second, self.manifest]
+        return [stored.key for stored in (*manifests, *others)]
 
 
 def is_foreign(stored: Stored, thread: Thread) -> bool:
@@ -87,11 +90,16 @@ def group(objects: Iterable[Stored]) -> dict[ArtifactName, dict[str, Stored]]:
 
 def complete(objects: Iterable[Stored]) -> list[Artifact]:
     """Return the artifacts that have a manifest, newest first."""
-    return [
-        Artifact(name, manifest, files)
-        for name, files in sorted(group(objects).items(), reverse=True)
-        if (manifest := files.get(MANIFEST) or files.get(MARKED)) is not None
-    ]
+    found = []
+    for name, files in sorted(group(objects).items(), reverse=True):
+        manifests = sorted(
+            [files[each] for each in (MARKED, MANIFEST) if each in files], key=lambda stored: stored.modified
+        )
+        if manifests:
+            first, *others = manifests
+            ours = {file: stored for file, stored in files.items() if stored not in others}
+            found.append(Artifact(name, first, ours, *others))
+    return found
 
 
 def unfinished(objects: Iterable[Stored]) -> dict[ArtifactName, list[str]]:

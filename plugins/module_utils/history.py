@@ -14,7 +14,7 @@ from itertools import takewhile
 
 from . import artifacts, retention
 from .artifacts import Artifact
-from .contract.names import MANIFEST, MARKED, ArtifactName, artifact_of, drill_name
+from .contract.names import ArtifactName, artifact_of, drill_name
 from .contract.thread import Thread
 from .destinations.base import Stored
 from .proofs import RECOVER, SKEW
@@ -43,9 +43,16 @@ def tampered(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tup
         ("were stored at another time than their names say", [str(each.name) for each in forged], "hide them"),
         ("have a manifest and not all of their files", [str(a.name) for a in visible if not a.has_files], RECOVER),
         ("are files of no backup", sorted(foreign), "hide them"),
-        ("have two manifests", [str(a.name) for a in visible if {MANIFEST, MARKED} <= set(a.files)], "hide one"),
+        ("have two manifests", [str(a.name) for a in _with_two_manifests(written)], f"hide the later, and {RECOVER}"),
     ])  # fmt: skip
     return (*told, *_told_of_hidden_soon([str(each.name) for each in soon]))
+
+
+def _with_two_manifests(written: Sequence[Stored]) -> Iterator[Artifact]:
+    """Yield the artifacts with a second manifest, but for those whose owner hid it: the first is in sight."""
+    for artifact in artifacts.complete(written):
+        if artifact.second is not None and (artifact.manifest.hidden or not artifact.second.hidden):
+            yield artifact
 
 
 def _told(kinds: Iterable[tuple[str, Sequence[str], str]]) -> Iterator[str]:

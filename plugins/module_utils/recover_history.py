@@ -78,7 +78,7 @@ def _wanted(written: Sequence[Stored], again: set[str], thread: Thread, *, clock
         if not is_forged(artifact, thread, clocked=clocked)
         and (
             artifact.name in promised
-            or any(key in again for key in artifact.keys)
+            or any(stored.key in again for stored in artifact.files.values())
             # A retirement hides the manifest first.
             or (not artifact.manifest.hidden and any(stored.hidden for stored in artifact.files.values()))
         )
@@ -122,7 +122,6 @@ def _check_rivals(destination: Destination, artifact: Artifact, rivals: Sequence
 
 def _uncover(destination: Destination, artifact: Artifact, again: set[str]) -> None:
     """Bring the files back, the manifest last: without it the rest is no artifact yet."""
-    for key in reversed(artifact.keys):
-        (stored,) = [each for each in artifact.files.values() if each.key == key]
-        if stored.hidden or key in again:
+    for stored in sorted(artifact.files.values(), key=lambda stored: (stored is artifact.manifest, stored.key)):
+        if stored.hidden or stored.key in again:
             destination.uncover(stored)

@@ -12,7 +12,7 @@ from .contract.errors import BackupError
 from .contract.names import ArtifactName
 from .contract.thread import Thread
 from .destinations.base import Destination
-from .history import not_kept
+from .history import as_written, not_kept
 from .proofs import proofs
 
 _MOST = 50  # artifacts that one run may retire: a wrong clock or setting does bounded harm
@@ -40,8 +40,15 @@ def retire_old(thread: Thread, destination: Destination, name: ArtifactName) -> 
 
 
 def _retire(thread: Thread, destination: Destination, name: ArtifactName) -> Retired:
-    present = artifacts.without_foreign(destination.list(), thread)
-    whole = {artifact.name: artifact for artifact in artifacts.complete(present)}
+    objects = destination.versions()
+    present = artifacts.without_foreign([stored for stored in objects if not stored.hidden], thread)
+    in_sight = {stored.key for stored in present}
+    # As its run left it: what somebody stored over a copy, or hid of it, makes none good or bad.
+    whole = {
+        artifact.name: artifact
+        for artifact in artifacts.complete(as_written(objects, thread))
+        if not in_sight.isdisjoint(stored.key for stored in (artifact.manifest, artifact.second) if stored)
+    }
     if not _is_good(thread, destination, whole.get(name)):
         return Retired(warnings=(f"nothing is retired: the destination does not give back {name}, just written",))
     now = name.time
@@ -52,7 +59,7 @@ def _retire(thread: Thread, destination: Destination, name: ArtifactName) -> Ret
         if found.passed is None or str(each) != found.passed.artifact
     ][:_MOST]
     for artifact in old:
-        destination.retire(whole[artifact].keys)
+        destination.retire([key for key in whole[artifact].keys if key in in_sight])
     dead = [keys for artifact, keys in artifacts.unfinished(present).items() if artifact.time < now - UNFINISHED]
     for keys in dead[: _MOST - len(old)]:
         destination.retire(keys)

@@ -16,7 +16,7 @@ from fanout.artifacts import Artifact, complete
 from fanout.b2.keys import list_keys
 from fanout.b2.lent import lent_key
 from fanout.contract.errors import Exit
-from fanout.contract.names import EVIDENCE, MANIFEST, ArtifactName, verdict_key
+from fanout.contract.names import EVIDENCE, MANIFEST, MARKED, ArtifactName, verdict_key
 from fanout.contract.thread import B2Destination, Keep, render
 from fanout.destinations.base import Stored
 from fanout.freshness import Freshness, freshness
@@ -180,6 +180,42 @@ def test_of_two_manifests_of_the_time_of_a_run_none_is_taken_away(app: App, buck
     assert failed["failed"]
     assert f"{victim} stays hidden: two manifests were stored within the time of its run" in str(failed)
     assert {stored.version for stored in bucket.destination.versions(manifest)} == before
+
+
+def test_a_marked_copy_with_a_second_manifest_stays_marked_and_is_told(app: App, bucket: Bucket) -> None:
+    bucket.move_to(bucket.now.replace(hour=0, minute=30, second=0) + timedelta(days=2))
+    marked = bucket.publish("rows shrank")
+    bucket.move_to(bucket.now + timedelta(minutes=5))
+    manifest = bucket.destination.read(newest(bucket).manifest, 1 << 16).replace(b"rows shrank", b"")
+    bucket.destination.retire([marked.key(MARKED)])
+    bucket.destination.put_bytes(marked.key(MANIFEST), manifest)
+
+    told = " ".join(looked(bucket).problems)
+    assert f"{marked} have two manifests" in told
+    assert pick(bucket.destination, None, bucket.thread).marked
+    bucket.move_to(bucket.now + HOUR)
+    good = bucket.publish()
+    bucket.retire_old(good)
+    for _run in range(5):
+        bucket.move_to(bucket.now + HOUR)
+        bucket.run()
+    assert good.time in bucket.kept(), "it is the first good one of its day"
+
+    recovered(app)
+    bucket.destination.retire([marked.key(MANIFEST)])
+    assert "two manifests" not in " ".join(looked(bucket).problems)
+
+
+def test_a_good_copy_beside_whose_manifest_somebody_stores_a_marked_one_stays_good_and_is_told(bucket: Bucket) -> None:
+    bucket.move_to(bucket.now.replace(hour=0, minute=30, second=0) + timedelta(days=2))
+    good = bucket.publish()
+    bucket.move_to(bucket.now + timedelta(minutes=5))
+    bucket.destination.put_bytes(good.key(MARKED), b"{}")
+    for _run in range(5):
+        bucket.move_to(bucket.now + HOUR)
+        bucket.run()
+    assert good.time in bucket.kept(), "it is the first good one of its day"
+    assert f"{good} have two manifests" in " ".join(looked(bucket).problems)
 
 
 def test_copies_that_were_written_over_with_other_bytes_of_their_size_soon_after_their_run_are_told_and_come_back(
