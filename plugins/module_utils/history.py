@@ -29,8 +29,10 @@ def tampered(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tup
     foreign = [stored.key for stored in objects if not stored.hidden and artifacts.is_foreign(stored, thread)]
     objects = artifacts.without_foreign(objects, thread)
     visible = artifacts.complete(stored for stored in objects if not stored.hidden)
-    forged = [each for each in visible if is_forged(each, thread, clocked=clocked)]
-    again = [stored.key for stored in written_again(objects, thread)]
+    again = {stored.key: stored for stored in written_again(objects, thread)}
+    forged = [
+        each for each in visible if is_forged(each, thread, clocked=clocked) and again.keys().isdisjoint(each.keys)
+    ]
     written = as_written(objects, thread)
     hidden = [
         each for each in hidden_against_policy(written, thread, clocked=clocked) if each.manifest.key not in again
@@ -38,7 +40,7 @@ def tampered(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tup
     soon = [each for each in hidden if _may_be_its_run_s(each, written, thread)]
     names = [str(each.name) for each in hidden if each not in soon]
     told = _told([
-        ("were written again after their run", again, RECOVER),
+        ("were written again after their run", [*again], RECOVER),
         ("are hidden although app_keep promises them (unless it was raised since)", names, RECOVER),
         ("were stored at another time than their names say", [str(each.name) for each in forged], "hide them"),
         ("have a manifest and not all of their files", [str(a.name) for a in visible if not a.has_files], RECOVER),
@@ -131,8 +133,9 @@ def is_forged(artifact: Artifact, thread: Thread, *, clocked: bool) -> bool:
     shows this of one alone that is hidden and of a time to come: its owner hid it, or whoever made it up."""
     if not clocked:
         return artifact.manifest.hidden and artifact.name.time > datetime.now(UTC) + SKEW
-    since = artifact.manifest.modified - artifact.name.time
-    return not -SKEW <= since <= _longest(thread) + SKEW
+    # Of every file: once the destination has purged a first version, what was stored over it is all that is there.
+    since = [stored.modified - artifact.name.time for stored in artifact.files.values()]
+    return not -SKEW <= min(since) <= max(since) <= _longest(thread) + SKEW
 
 
 def is_good(artifact: Artifact, thread: Thread, *, clocked: bool) -> bool:

@@ -158,3 +158,12 @@ def test_a_foreign_file_is_no_part_of_a_copy_hidden_or_not() -> None:
     assert copy.has_files
     assert set(copy.files) == {*FILES, "manifest.json"}
     assert tampered([*runs(3), *hidden([foreign], name.time)], THREAD, clocked=True) == ()
+
+
+def test_a_copy_of_which_only_what_was_stored_over_it_is_left_is_told_and_counts_no_more() -> None:
+    first, *others = run(2)
+    later = dataclasses.replace(first, modified=first.modified + timedelta(days=2))  # it was purged
+    (copy,) = artifacts.complete([later, *others])
+    assert not is_good(copy, THREAD, clocked=True)
+    (told,) = tampered([*runs(2), later, *others], THREAD, clocked=True)
+    assert f"{copy.name} were stored at another time than their names say" in told
