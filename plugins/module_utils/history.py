@@ -204,7 +204,11 @@ def hidden_against_policy(
             continue
         if since is None:
             continue
-        then = [each for each in everything if each.manifest.modified <= since and not _hidden_before(each, since)]
+        then = [  # it was there itself, whatever times somebody gave to the files of a folder
+            each
+            for each in everything
+            if each is artifact or (each.manifest.modified <= since and not _hidden_before(each, since))
+        ]
         last_run = min(since, max(each.name.time for each in then))
         retired = not_kept(then, thread, clocked=clocked, now=last_run, doubt=doubt)
         if artifact.name not in retired:
@@ -215,7 +219,7 @@ def hidden_against_policy(
 def _may_be_its_run_s(artifact: Artifact, objects: Sequence[Stored], thread: Thread) -> bool:
     """Whether the run that made a hidden artifact may itself have hidden it: no later one had begun."""
     since = artifact.manifest.hidden_since
-    if since is None or since - artifact.manifest.modified > timedelta(seconds=thread.limits.end):
+    if since is None or not -SKEW <= since - artifact.manifest.modified <= timedelta(seconds=thread.limits.end):
         return False
     return not any(artifact.name < each.name and each.name.time < since - SKEW for each in artifacts.complete(objects))
 

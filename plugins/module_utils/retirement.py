@@ -29,7 +29,7 @@ class Retired:
 def retire_old(thread: Thread, destination: Destination, name: ArtifactName) -> Retired:
     """Retire what `thread.keep` does not promise any more, after the good run that left the artifact `name`.
 
-    That backup is safe by now, so that trouble here must not call it failed: a BackupError becomes a warning.
+    That backup is safe by now, so that trouble here must not call it failed: it becomes a warning.
     """
     try:
         if destination.can_retire:
@@ -37,6 +37,8 @@ def retire_old(thread: Thread, destination: Destination, name: ArtifactName) -> 
         return Retired(warnings=("nothing is retired: this destination cannot take objects away undoably",))
     except BackupError as error:
         return Retired(warnings=(f"retention stopped: {error.problem}",))
+    except Exception as error:  # noqa: BLE001 (whatever somebody left at the destination)
+        return Retired(warnings=(f"retention stopped: unexpected {type(error).__name__}. Remedy: report it",))
 
 
 def _retire(thread: Thread, destination: Destination, name: ArtifactName) -> Retired:

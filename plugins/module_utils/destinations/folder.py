@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,9 +98,21 @@ class Folder:
         """Remove a folder with nothing in it."""
         os.rmdir(_single(name), dir_fd=self._descriptor)
 
-    def remove_tree(self, name: str) -> None:
-        """Remove a folder with all that is in it; links in it, and not what they lead to."""
-        shutil.rmtree(_single(name), dir_fd=self._descriptor)
+    def remove_tree(self, name: str, depth: int) -> None:
+        """Remove a folder with all that is in it; links in it, and not what they lead to. Raise DataRefused where more
+        than `depth` folders lie in each other: no run of ours made them."""
+        with self.inner(name) as folder:
+            for each, status in folder.entries():
+                if not stat.S_ISDIR(status.st_mode):
+                    folder.remove_file(each)
+                elif depth <= 1:
+                    raise DataRefused(
+                        f"{folder.path / each} lies deeper than anything of ours",
+                        remedy="find out who made it, and take it away",
+                    )
+                else:
+                    folder.remove_tree(each, depth - 1)
+        self.remove_empty(name)
 
     def sync(self) -> None:
         """Force the names in the folder to the device."""

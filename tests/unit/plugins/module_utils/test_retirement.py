@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -163,3 +165,35 @@ def test_a_file_that_somebody_puts_beside_a_copy_s_takes_nothing_from_it_and_is_
     told = " ".join(freshness(place.thread).problems)
     assert f"{first.key('zzz.dump.age')} are files of no backup" in told
     assert "have a manifest and not all of their files" not in told
+
+
+def test_a_retirement_of_a_time_before_all_copies_is_none_of_ours(place: Folder) -> None:
+    place.now -= DAY
+    published(place, 8)
+    place.run()
+    (hidden, *_others) = sorted((place.folder / ".retired").iterdir())
+    os.utime(hidden, (0, 0))
+    assert f"{hidden.name} are hidden although app_keep promises them" in " ".join(freshness(place.thread).problems)
+
+
+def test_manifests_of_a_time_to_come_end_no_look(place: Folder) -> None:
+    published(place, 6)
+    place.run()
+    for manifest in place.folder.rglob("manifest.json"):
+        os.utime(manifest, (time.time() + 86400,) * 2)
+    assert freshness(place.thread).copies == 3
+
+
+def test_folders_in_each_other_among_the_retired_end_no_run_and_keep_nothing_else_there(place: Folder) -> None:
+    published(place, 5)
+    place.run()
+    retired = place.folder / ".retired"
+    ours = {path.name for path in retired.iterdir()}
+    top = retired / "20200101T000000Z-00000000"
+    (top / "/".join("d" * 40)).mkdir(parents=True)
+    place.move_to(place.now + 8 * DAY)
+
+    (told,) = place.run().warnings
+
+    assert "lies deeper than anything of ours" in told
+    assert ours.isdisjoint(path.name for path in retired.iterdir())
