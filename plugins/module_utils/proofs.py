@@ -97,16 +97,10 @@ def _signed(
             continue
         if not is_verdict and (time in ended or age <= thread.limits.end):
             continue  # it may be under way
-        kind: type[Verdict | Begun] = Verdict if is_verdict else Begun
         try:
-            record = decode_json(kind, destination.read(stored, MAXIMUM_SIZE), "a verdict", error=DataRefused)
-        except DataRefused:
-            _tell(strange, stored, "cannot be read: it does not count")
-            continue
-        # Its own time, too: else an old one could be stored again under a new name.
-        ours = record.thread == thread.id and record.started == timestamp(time)
-        if not ours or not is_signed(record.signed, record.signature, thread.verifier):
-            _tell(strange, stored, "was not written by a drill of this thread: it does not count")
+            record = read_signed(destination, stored, thread)
+        except DataRefused as error:
+            _tell(strange, stored, f"{error.problem}: it does not count")
             continue
         if stored.hidden:
             strange.append(f"the verdict {stored.key} was hidden and counts all the same: {RECOVER}")
@@ -115,6 +109,22 @@ def _signed(
             yield Proof(record.result, record.artifact, age), record.chosen
         else:
             yield Proof("inconclusive", record.artifact, age, ended=False), False
+
+
+def read_signed(destination: Destination, stored: Stored, thread: Thread) -> Verdict | Begun:
+    """Return what a drill of this thread wrote. Raise DataRefused, in words about a verdict, for anything else."""
+    name = drill_name(stored.key)
+    kind: type[Verdict | Begun] = Begun if is_begun(stored.key) else Verdict
+    remedy = "find out who wrote it, and hide it"
+    try:
+        record = decode_json(kind, destination.read(stored, MAXIMUM_SIZE), "a verdict", error=DataRefused)
+    except DataRefused:
+        raise DataRefused("cannot be read", remedy=remedy) from None
+    # Its own time, too: else an old one could be stored again under a new name.
+    ours = name is not None and record.thread == thread.id and record.started == timestamp(name.time)
+    if not ours or not is_signed(record.signed, record.signature, thread.verifier):
+        raise DataRefused("was not written by a drill of this thread", remedy=remedy)
+    return record
 
 
 def _tell(strange: list[str], stored: Stored, what: str) -> None:

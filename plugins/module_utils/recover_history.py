@@ -19,6 +19,7 @@ from .destinations.base import Destination, Stored
 from .destinations.kinds import open_destination
 from .history import as_written, hidden_against_policy, is_forged, rivals, written_again
 from .progress import Phases, Report, silent
+from .proofs import read_signed
 from .scratch import scratch_folder
 from .streams import check_room, sha256_of
 
@@ -63,10 +64,26 @@ def recover_history(thread: Thread, *, check: bool, report: Report = silent) -> 
                 except DataRefused as error:
                     left.append(f"{artifact.name} stays hidden: {error.problem}")
                 phases.advance(1)
-            verdicts = [each for each in written if drill_name(each.key) and (each.hidden or each.key in again)]
-            for stored in () if check else verdicts:
-                destination.uncover(stored)
-    return Recovered(tuple(done), tuple(stored.key for stored in verdicts), tuple(left))
+            verdicts = []
+            for stored in _signed(destination, written, again, thread):
+                try:
+                    if not check:
+                        destination.uncover(stored)
+                    verdicts.append(stored.key)
+                except DataRefused as error:
+                    left.append(f"{stored.key} stays hidden: {error.problem}")
+    return Recovered(tuple(done), tuple(verdicts), tuple(left))
+
+
+def _signed(destination: Destination, written: Sequence[Stored], again: set[str], thread: Thread) -> list[Stored]:
+    """Return the verdicts that somebody hid or wrote again. One that no drill has signed stays: its owner hid it."""
+    found = []
+    for stored in written:
+        if drill_name(stored.key) and (stored.hidden or stored.key in again):
+            with contextlib.suppress(DataRefused):
+                read_signed(destination, stored, thread)
+                found.append(stored)
+    return found
 
 
 def _wanted(written: Sequence[Stored], again: set[str], thread: Thread, *, clocked: bool) -> list[Artifact]:

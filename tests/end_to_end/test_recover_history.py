@@ -5,6 +5,7 @@ stand-in for Backblaze."""
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from fanout.contract.names import EVIDENCE, MANIFEST, MARKED, ArtifactName, verd
 from fanout.contract.thread import B2Destination, Keep, render
 from fanout.destinations.base import Stored
 from fanout.freshness import Freshness, freshness
+from fanout.recover_history import recover_history
 from fanout.unpack import pick
 from runner.main import main
 from tests.sandbox.b2.client import running
@@ -322,6 +324,25 @@ def test_a_copy_of_a_time_to_come_that_its_owner_hid_is_passed_over_in_a_folder_
     found = looked(folder)
     assert found.problems == (), "nothing tells its owner to bring it back"
     assert str(ahead) in " ".join(found.notices)
+
+
+def test_a_forged_verdict_that_its_owner_hid_stays_hidden_and_one_in_its_place_ends_nothing(folder: Folder) -> None:
+    folder.move_to(folder.now + timedelta(minutes=1))
+    forged, failed, both = verdict_key(folder.now), folder.drilled("fail"), folder.drilled("fail")
+    folder.destination.put_bytes(forged, b'{"result": "pass"}')
+    text = folder.destination.read(*folder.destination.list(both), 1 << 20)
+    folder.destination.retire([forged, failed, both])
+    folder.destination.put_bytes(both, text)
+    hidden = folder.folder / ".retired" / both
+    os.utime(hidden, (hidden.stat().st_mtime - 60,) * 2)
+
+    done = recover_history(folder.thread, check=False)
+
+    assert done.verdicts == (failed,)
+    (left,) = done.left
+    assert left.startswith(f"{both} stays hidden: ")
+    assert {stored.key for stored in folder.destination.list("drills/")} >= {failed, both}
+    assert forged not in {stored.key for stored in folder.destination.list("drills/")}
 
 
 def test_copies_that_were_moved_away_in_a_folder_come_back(app: App, folder: Folder) -> None:
