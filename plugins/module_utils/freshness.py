@@ -66,6 +66,7 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
         doubts = (
             *doubtful(objects, thread, clocked=destination.has_clock),
             *passed_over(objects, thread, clocked=destination.has_clock),
+            *([f"{found.passed_over} hidden verdicts that no drill signed do not count"] if found.passed_over else []),
         )
     age = _age(newest[0], now) if newest else None
     if newest is None or age is None:
