@@ -130,9 +130,11 @@ def manifest_of(destination: Destination, artifact: Artifact, thread: Thread) ->
 def readable(
     destination: Destination, artifacts: Iterable[Artifact], thread: Thread
 ) -> Iterator[tuple[Artifact, Manifest]]:
-    """Yield artifacts with their manifests, passing over those whose manifest is refused. Each is read when it is asked
-    for: stop asking at the first that will do."""
+    """Yield artifacts with their manifests, passing over those that lack files, and those whose manifest is refused.
+    Each is read when it is asked for: stop asking at the first that will do."""
     for artifact in artifacts:
+        if not artifact.has_files:
+            continue
         try:
             yield artifact, manifest_of(destination, artifact, thread)
         except DataRefused:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from . import artifacts
-from .artifacts import Artifact
 from .contract import evidence as evidence_record
 from .contract import manifest as manifest_record
 from .contract import marks as marking
@@ -79,9 +79,11 @@ def _backup(thread: Thread, accept_shrink: bool, accept_server: bool, phases: Ph
             present = destination.list()
             name = _name(started, present)
             whole = artifacts.complete(artifacts.without_foreign(present, thread))
-            if not accept_server:
-                _check_servers(thread, sessions, destination, whole)
-            previous = _newest_not_shrunk(destination, thread, whole)
+            readable = (manifest for _artifact, manifest in artifacts.readable(destination, whole, thread))
+            newest = next(readable, None)
+            if newest is not None and not accept_server:
+                _check_servers(thread, sessions, newest)
+            previous = _newest_not_shrunk(itertools.chain(filter(None, [newest]), readable))
         folder = stack.enter_context(scratch_folder(thread.scratch_directory, f"{thread.app}.{thread.name}"))
         taken = [session.take(folder, thread.recipients.all(), thread.queries, phases) for session in sessions]
         files = {file: record for each in taken for file, record in each.files.items()}
@@ -134,16 +136,13 @@ def _write_evidence(thread: Thread, name: ArtifactName, taken: Sequence[Taken], 
     return encrypt_text(encode_json(record), folder / EVIDENCE, thread.recipients.all())
 
 
-def _check_servers(
-    thread: Thread, sessions: Sequence[Session], destination: Destination, whole: Sequence[Artifact]
-) -> None:
+def _check_servers(thread: Thread, sessions: Sequence[Session], newest: Manifest) -> None:
     """Raise ConfigurationError if a source's server is not the one of the newest backup: a restored copy, or a test
     system that took the name of the real one, would push the real one's backups out."""
-    _artifact, newest = next(artifacts.readable(destination, whole, thread), (None, None))
-    before = {source.name: source.system_identifier for source in newest.sources} if newest else {}
+    before = {source.name: source.system_identifier for source in newest.sources}
     for source, session in zip(thread.sources, sessions, strict=True):
         known = before.get(source.name)
-        if newest is not None and known and known != session.system_identifier:
+        if known and known != session.system_identifier:
             raise ConfigurationError(
                 f"the server is another one: its system identifier is {session.system_identifier}, that of the newest"
                 f" backup, {newest.artifact}, is {known}",
@@ -152,11 +151,10 @@ def _check_servers(
             )
 
 
-def _newest_not_shrunk(destination: Destination, thread: Thread, whole: Sequence[Artifact]) -> Manifest | None:
+def _newest_not_shrunk(manifests: Iterable[Manifest]) -> Manifest | None:
     """The measure for this run's size, however many runs ago it was. A run whose mark is about something else, such as
     a question, is one, too: else such a mark would end the guard against shrinking."""
-    newest = artifacts.readable(destination, whole, thread)
-    return next((manifest for _artifact, manifest in newest if not any(map(marking.is_of_size, manifest.marks))), None)
+    return next((manifest for manifest in manifests if not any(map(marking.is_of_size, manifest.marks))), None)
 
 
 def _failed_queries(taken: Sequence[Taken]) -> dict[str, str]:

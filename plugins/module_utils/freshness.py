@@ -106,6 +106,8 @@ def _whole(
     """Yield the artifacts whose files are there as their manifests say, newest first. Each is read when it is asked
     for. What was passed over goes into `problems`, the newest by name."""
     for number, artifact in enumerate(complete):
+        if number > 0 and not artifact.has_files:
+            continue  # told by the listing
         try:
             manifest = artifacts.manifest_of(destination, artifact, thread)
         except DataRefused:

@@ -8,6 +8,7 @@ until the destination purges.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
@@ -37,8 +38,9 @@ def tampered(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tup
     hidden = [
         each for each in hidden_against_policy(written, thread, clocked=clocked) if each.manifest.key not in again
     ]
-    soon = [each for each in hidden if _may_be_its_run_s(each, written, thread)]
-    names = [str(each.name) for each in hidden if each not in soon]
+    everything = sorted(each.name for each in artifacts.complete(written))
+    soon = {each.name for each in hidden if _may_be_its_run_s(each, everything, thread)}
+    names = [str(each.name) for each in hidden if each.name not in soon]
     told = _told([
         ("were written again after their run", [*again], RECOVER),
         ("are hidden although app_keep promises them (unless it was raised since)", names, RECOVER),
@@ -47,7 +49,7 @@ def tampered(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tup
         ("are files of no backup", sorted(foreign), "hide them"),
         ("have two manifests", [str(a.name) for a in _with_two_manifests(written)], f"hide the later, and {RECOVER}"),
     ])  # fmt: skip
-    return (*told, *_told_of_hidden_soon([str(each.name) for each in soon]))
+    return (*told, *_told_of_hidden_soon([str(each.name) for each in hidden if each.name in soon]))
 
 
 def _with_two_manifests(written: Sequence[Stored]) -> Iterator[Artifact]:
@@ -166,12 +168,12 @@ def doubtful(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tup
         return ()
     visible = [each for each in everything if not each.manifest.hidden]
     now = max((each.name.time for each in visible), default=datetime.now(UTC))
-    retired = not_kept(visible, thread, clocked=clocked, now=now)
+    retired = set(not_kept(visible, thread, clocked=clocked, now=now))
     ours = not_kept(visible, thread, clocked=clocked, now=now, doubt=False)
     kept = [str(name) for name in ours if name not in retired]
-    told_already = hidden_against_policy(written, thread, clocked=clocked)
+    told_already = {each.name for each in hidden_against_policy(written, thread, clocked=clocked)}
     doubted = hidden_against_policy(written, thread, clocked=clocked, doubt=True)
-    hidden = [str(each.name) for each in doubted if each not in told_already]
+    hidden = [str(each.name) for each in doubted if each.name not in told_already]
     why = "copies there are closer together than app_period allows: by hand, at another app_period, or made up"
     told = ((kept, "are kept as well"), (hidden, "were hidden and would be kept now"))
     return tuple(f"{_few(names)} {what}: {why}" for names, what in told if names)
@@ -197,31 +199,39 @@ def hidden_against_policy(
     manifest was stored hides a whole artifact, too; so might anybody, and it is a good one.
     """
     everything = artifacts.complete(objects)
-    found = []
-    for artifact in everything:
-        since = artifact.manifest.hidden_since
-        if is_forged(artifact, thread, clocked=clocked) or not artifact.manifest.hidden:
-            continue
-        if since is None:
-            continue
-        then = [  # it was there itself, whatever times somebody gave to the files of a folder
+    hidden = [each for each in everything if each.manifest.hidden and not is_forged(each, thread, clocked=clocked)]
+    found: set[ArtifactName] = set()
+    for since, until, batch in _hidden_together(hidden):
+        then = [  # they were there themselves, whatever times somebody gave to the files of a folder
             each
             for each in everything
-            if each is artifact or (each.manifest.modified <= since and not _hidden_before(each, since))
+            if each.name in batch or (each.manifest.modified <= until and not _hidden_before(each, since))
         ]
-        last_run = min(since, max(each.name.time for each in then))
-        retired = not_kept(then, thread, clocked=clocked, now=last_run, doubt=doubt)
-        if artifact.name not in retired:
-            found.append(artifact)
-    return found
+        last_run = min(until, max(each.name.time for each in then))
+        found |= batch.difference(not_kept(then, thread, clocked=clocked, now=last_run, doubt=doubt))
+    return [each for each in everything if each.name in found]
 
 
-def _may_be_its_run_s(artifact: Artifact, objects: Sequence[Stored], thread: Thread) -> bool:
-    """Whether the run that made a hidden artifact may itself have hidden it: no later one had begun."""
+def _hidden_together(hidden: Iterable[Artifact]) -> Iterator[tuple[datetime, datetime, set[ArtifactName]]]:
+    """Yield what was hidden at about the same time, as one retirement does, with the first and the last moment: however
+    many somebody makes up and hides, each moment is judged once."""
+    known = [(each.manifest.hidden_since, each.name) for each in hidden if each.manifest.hidden_since is not None]
+    times = sorted(known)
+    while times:
+        first = times[0][0]
+        batch = list(takewhile(lambda one, first=first: one[0] <= first + SKEW, times))  # type: ignore[misc]
+        yield first, batch[-1][0], {name for _since, name in batch}
+        times = times[len(batch) :]
+
+
+def _may_be_its_run_s(artifact: Artifact, names: Sequence[ArtifactName], thread: Thread) -> bool:
+    """Whether the run that made a hidden artifact may itself have hidden it: no later one had begun. `names` are those
+    of all artifacts, sorted."""
     since = artifact.manifest.hidden_since
     if since is None or not -SKEW <= since - artifact.manifest.modified <= timedelta(seconds=thread.limits.end):
         return False
-    return not any(artifact.name < each.name and each.name.time < since - SKEW for each in artifacts.complete(objects))
+    later = names[bisect_right(names, artifact.name) :][:1]
+    return not any(name.time < since - SKEW for name in later)
 
 
 def _hidden_before(artifact: Artifact, moment: datetime) -> bool:

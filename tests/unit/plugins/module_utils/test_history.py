@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from fanout import artifacts, retention
+from fanout import artifacts, history, retention
+from fanout.artifacts import Artifact
 from fanout.contract.names import ArtifactName
 from fanout.contract.thread import Keep
 from fanout.destinations.base import Stored
@@ -167,3 +170,29 @@ def test_a_copy_of_which_only_what_was_stored_over_it_is_left_is_told_and_counts
     assert not is_good(copy, THREAD, clocked=True)
     (told,) = tampered([*runs(2), later, *others], THREAD, clocked=True)
     assert f"{copy.name} were stored at another time than their names say" in told
+
+
+def test_what_is_hidden_together_is_judged_once_however_many_somebody_makes_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    since = START + 6 * HOUR
+    made_up = [
+        Stored(ArtifactName(since - timedelta(seconds=number), f"{number:08x}").key("manifest.json"), 1, since)
+        for number in range(300)
+    ]
+    objects = [*runs(5), *hidden(made_up, since)]
+    judged: list[int] = []
+    listed: list[int] = []
+    not_kept, complete = history.not_kept, artifacts.complete
+
+    def judging(found: Sequence[Artifact], *more: Any, **named: Any) -> tuple[ArtifactName, ...]:
+        judged.append(len(found))
+        return not_kept(found, *more, **named)
+
+    def listing(stored: Iterable[Stored]) -> list[Artifact]:
+        listed.append(1)
+        return complete(stored)
+
+    monkeypatch.setattr(history, "not_kept", judging)
+    monkeypatch.setattr(artifacts, "complete", listing)
+    assert tampered(objects, THREAD, clocked=True)
+    assert len(judged) == 1
+    assert len(listed) < 10
