@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from . import artifacts
 from .artifacts import Artifact
 from .contract.bounds import UNFINISHED
-from .contract.errors import BackupError
+from .contract.errors import BackupError, DataRefused
 from .contract.names import ArtifactName
 from .contract.thread import Thread
 from .destinations.base import Destination
@@ -59,15 +61,30 @@ def _retire(thread: Thread, destination: Destination, name: ArtifactName) -> Ret
         each
         for each in not_kept(list(whole.values()), thread, clocked=destination.has_clock, now=now)
         if found.passed is None or str(each) != found.passed.artifact
-    ][:_MOST]
-    for artifact in old:
-        destination.retire([key for key in whole[artifact].keys if key in in_sight])
+    ]
     dead = [keys for artifact, keys in artifacts.unfinished(present).items() if artifact.time < now - UNFINISHED]
-    for keys in dead[: _MOST - len(old)]:
-        destination.retire(keys)
-    # The destination's own clock counts as well: if ours ran ahead, what was retired just now would be purged at once.
-    destination.purge(min(now, whole[name].manifest.modified))
-    return Retired(tuple(map(str, old)))
+    refused: list[str] = []
+
+    def retired(keys: Sequence[str]) -> bool:
+        try:
+            destination.retire([key for key in keys if key in in_sight])
+        except DataRefused as error:  # something is in the way of this one: go on with the next
+            refused.append(error.problem)
+            return False
+        return True
+
+    done = tuple(islice((str(each) for each in old if retired(whole[each].keys)), _MOST))
+    tuple(islice(filter(retired, dead), _MOST - len(done)))
+    try:
+        # The destination's own clock counts as well: if ours ran ahead, what was retired just now would be purged at
+        # once.
+        destination.purge(min(now, whole[name].manifest.modified))
+    except DataRefused as error:
+        refused.append(error.problem)
+    more = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
+    return Retired(
+        done, (f"retention passed over what it could not retire or purge: {refused[0]}{more}",) if refused else ()
+    )
 
 
 def _is_good(thread: Thread, destination: Destination, written: Artifact | None) -> bool:

@@ -84,7 +84,10 @@ class Folder:
 
     def rename(self, name: str, target: Folder, new: str) -> None:
         """Move a file or folder to `new` in the folder `target`, in the place of a file that is there."""
-        os.rename(_single(name), _single(new), src_dir_fd=self._descriptor, dst_dir_fd=target._descriptor)
+        try:
+            os.rename(_single(name), _single(new), src_dir_fd=self._descriptor, dst_dir_fd=target._descriptor)
+        except (IsADirectoryError, NotADirectoryError):
+            raise _in_the_way(target.path / new) from None
 
     def touch(self, name: str) -> None:
         """Make a file or folder as old as this moment."""

@@ -197,3 +197,14 @@ def test_folders_in_each_other_among_the_retired_end_no_run_and_keep_nothing_els
 
     assert "lies deeper than anything of ours" in told
     assert ours.isdisjoint(path.name for path in retired.iterdir())
+
+
+def test_what_is_in_the_way_of_a_copy_s_retirement_stops_that_of_no_other(place: Folder) -> None:
+    names = published(place, 8)
+    (place.folder / ".retired" / names[0] / "manifest.json").mkdir(parents=True)
+
+    done = place.run()
+
+    assert list(done.artifacts) == names[1:6]
+    (told,) = done.warnings
+    assert f".retired/{names[0]}/manifest.json is a link, or not what belongs there" in told
