@@ -18,12 +18,12 @@ from fanout.artifacts import complete, manifest_of
 from fanout.backup import backup
 from fanout.contract.errors import Exit
 from fanout.contract.manifest import FileRecord, Manifest, render_manifest
-from fanout.contract.names import EVIDENCE, MANIFEST, is_begun
+from fanout.contract.names import EVIDENCE, MANIFEST, MARKED, is_begun
 from fanout.contract.thread import Thread
 from fanout.destinations.directory import Directory
 from fanout.destinations.kinds import open_destination
 from fanout.drill import drill
-from fanout.encryption import encrypt_bytes, encrypt_text
+from fanout.encryption import decrypt_bytes, encrypt_bytes, encrypt_text
 from fanout.freshness import freshness
 from fanout.sources.postgresql import restore
 
@@ -120,6 +120,54 @@ def test_an_archive_of_another_plain_text_is_refused(thread: Thread) -> None:
 
     assert done.verdict.result == "fail"
     assert f"{name} decrypts to something else than was encrypted" in done.verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"rows": 123456789, "tables": 4711}, "tables, rows"),
+        ({"system_identifier": "7", "server_version": "9.6"}, "server version, system identifier"),
+    ],
+    ids=["numbers", "server"],
+)
+def test_a_manifest_that_says_something_else_of_its_source_than_the_evidence_is_refused(
+    thread: Thread, change: dict[str, Any], what: str
+) -> None:
+    manifest = newest(thread)
+    (source,) = manifest.sources
+    published_again(thread, dataclasses.replace(manifest, sources=(dataclasses.replace(source, **change),)))
+
+    done = drill(thread)
+
+    assert done.verdict.result == "fail"
+    assert f"the manifest says something else than the evidence: {what}" in done.verdict.reason
+
+
+def test_a_marked_backup_that_somebody_has_made_a_good_one_is_refused(thread: Thread) -> None:
+    unanswered = dataclasses.replace(thread.queries[0], sql="SELECT count(*) FROM nothing")
+    marked = backup(dataclasses.replace(thread, queries=(unanswered,))).manifest
+    folder = Path(thread.scratch_directory).parent / "nas" / thread.prefix / marked.artifact
+    (folder / MARKED).unlink()
+    published_again(thread, dataclasses.replace(marked, marks=(), notices=("all is well",)))
+
+    done = drill(thread)
+
+    assert done.verdict.result == "fail"
+    assert "the manifest says something else than the evidence: marks, notices" in done.verdict.reason
+
+
+def test_a_copy_whose_evidence_holds_neither_marks_nor_notices_yet_passes(thread: Thread, tmp_path: Path) -> None:
+    manifest = newest(thread)
+    destination = open_destination(thread)
+    stored = {found.key: found for found in destination.list()}[manifest.name.key(EVIDENCE)]
+    said = json.loads(decrypt_bytes(destination.read(stored, 1 << 20), Path(thread.identity_file or "")))
+    older = {name: value for name, value in said.items() if name not in ("marks", "notices")}
+    record = encrypt_text(json.dumps(older), tmp_path / EVIDENCE, thread.recipients.all())
+    destination.put_bytes(stored.key, (tmp_path / EVIDENCE).read_bytes())
+    published_again(thread, dataclasses.replace(manifest, files={**manifest.files, EVIDENCE: record}))
+
+    assert len(older) < len(said)
+    assert drill(thread).verdict.result == "pass"
 
 
 def with_numbers_beyond_bounds(said: dict[str, Any]) -> None:

@@ -87,9 +87,12 @@ class PostgresqlEvidence:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The evidence of an artifact, one entry per source."""
+    """The evidence of an artifact, one entry per source. `marks` and `notices` are those of its manifest, which is
+    clear text that others can change; None in artifacts from before they stood here."""
 
     format: int
     app: str
     artifact: str
     sources: tuple[PostgresqlEvidence, ...]
+    marks: tuple[str, ...] | None = None
+    notices: tuple[str, ...] | None = None
