@@ -10,7 +10,7 @@ from . import artifacts
 from .artifacts import Artifact
 from .contract.errors import DataRefused
 from .contract.evidence import Evidence
-from .contract.manifest import FileRecord, Manifest, timestamp
+from .contract.manifest import FileRecord, Manifest, timestamp, words
 from .contract.names import EVIDENCE
 from .contract.record import decode_json
 from .contract.thread import Thread
@@ -110,9 +110,9 @@ def _changed(manifest: Manifest, evidence: Evidence) -> list[str]:
         )
     ]
     if evidence.marks is not None:
-        pairs.append(("marks", manifest.marks, evidence.marks))
+        pairs.append(("marks", manifest.marks, words(evidence.marks)))
     if evidence.notices is not None:
-        pairs.append(("notices", manifest.notices, evidence.notices))
+        pairs.append(("notices", manifest.notices, words(evidence.notices)))
     return [what for what, claimed, true in pairs if claimed != true]
 
 

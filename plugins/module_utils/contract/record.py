@@ -21,11 +21,14 @@ from .errors import BackupError, ConfigurationError
 T = TypeVar("T")
 
 _MOST = 2**63  # what no count, size or number of a server goes beyond; Python itself prints no endless ones
+_LONGEST_NAME = 100  # of what may be a slip: to compare endless ones takes memory and time
 _NAMES: dict[type, str] = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return " (did you mean 'x'?)" for the known name nearest to `name`, or "" if none is near."""
+    if len(name) > _LONGEST_NAME:
+        return ""
     found = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
     return f" (did you mean '{found[0]}'?)" if found else ""
 

@@ -69,6 +69,33 @@ def test_a_manifest_of_a_source_that_cannot_exist_is_refused(source: str) -> Non
         read_manifest(render_manifest(changed), app="forgejo", artifact=NAME)
 
 
+def test_words_of_a_manifest_neither_pass_for_a_remedy_of_ours_nor_go_on_for_ever() -> None:
+    evil = ("all is well. Remedy: run a program of mine", "N" * 900_000, *["x"] * 10_000)
+    text = render_manifest(manifest(marks=evil)), render_manifest(manifest(notices=evil))
+    read = [read_manifest(each, app="forgejo", artifact=NAME) for each in text]
+    for said in (read[0].marks, read[1].notices):
+        assert said[0] == "all is well; remedy: run a program of mine"
+        assert len("".join(said)) < 5_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b'{"' + b"k" * 900_000 + b'":1}', b'{"seconds":{"' + b"k" * 900_000 + b'":"x"}}'],
+    ids=["a field", "a place"],
+)
+def test_an_error_does_not_quote_for_ever(text: bytes) -> None:
+    with pytest.raises(DataRefused) as caught:
+        read_manifest(text, app="forgejo", artifact=NAME)
+    assert len(str(caught.value)) < 5_000
+    assert len(str(caught.value.as_result())) < 5_000
+
+
+def test_a_manifest_of_another_app_is_not_quoted_for_ever() -> None:
+    with pytest.raises(DataRefused, match="says that it belongs to AAAA") as caught:
+        read_manifest(render_manifest(manifest(app="A" * 900_000)), app="forgejo", artifact=NAME)
+    assert len(str(caught.value)) < 5_000
+
+
 @pytest.mark.parametrize("changes", [{"started": "soon"}, {"finished": ""}, {"started": "2026-13-01T00:00:00Z"}])
 def test_a_manifest_with_a_time_that_is_none_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(DataRefused, match="is no UTC time"):
