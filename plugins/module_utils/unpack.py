@@ -89,6 +89,8 @@ def _read_evidence(file: Path, manifest: Manifest, thread: Thread) -> Evidence:
     kinds = [source.name for source in thread.sources]
     if not kinds == [source.name for source in evidence.sources] == [record.name for record in manifest.sources]:
         raise DataRefused("the artifact has other sources than the thread", remedy="use an artifact of today's sources")
+    if not all(source.major for source in evidence.sources):
+        raise DataRefused("the evidence is of a server whose version is none", remedy="use another artifact")
     if changed := _changed(manifest, evidence):
         raise DataRefused(
             f"the manifest says something else than the evidence: {', '.join(changed)}",

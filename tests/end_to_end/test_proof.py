@@ -156,18 +156,47 @@ def test_a_marked_backup_that_somebody_has_made_a_good_one_is_refused(thread: Th
     assert "the manifest says something else than the evidence: marks, notices" in done.verdict.reason
 
 
-def test_a_copy_whose_evidence_holds_neither_marks_nor_notices_yet_passes(thread: Thread, tmp_path: Path) -> None:
+def with_evidence(thread: Thread, change: Callable[[dict[str, Any]], object]) -> None:
+    """Put evidence of somebody else's making into the newest backup: recipients are no secret."""
     manifest = newest(thread)
     destination = open_destination(thread)
     stored = {found.key: found for found in destination.list()}[manifest.name.key(EVIDENCE)]
     said = json.loads(decrypt_bytes(destination.read(stored, 1 << 20), Path(thread.identity_file or "")))
-    older = {name: value for name, value in said.items() if name not in ("marks", "notices")}
-    record = encrypt_text(json.dumps(older), tmp_path / EVIDENCE, thread.recipients.all())
-    destination.put_bytes(stored.key, (tmp_path / EVIDENCE).read_bytes())
+    change(said)
+    plain = json.dumps(said).encode()
+    data = encrypt_bytes(plain, thread.recipients.all())
+    digests = hashlib.sha256(data).hexdigest(), hashlib.sha256(plain).hexdigest()
+    destination.put_bytes(stored.key, data)
+    record = FileRecord(len(data), digests[0], len(plain), digests[1])
     published_again(thread, dataclasses.replace(manifest, files={**manifest.files, EVIDENCE: record}))
 
-    assert len(older) < len(said)
+
+def test_a_copy_whose_evidence_holds_neither_marks_nor_notices_yet_passes(thread: Thread) -> None:
+    with_evidence(thread, lambda said: (said.pop("marks"), said.pop("notices")))
+
     assert drill(thread).verdict.result == "pass"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"server_version": "9" * 5000}, "is of a server whose version is none"),
+        ({"server_version": "sixteen"}, "is of a server whose version is none"),
+        ({"owner": "a\0b"}, "owner holds a NUL"),
+        ({"search_path": ["a\0b"]}, "search_path[0] holds a NUL"),
+        ({"extensions": {"a\0b": "1"}}, "extensions holds a NUL"),
+    ],
+    ids=["endless digits", "no digits", "a text", "a list", "a name"],
+)
+def test_evidence_that_no_server_can_have_given_makes_the_copy_a_bad_one(
+    thread: Thread, change: dict[str, Any], says: str
+) -> None:
+    with_evidence(thread, lambda said: said["sources"][0].update(change))
+
+    done = drill(thread)
+
+    assert done.verdict.result == "fail"
+    assert says in done.verdict.reason
 
 
 def with_numbers_beyond_bounds(said: dict[str, Any]) -> None:
