@@ -14,9 +14,12 @@ from .contract.manifest import FileRecord
 from .identities import read_identity, recipient
 from .streams import HashedFile
 
-# A header has a hundred bytes for each recipient, and behind them the line of its MAC. pyrage reads one that never ends
-# from its start again and again: a megabyte of it takes half a minute, in which no signal is heard.
+# A header has a stanza of a hundred bytes for each recipient, and behind them the line of its MAC. pyrage reads one that
+# never ends from its start again and again, and compares each stanza with all: a megabyte, or ten thousand stanzas, take
+# half a minute, in which no signal is heard.
+_RECIPIENTS = 500
 _HEADER = 64 << 10
+_STANZA = b"\n-> "
 _HEADER_ENDS = b"\n--- "
 
 
@@ -84,8 +87,9 @@ def decrypt(reader: BinaryIO, writer: Writer, identity_file: Path) -> None:
     import pyrage
 
     identity = read_identity(identity_file)
-    if _HEADER_ENDS not in reader.read(_HEADER):
-        raise _damaged("it has no whole header of age")
+    header, end, _rest = reader.read(_HEADER).partition(_HEADER_ENDS)
+    if not end or header.count(_STANZA) > _RECIPIENTS:
+        raise _damaged("it has no header of age, or an endless one")
     reader.seek(0)
     source, sink = _Remembering(reader), _Remembering(writer)
     try:
