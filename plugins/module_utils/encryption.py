@@ -14,9 +14,9 @@ from .contract.manifest import FileRecord
 from .identities import read_identity, recipient
 from .streams import HashedFile
 
-# A header has a stanza of a hundred bytes for each recipient, and behind them the line of its MAC. pyrage reads one that
-# never ends from its start again and again, and compares each stanza with all: a megabyte, or ten thousand stanzas, take
-# half a minute, in which no signal is heard.
+# A header has a stanza of a hundred bytes for each recipient, and behind them the line of its MAC. pyrage reads one
+# that never ends from its start again and again, and compares each stanza with all: a megabyte, or ten thousand
+# stanzas, take half a minute, in which no signal is heard.
 _RECIPIENTS = 500
 _HEADER = 64 << 10
 _STANZA = b"\n-> "

@@ -20,6 +20,7 @@ from fanout.contract.errors import Exit
 from fanout.contract.manifest import FileRecord, Manifest, render_manifest
 from fanout.contract.names import EVIDENCE, MANIFEST, MARKED, is_begun
 from fanout.contract.thread import Thread
+from fanout.contract.verdict import MAXIMUM_SIZE
 from fanout.destinations.directory import Directory
 from fanout.destinations.kinds import open_destination
 from fanout.drill import drill
@@ -175,6 +176,29 @@ def test_a_copy_whose_evidence_holds_neither_marks_nor_notices_yet_passes(thread
     with_evidence(thread, lambda said: (said.pop("marks"), said.pop("notices")))
 
     assert drill(thread).verdict.result == "pass"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"k" * (4 << 20): 1},
+        {"roles": [f"{number}{'r' * 1000}" for number in range(5000)]},
+        {"left_out": ["x" * 5_000_000], "roles": ["nobody"]},
+    ],
+    ids=["a name", "findings", "words"],
+)
+def test_an_endless_failure_is_stored_so_that_it_is_read_again(thread: Thread, change: dict[str, Any]) -> None:
+    with_evidence(thread, lambda said: said["sources"][0].update(change))
+
+    done = drill(thread)
+
+    assert (done.verdict.result, done.warning) == ("fail", "")
+    assert len(done.verdict.reason) < 10_000
+    verdicts = [each for each in open_destination(thread).list("drills/") if not is_begun(each.key)]
+    assert max(stored.size for stored in verdicts) < MAXIMUM_SIZE
+    problems = freshness(thread).problems
+    assert any(problem.startswith("the last drill failed") for problem in problems), problems
+    assert not any("cannot be read" in problem for problem in problems)
 
 
 @pytest.mark.parametrize(

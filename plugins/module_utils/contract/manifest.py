@@ -18,7 +18,7 @@ from .text import shortened
 
 FORMAT = 1
 MAXIMUM_SIZE = 1 << 20
-_MOST_WORDS = 100  # marks or notices of one manifest: more than any run leaves
+_MOST_WORDS = 100  # marks, notices or kinds of what was left out: more than any run leaves
 _OTHERS = "find out who wrote it there; use an older artifact meanwhile"
 
 
@@ -121,8 +121,8 @@ def read_manifest(text: bytes, *, app: str, artifact: ArtifactName) -> Manifest:
 
 
 def words(texts: Sequence[str]) -> tuple[str, ...]:
-    """Return marks or notices as they are shown. Whoever writes at the destination can write them: they do not go on
-    for ever, and nothing in them passes for a remedy of ours."""
+    """Return marks, notices or what was left out, as they are shown. Whoever writes at the destination can write them:
+    they do not go on for ever, and nothing in them passes for a remedy of ours."""
     return tuple(with_remedy(shortened(text), "") for text in texts[:_MOST_WORDS])
 
 
