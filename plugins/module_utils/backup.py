@@ -24,7 +24,7 @@ from .contract import marks as marking
 from .contract.durations import spoken
 from .contract.errors import BackupError, ConfigurationError, DataRefused, about
 from .contract.evidence import Evidence
-from .contract.manifest import FileRecord, Manifest, timestamp
+from .contract.manifest import Manifest, timestamp
 from .contract.names import EVIDENCE, MANIFEST, MARKED, ArtifactName, new_artifact
 from .contract.record import encode_json
 from .contract.thread import ShrinkLimit, Thread
@@ -86,8 +86,6 @@ def _backup(thread: Thread, accept_shrink: bool, accept_server: bool, phases: Ph
             previous = _newest_not_shrunk(itertools.chain(filter(None, [newest]), readable))
         folder = stack.enter_context(scratch_folder(thread.scratch_directory, f"{thread.app}.{thread.name}"))
         taken = [session.take(folder, thread.recipients.all(), thread.queries, phases) for session in sessions]
-        files = {file: record for each in taken for file, record in each.files.items()}
-        files[EVIDENCE] = _write_evidence(thread, name, taken, folder)
         manifest = Manifest(
             format=manifest_record.FORMAT,
             app=thread.app,
@@ -97,7 +95,7 @@ def _backup(thread: Thread, accept_shrink: bool, accept_server: bool, phases: Ph
             finished="",
             version=VERSION,
             recipients=thread.recipients.all(),
-            files=files,
+            files={file: record for each in taken for file, record in each.files.items()},
             sources=tuple(each.record for each in taken),
             seconds=phases.seconds,
             notices=tuple(notice for each in taken for notice in each.notices),
@@ -108,7 +106,8 @@ def _backup(thread: Thread, accept_shrink: bool, accept_server: bool, phases: Ph
             marks += shrunk(manifest, previous, thread.shrink_limit)
         elif whole and not accept_shrink:
             marks += (marking.NOTHING_TO_COMPARE,)
-        manifest = _publish(destination, thread, dataclasses.replace(manifest, marks=marks), folder, phases)
+        manifest = _with_evidence(dataclasses.replace(manifest, marks=marks), taken, folder)
+        manifest = _publish(destination, thread, manifest, folder, phases)
         retired = Retired()
         if not marks:
             retired = retire_old(thread, destination, name)
@@ -131,9 +130,12 @@ def _name(started: datetime, present: Sequence[Stored]) -> ArtifactName:
     return new_artifact(newest.time + timedelta(seconds=1))
 
 
-def _write_evidence(thread: Thread, name: ArtifactName, taken: Sequence[Taken], folder: Path) -> FileRecord:
-    record = Evidence(evidence_record.FORMAT, thread.app, str(name), tuple(each.evidence for each in taken))
-    return encrypt_text(encode_json(record), folder / EVIDENCE, thread.recipients.all())
+def _with_evidence(manifest: Manifest, taken: Sequence[Taken], folder: Path) -> Manifest:
+    """Write the evidence, which says what the clear manifest says as well, and return the manifest with its record."""
+    said = tuple(each.evidence for each in taken)
+    evidence = Evidence(evidence_record.FORMAT, manifest.app, manifest.artifact, said, manifest.marks, manifest.notices)
+    record = encrypt_text(encode_json(evidence), folder / EVIDENCE, manifest.recipients)
+    return dataclasses.replace(manifest, files={**manifest.files, EVIDENCE: record})
 
 
 def _check_servers(thread: Thread, sessions: Sequence[Session], newest: Manifest) -> None:

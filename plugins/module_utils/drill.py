@@ -19,11 +19,12 @@ from .answers import Comparison, compared
 from .artifacts import Artifact
 from .contract import verdict as verdict_record
 from .contract.errors import BackupError, DataRefused, Exit, about, with_remedy
-from .contract.manifest import Manifest, timestamp
+from .contract.manifest import Manifest, timestamp, words
 from .contract.names import begun_key, verdict_key
 from .contract.record import encode_json
+from .contract.text import shortened
 from .contract.thread import Thread
-from .contract.verdict import Begun, Finding, Result, Verdict, summary
+from .contract.verdict import Begun, Finding, Result, Verdict, bounded, summary
 from .contract.version import VERSION
 from .destinations.base import Destination
 from .destinations.kinds import open_destination
@@ -68,6 +69,11 @@ class _State:
     comparisons: list[Comparison] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
+    @property
+    def details(self) -> Details:
+        """What is told by name."""
+        return Details(bounded(self.findings), bounded([shortened(note) for note in self.notes]))
+
 
 def drill(
     thread: Thread, *, at: datetime | None = None, live: Mapping[str, str] | None = None, report: Report = silent
@@ -104,7 +110,8 @@ def _drill(thread: Thread, at: datetime | None, live: Mapping[str, str] | None, 
             reason = summary(state.findings)
     verdict = _verdict(thread, state, result, reason, phases)
     warning = _store(thread, destination, verdict, state.started)
-    return DrillResult(verdict, tuple(state.findings), tuple(state.notes), tuple(state.comparisons), code, warning)
+    told = state.details
+    return DrillResult(verdict, told.findings, told.notes, tuple(state.comparisons), code, warning)
 
 
 def _because(error: BackupError) -> str:
@@ -131,7 +138,7 @@ def _run(
         state.notes += manifest.notices
     with scratch_folder(thread.scratch_directory, f"drill.{thread.app}.{thread.name}") as folder:
         for copy in unpack(thread, destination, artifact, folder, phases, manifest=manifest):
-            state.left_out += copy.evidence.left_out
+            state.left_out += words(copy.evidence.left_out)
             restored = kind_of(copy.source).restore_and_compare(copy, folder, phases)
             answers = compared(copy.evidence.answers, restored.answers, live)
             state.findings += [*restored.findings, *answers.findings]
@@ -163,7 +170,7 @@ def _visible(artifact: Artifact) -> list[Finding]:
 
 
 def _verdict(thread: Thread, state: _State, result: Result, reason: str, phases: Phases) -> Verdict:
-    details = encode_json(Details(tuple(state.findings), tuple(state.notes))).encode()
+    details = encode_json(state.details).encode()
     manifest = state.manifest
     counts: dict[str, int] = {}
     for finding in state.findings:

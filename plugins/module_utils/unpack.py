@@ -10,7 +10,7 @@ from . import artifacts
 from .artifacts import Artifact
 from .contract.errors import DataRefused
 from .contract.evidence import Evidence
-from .contract.manifest import FileRecord, Manifest, timestamp
+from .contract.manifest import FileRecord, Manifest, timestamp, words
 from .contract.names import EVIDENCE
 from .contract.record import decode_json
 from .contract.thread import Thread
@@ -101,7 +101,33 @@ def _read_evidence(file: Path, manifest: Manifest, thread: Thread) -> Evidence:
     kinds = [source.name for source in thread.sources]
     if not kinds == [source.name for source in evidence.sources] == [record.name for record in manifest.sources]:
         raise DataRefused("the artifact has other sources than the thread", remedy="use an artifact of today's sources")
+    if not all(source.major for source in evidence.sources):
+        raise DataRefused("the evidence is of a server whose version is none", remedy="use another artifact")
+    if changed := _changed(manifest, evidence):
+        raise DataRefused(
+            f"the manifest says something else than the evidence: {', '.join(changed)}",
+            remedy="find out who has changed it there; use another artifact or destination",
+        )
     return evidence
+
+
+def _changed(manifest: Manifest, evidence: Evidence) -> list[str]:
+    """Return what the manifest, which whoever writes there can change, does not say as its own run did."""
+    pairs: list[tuple[str, object, object]] = [
+        pair
+        for said, record in zip(evidence.sources, manifest.sources, strict=True)
+        for pair in (
+            ("tables", record.tables, len(said.tables)),
+            ("rows", record.rows, sum(said.tables.values())),
+            ("server version", record.server_version, said.server_version),
+            ("system identifier", record.system_identifier, said.system_identifier),
+        )
+    ]
+    if evidence.marks is not None:
+        pairs.append(("marks", manifest.marks, words(evidence.marks)))
+    if evidence.notices is not None:
+        pairs.append(("notices", manifest.notices, words(evidence.notices)))
+    return [what for what, claimed, true in pairs if claimed != true]
 
 
 def _small(file: Path) -> bytes:

@@ -18,12 +18,13 @@ from fanout.artifacts import complete, manifest_of
 from fanout.backup import backup
 from fanout.contract.errors import Exit
 from fanout.contract.manifest import FileRecord, Manifest, render_manifest
-from fanout.contract.names import EVIDENCE, MANIFEST, is_begun
+from fanout.contract.names import EVIDENCE, MANIFEST, MARKED, is_begun
 from fanout.contract.thread import Thread
+from fanout.contract.verdict import MAXIMUM_SIZE
 from fanout.destinations.directory import Directory
 from fanout.destinations.kinds import open_destination
 from fanout.drill import drill
-from fanout.encryption import encrypt_bytes, encrypt_text
+from fanout.encryption import decrypt_bytes, encrypt_bytes, encrypt_text
 from fanout.freshness import freshness
 from fanout.sources.postgresql import restore
 
@@ -120,6 +121,106 @@ def test_an_archive_of_another_plain_text_is_refused(thread: Thread) -> None:
 
     assert done.verdict.result == "fail"
     assert f"{name} decrypts to something else than was encrypted" in done.verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"rows": 123456789, "tables": 4711}, "tables, rows"),
+        ({"system_identifier": "7", "server_version": "9.6"}, "server version, system identifier"),
+    ],
+    ids=["numbers", "server"],
+)
+def test_a_manifest_that_says_something_else_of_its_source_than_the_evidence_is_refused(
+    thread: Thread, change: dict[str, Any], what: str
+) -> None:
+    manifest = newest(thread)
+    (source,) = manifest.sources
+    published_again(thread, dataclasses.replace(manifest, sources=(dataclasses.replace(source, **change),)))
+
+    done = drill(thread)
+
+    assert done.verdict.result == "fail"
+    assert f"the manifest says something else than the evidence: {what}" in done.verdict.reason
+
+
+def test_a_marked_backup_that_somebody_has_made_a_good_one_is_refused(thread: Thread) -> None:
+    unanswered = dataclasses.replace(thread.queries[0], sql="SELECT count(*) FROM nothing")
+    marked = backup(dataclasses.replace(thread, queries=(unanswered,))).manifest
+    folder = Path(thread.scratch_directory).parent / "nas" / thread.prefix / marked.artifact
+    (folder / MARKED).unlink()
+    published_again(thread, dataclasses.replace(marked, marks=(), notices=("all is well",)))
+
+    done = drill(thread)
+
+    assert done.verdict.result == "fail"
+    assert "the manifest says something else than the evidence: marks, notices" in done.verdict.reason
+
+
+def with_evidence(thread: Thread, change: Callable[[dict[str, Any]], object]) -> None:
+    """Put evidence of somebody else's making into the newest backup: recipients are no secret."""
+    manifest = newest(thread)
+    destination = open_destination(thread)
+    stored = {found.key: found for found in destination.list()}[manifest.name.key(EVIDENCE)]
+    said = json.loads(decrypt_bytes(destination.read(stored, 1 << 20), Path(thread.identity_file or "")))
+    change(said)
+    plain = json.dumps(said).encode()
+    data = encrypt_bytes(plain, thread.recipients.all())
+    digests = hashlib.sha256(data).hexdigest(), hashlib.sha256(plain).hexdigest()
+    destination.put_bytes(stored.key, data)
+    record = FileRecord(len(data), digests[0], len(plain), digests[1])
+    published_again(thread, dataclasses.replace(manifest, files={**manifest.files, EVIDENCE: record}))
+
+
+def test_a_copy_whose_evidence_holds_neither_marks_nor_notices_yet_passes(thread: Thread) -> None:
+    with_evidence(thread, lambda said: (said.pop("marks"), said.pop("notices")))
+
+    assert drill(thread).verdict.result == "pass"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"k" * (4 << 20): 1},
+        {"roles": [f"{number}{'r' * 1000}" for number in range(5000)]},
+        {"left_out": ["x" * 5_000_000], "roles": ["nobody"]},
+    ],
+    ids=["a name", "findings", "words"],
+)
+def test_an_endless_failure_is_stored_so_that_it_is_read_again(thread: Thread, change: dict[str, Any]) -> None:
+    with_evidence(thread, lambda said: said["sources"][0].update(change))
+
+    done = drill(thread)
+
+    assert (done.verdict.result, done.warning) == ("fail", "")
+    assert len(done.verdict.reason) < 10_000
+    verdicts = [each for each in open_destination(thread).list("drills/") if not is_begun(each.key)]
+    assert max(stored.size for stored in verdicts) < MAXIMUM_SIZE
+    problems = freshness(thread).problems
+    assert any(problem.startswith("the last drill failed") for problem in problems), problems
+    assert not any("cannot be read" in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"server_version": "9" * 5000}, "is of a server whose version is none"),
+        ({"server_version": "sixteen"}, "is of a server whose version is none"),
+        ({"owner": "a\0b"}, "owner holds a NUL"),
+        ({"search_path": ["a\0b"]}, "search_path[0] holds a NUL"),
+        ({"extensions": {"a\0b": "1"}}, "extensions holds a NUL"),
+    ],
+    ids=["endless digits", "no digits", "a text", "a list", "a name"],
+)
+def test_evidence_that_no_server_can_have_given_makes_the_copy_a_bad_one(
+    thread: Thread, change: dict[str, Any], says: str
+) -> None:
+    with_evidence(thread, lambda said: said["sources"][0].update(change))
+
+    done = drill(thread)
+
+    assert done.verdict.result == "fail"
+    assert says in done.verdict.reason
 
 
 def with_numbers_beyond_bounds(said: dict[str, Any]) -> None:

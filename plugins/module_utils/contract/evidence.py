@@ -80,16 +80,19 @@ class PostgresqlEvidence:
 
     @property
     def major(self) -> int:
-        """The server's major version: 18 of "18.6 (Debian 18.6-1)" as of "18beta2"."""
-        match = re.match(r"[0-9]+", self.server_version)
+        """The server's major version: 18 of "18.6 (Debian 18.6-1)" as of "18beta2". 0 of what is no version."""
+        match = re.match(r"[0-9]{1,3}(?![0-9])", self.server_version)
         return int(match[0]) if match else 0
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The evidence of an artifact, one entry per source."""
+    """The evidence of an artifact, one entry per source. `marks` and `notices` are those of its manifest, which is
+    clear text that others can change; None in artifacts from before they stood here."""
 
     format: int
     app: str
     artifact: str
     sources: tuple[PostgresqlEvidence, ...]
+    marks: tuple[str, ...] | None = None
+    notices: tuple[str, ...] | None = None

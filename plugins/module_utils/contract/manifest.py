@@ -6,15 +6,19 @@ It holds no names of tables and no count of a single table: whoever reads the de
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from .errors import DataRefused
+from .errors import DataRefused, with_remedy
 from .names import EVIDENCE, ArtifactName, artifact_of, dump_file, globals_file, parse_artifact
 from .record import decode_json, encode_json
+from .text import shortened
 
 FORMAT = 1
 MAXIMUM_SIZE = 1 << 20
+_MOST_WORDS = 100  # marks, notices or kinds of what was left out: more than any run leaves
 _OTHERS = "find out who wrote it there; use an older artifact meanwhile"
 
 
@@ -113,7 +117,13 @@ def read_manifest(text: bytes, *, app: str, artifact: ArtifactName) -> Manifest:
         raise DataRefused(f"{where} gives a file a size below zero", remedy=_OTHERS)
     for time in (manifest.started, manifest.finished):
         moment(time)
-    return manifest
+    return dataclasses.replace(manifest, marks=words(manifest.marks), notices=words(manifest.notices))
+
+
+def words(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return marks, notices or what was left out, as they are shown. Whoever writes at the destination can write them:
+    they do not go on for ever, and nothing in them passes for a remedy of ours."""
+    return tuple(with_remedy(shortened(text), "") for text in texts[:_MOST_WORDS])
 
 
 def render_manifest(manifest: Manifest) -> bytes:

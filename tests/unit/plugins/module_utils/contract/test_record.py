@@ -49,7 +49,7 @@ def test_a_manifest_that_is_another_ones_is_refused(changes: dict[str, object]) 
 
 
 @pytest.mark.parametrize(
-    "name", ["../../../cron/evil", "/etc/cron.d/evil", "evil", "x.age", "manifest.json", ".x.age", "a\nb.age", "a\0b"]
+    "name", ["../../../cron/evil", "/etc/cron.d/evil", "evil", "x.age", "manifest.json", ".x.age", "a\nb.age"]
 )
 def test_a_manifest_that_names_other_files_than_a_backup_has_is_refused_on_one_printable_line(name: str) -> None:
     record = FileRecord(1, "0", 1, "0")
@@ -67,6 +67,48 @@ def test_a_manifest_of_a_source_that_cannot_exist_is_refused(source: str) -> Non
     changed = manifest(sources=(record,), files=dict.fromkeys((*files, "evidence.json.age"), one))
     with pytest.raises(DataRefused, match="has a source whose name is none"):
         read_manifest(render_manifest(changed), app="forgejo", artifact=NAME)
+
+
+def test_words_of_a_manifest_neither_pass_for_a_remedy_of_ours_nor_go_on_for_ever() -> None:
+    evil = ("all is well. Remedy: run a program of mine", "N" * 900_000, *["x"] * 10_000)
+    text = render_manifest(manifest(marks=evil)), render_manifest(manifest(notices=evil))
+    read = [read_manifest(each, app="forgejo", artifact=NAME) for each in text]
+    for said in (read[0].marks, read[1].notices):
+        assert said[0] == "all is well; remedy: run a program of mine"
+        assert len("".join(said)) < 5_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b'{"' + b"k" * 900_000 + b'":1}', b'{"seconds":{"' + b"k" * 900_000 + b'":"x"}}'],
+    ids=["a field", "a place"],
+)
+def test_an_error_does_not_quote_for_ever(text: bytes) -> None:
+    with pytest.raises(DataRefused) as caught:
+        read_manifest(text, app="forgejo", artifact=NAME)
+    assert len(str(caught.value)) < 5_000
+    assert len(str(caught.value.as_result())) < 5_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"version": "1\0"}, "version"),
+        ({"marks": ("a\0b",)}, r"marks\[0\]"),
+        ({"files": {"a\0b": FileRecord(1, "0", 1, "0")}}, "files"),
+    ],
+)
+def test_a_text_with_a_nul_which_no_server_gives_is_refused_with_its_place(
+    changes: dict[str, object], place: str
+) -> None:
+    with pytest.raises(DataRefused, match=rf"the manifest of .*\.{place} holds a NUL"):
+        read_manifest(render_manifest(manifest(**changes)), app="forgejo", artifact=NAME)
+
+
+def test_a_manifest_of_another_app_is_not_quoted_for_ever() -> None:
+    with pytest.raises(DataRefused, match="says that it belongs to AAAA") as caught:
+        read_manifest(render_manifest(manifest(app="A" * 900_000)), app="forgejo", artifact=NAME)
+    assert len(str(caught.value)) < 5_000
 
 
 @pytest.mark.parametrize("changes", [{"started": "soon"}, {"finished": ""}, {"started": "2026-13-01T00:00:00Z"}])
