@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import BackupError, ConfigurationError, NoPermission, TryAgain, Unavailable
 from ...contract.thread import PostgresqlSource
-from .client import AUTHENTICATION, ITSELF, TIMEOUTS, options, password_of, settled
+from .client import AUTHENTICATION, ITSELF, SYNTAX, TIMEOUTS, options, password_of, settled
 from .reasons import STANDBY
 from .refusals import MINIMUM_MAJOR, REACHABLE, NoAnswer, pooler, refused
 from .sqlstates import is_raised, named, only_names
@@ -20,7 +20,7 @@ from .sqlstates import is_raised, named, only_names
 if TYPE_CHECKING:
     import psycopg
 
-_GUARD = {"search_path": "pg_catalog"}
+_GUARD = {"search_path": "pg_catalog", **SYNTAX}
 # Of two that fit alike, the server's own counts: whatever order the database, which is its owner's, says. The first
 # statement of a session, with no name that it could mean otherwise.
 _OWN_FIRST = """
@@ -49,9 +49,10 @@ _OTHERWISE = (TryAgain, "look into the database server's log")
 def connect(
     source: PostgresqlSource, application_name: str, *, guarded: bool = False, itself: bool = True
 ) -> psycopg.Connection[Any]:
-    """Open an autocommit session. A `guarded` one finds no name but the server's own from its first statement on,
-    whatever its database says; one that acts as the login `itself` takes no role that its database gives to everybody.
-    Raise the BackupError that fits when that fails; the connection dies with a dead peer.
+    """Open an autocommit session. A `guarded` one finds no name but the server's own from its first statement on, and
+    strings and names mean there what ours do, whatever its database says; one that acts as the login `itself` takes no
+    role that its database gives to everybody. Raise the BackupError that fits when that fails; the connection dies with
+    a dead peer.
 
     Where nobody answers over a network, it is tried again for some seconds: a pod that has just started is unknown to
     the network's policies, which refuse it or let what it sends vanish."""

@@ -95,7 +95,7 @@ _DEFINER = "SELECT prosecdef FROM pg_proc WHERE oid = %s"
 # are to relations: functions in it run with the rights of whoever asks.
 _REACH = r"""
 SELECT EXISTS (SELECT FROM pg_rewrite WHERE ev_class = %(view)s AND (ev_type <> '1' OR EXISTS (
-  SELECT FROM regexp_matches(ev_action::text, ':relid (\d+)', 'g') AS m(found)
+  SELECT FROM regexp_matches(ev_action::text, ':relid ([0-9]+)', 'g') AS m(found)
   WHERE found[1] <> '0' AND (found[1]::oid < 16384 OR EXISTS (
     SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = found[1]::oid AND e.deptype = 'e')))))
 """

@@ -95,7 +95,8 @@ def pg_restore(
 
 def _options(target: Target) -> str:
     """pg_restore sets timeouts off itself, but not before it has asked its first questions."""
-    return f"{steps.OPTIONS} {target.role} {client.options(client.TIMEOUTS)} {target.programs.later_timeouts}"
+    settings = client.options({**client.NAMES, **client.TIMEOUTS})
+    return f"{steps.OPTIONS} {target.role} {settings} {target.programs.later_timeouts}"
 
 
 def _read(code: int, complaints: IO[bytes]) -> Said:
