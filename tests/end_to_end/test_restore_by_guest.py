@@ -205,7 +205,10 @@ def test_what_acts_with_the_rights_of_somebody_beyond_the_app_is_given_to_the_ap
     lab.run("CREATE FUNCTION public.hashes() RETURNS text SECURITY DEFINER LANGUAGE sql AS 'SELECT 1::text'")
     lab.run("CREATE VIEW public.secrets AS SELECT * FROM pg_authid;; GRANT SELECT ON public.secrets TO owner")
     lab.run("CREATE FUNCTION public.theirs() RETURNS text SECURITY DEFINER LANGUAGE sql AS 'SELECT 1::text'")
-    lab.run("CREATE TABLE public.plain (id int CHECK (id > 0));; CREATE TABLE public.ours (id int)")
+    lab.run("CREATE TABLE public.plain (id serial CHECK (id > 0));; CREATE TABLE public.ours (id int)")
+    lab.run(
+        "GRANT SELECT ON SEQUENCE public.plain_id_seq TO owner;; ALTER TABLE public.plain ENABLE ROW LEVEL SECURITY"
+    )
     lab.run("CREATE FUNCTION public.f(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1'")
     lab.run("CREATE INDEX ON public.ours (public.f(id));; GRANT ALL ON public.ours TO owner")
     lab.run("ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO owner")
@@ -216,24 +219,71 @@ def test_what_acts_with_the_rights_of_somebody_beyond_the_app_is_given_to_the_ap
 
     result = restored(lab, thread)
 
-    far = "belongs to owner, not to postgres: postgres may do more on this server than owner"
+    far = "belongs to owner, not to postgres: owner is no member of postgres"
     assert checks(result) == {
         'FUNCTION public."hashes()"': far,
         "VIEW public.secrets": far,
-        'FUNCTION public."theirs()"': (
-            "belongs to owner, not to neighbour: neighbour has rights in other databases and owns nothing in everything"
-        ),
+        'FUNCTION public."theirs()"': ("belongs to owner, not to neighbour: owner is no member of neighbour"),
+        'FUNCTION public."f(integer)"': far,
         "TABLE public.ours": far,
-        "DEFAULT ACL DEFAULT PRIVILEGES FOR FUNCTIONS": (
-            "was not given: postgres may do more on this server than owner"
-        ),
+        "TABLE public.plain": far,
+        "DEFAULT ACL DEFAULT PRIVILEGES FOR FUNCTIONS": "was not given: owner is no member of postgres",
     }
-    assert {finding.check for finding in result.findings} == {"superuser"}
+    assert [str(finding) for finding in result.findings if finding.check != "superuser"] == []
     owner = "SELECT relname, relowner::regrole::text FROM pg_class WHERE relname IN ('plain', 'ours', 'secrets')"
-    assert dict(rows(lab.server, owner, "restored")) == {"ours": "owner", "plain": "postgres", "secrets": "owner"}
+    assert dict(rows(lab.server, owner, "restored")) == dict.fromkeys(("ours", "plain", "secrets"), "owner")
     assert '--   ALTER FUNCTION public.hashes() OWNER TO "postgres";' in result.steps
     with lab.server.connect("restored", "owner", PASSWORD) as connection, pytest.raises(Exception, match="permission"):
         connection.execute("SELECT * FROM public.secrets")
+
+
+_REMAKES = """
+CREATE FUNCTION public.take() RETURNS text LANGUAGE plpgsql AS $f$ BEGIN
+  BEGIN EXECUTE 'ALTER ROLE owner SUPERUSER'; EXCEPTION WHEN OTHERS THEN NULL; END;
+  IF current_user = 'neighbour' THEN ALTER ROLE CURRENT_USER PASSWORD 'stolen'; END IF;
+  RETURN current_user; END $f$;;
+CREATE FUNCTION public.same(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
+  $f$ BEGIN PERFORM public.take(); RETURN t; END $f$;;
+CREATE FUNCTION public.go() RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN
+  IF current_user LIKE 'fanout_restore%' THEN
+    SET LOCAL search_path = public;
+    ALTER TABLE public.plain ADD CONSTRAINT e EXCLUDE USING btree ((public.same('x')) WITH =);
+    ALTER TABLE public.plain ADD CHECK (query_to_xml('SELECT public.take()', false, false, '') IS NOT NULL) NOT VALID;
+    CREATE OR REPLACE FUNCTION public.theirs() RETURNS text LANGUAGE plpgsql SECURITY DEFINER
+      AS $g$ BEGIN RETURN public.take(); END $g$;
+    CREATE OR REPLACE FUNCTION public.helps() RETURNS text LANGUAGE plpgsql AS $g$ BEGIN RETURN public.take(); END $g$;
+  END IF; RETURN true; END $f$;;
+CREATE TABLE public.zz (x int CHECK (public.go()));;
+INSERT INTO public.zz VALUES (1)
+"""
+
+
+def test_what_code_of_the_archive_has_made_anew_acts_with_nobody_s_rights(lab: Small) -> None:
+    lab.run("CREATE TABLE public.plain (id int CHECK (id > 0));; INSERT INTO public.plain VALUES (1)")
+    lab.run("CREATE FUNCTION public.helps() RETURNS text LANGUAGE sql AS $$SELECT 'x'::text$$")
+    lab.run("CREATE FUNCTION public.theirs() RETURNS text LANGUAGE sql AS $$SELECT 'x'::text$$")
+    lab.run("ALTER FUNCTION public.theirs() OWNER TO neighbour")  # who so owns something in the app's database
+    lab.run(_REMAKES, owner=True)
+    thread = lab.as_superuser()
+    backup(thread)
+
+    result = restored(lab, thread)
+
+    with lab.server.connect("restored", autocommit=True) as connection:
+        connection.execute("ANALYZE public.plain")
+        for whose in ("public.plain'::regclass", "public.helps()'::regprocedure", "public.theirs()'::regprocedure"):
+            kind = "proowner::regrole::text FROM pg_proc" if "()" in whose else "relowner::regrole::text FROM pg_class"
+            found = connection.execute(f"SELECT {kind} WHERE oid = '{whose}".encode()).fetchall()
+            assert found == [("owner",)]
+    with lab.server.connect("restored", "owner", PASSWORD, autocommit=True) as connection:
+        assert connection.execute("SELECT public.theirs()").fetchone() == ("owner",)
+    assert is_nobody_s_but_the_superuser_s(lab.server)
+    assert checks(result) == {
+        "TABLE public.plain": "belongs to owner, not to postgres: owner is no member of postgres",
+        'FUNCTION public."helps()"': "belongs to owner, not to postgres: owner is no member of postgres",
+        'FUNCTION public."theirs()"': "belongs to owner, not to neighbour: owner is no member of neighbour",
+    }
+    assert '--   ALTER FUNCTION public.theirs() OWNER TO "neighbour";' in result.steps
 
 
 def test_a_role_that_was_missing_is_made_without_what_reaches_the_server(lab: Small) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,16 +70,22 @@ class Handover:
     """One database that a guest fills from an archive, and that belongs to the archive's owners afterwards."""
 
     def __init__(
-        self, guest: Guest, entries: Sequence[TocEntry], evidence: PostgresqlEvidence, live: str, owner: str
+        self,
+        guest: Guest,
+        entries: Sequence[TocEntry],
+        evidence: PostgresqlEvidence,
+        owner: str,
+        roles: Collection[str],
     ) -> None:
-        """The database is the guest's; `live` is the app's own, and `owner` whose the new one will be."""
+        """The database is the guest's; `owner` is whose it will be, and `roles` are those that this restore has
+        made."""
         self.guest = guest
         self.owner = owner
         self.withheld: list[Withheld] = []  # what does not get the owner that the archive names
         self.by_default: list[
             tuple[TocEntry, str]
         ] = []  # rights on what somebody will make, and why they are not given
-        self._live = live
+        self._roles = roles
         self._entries = entries
         self._evidence = evidence
         self._public = ""  # the owner of the schema of that name in a database that was just made
@@ -88,7 +94,7 @@ class Handover:
 
     def again(self, database: str, entries: Sequence[TocEntry]) -> Handover:
         """Return the same for a second database."""
-        return Handover(self.guest.on(database), entries, self._evidence, self._live, self.owner)
+        return Handover(self.guest.on(database), entries, self._evidence, self.owner, self._roles)
 
     def prepare(self) -> None:
         """Make the extensions, in the empty database that the guest owns. Nobody else may be in it."""
@@ -179,12 +185,12 @@ class Handover:
         name = quoted(self.guest.name)
         with administering(self.guest.admin) as connection:
             self._close(connection)
-            owners = Owners(connection, self._entries, self._live, self.owner)
+            owners = Owners(connection, self._entries, self.owner, self._roles)
             for found in owners.found(self.guest.name):
                 entry = owners.entry(found)
                 wanted = entry.owner if entry else self._public if found.is_public else self.owner
-                if entry and (why := owners.withheld(found, wanted)):
-                    self.withheld.append(Withheld(found, entry, why))
+                if entry and (why := owners.beyond(wanted)):
+                    self.withheld.append(Withheld(found, entry, why, owners.following(found)))
                     wanted = self.owner
                 if found.type == "large object" and wanted == self.owner:
                     continue  # there may be very many
@@ -217,7 +223,7 @@ class Handover:
 
         for entry in self._entries:
             for role, statement in grants.by_default(entry) if entry.description == "DEFAULT ACL" else ():
-                if why := owners.beyond(role).why:
+                if why := owners.beyond(role):
                     self.by_default.append((entry, why))
                     continue
                 with contextlib.suppress(psycopg.errors.UndefinedObject):  # as above
