@@ -348,6 +348,37 @@ def test_a_login_that_is_no_superuser_but_reaches_the_server_may_not_restore(lab
         assert "set app_restore_user and app_restore_password to a superuser" in str(error.value)
 
 
+def test_a_login_that_is_more_than_the_app_s_owner_may_not_restore_by_itself(lab: Small) -> None:
+    thread = quiet(lab)
+    lab.run(
+        "CREATE FUNCTION public.go() RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN"
+        " BEGIN EXECUTE 'ALTER DATABASE neighbour OWNER TO owner'; EXCEPTION WHEN OTHERS THEN NULL; END;"
+        " RETURN true; END $f$;; CREATE TABLE public.zz (x int CHECK (public.go()));; INSERT INTO public.zz VALUES (1)",
+        owner=True,
+    )
+    backup(thread)
+    order = RestoreOrder("restored", login=Login("keeper", PASSWORD))
+    of_neighbour = "SELECT datdba::regrole::text FROM pg_database WHERE datname = 'neighbour'"
+    lab.run(f"CREATE ROLE keeper LOGIN CREATEDB PASSWORD '{PASSWORD}' IN ROLE owner, neighbour")
+    phases = set()
+
+    with pytest.raises(NoPermission) as error:
+        restore(thread, order, report=lambda phase, _done, _total: phases.add(phase))
+    assert "than the owner of the new database (owner is no member of keeper)" in str(error.value)
+    assert "to a superuser, who restores by a login made for it, or to owner, the database's own owner" in str(
+        error.value
+    )
+    assert phases == {"check"}, "nothing was fetched"
+    lab.run("ALTER ROLE owner CREATEDB")
+    with lab.server.connect(autocommit=True) as connection:
+        connection.execute("DROP DATABASE everything")
+    with pytest.raises(NoPermission, match="owner is no member of keeper"):
+        restore(thread, order)
+    assert rows(lab.server, of_neighbour) == [("neighbour",)]
+    assert rows(lab.server, "SELECT FROM pg_database WHERE datname = 'restored'") == []
+    assert restore(thread, RestoreOrder("restored", login=Login("owner", PASSWORD))).result == "pass"
+
+
 def test_a_server_that_does_not_let_the_login_in_says_what_to_change_and_keeps_nothing(lab: Small) -> None:
     thread = quiet(lab)
     backup(thread)

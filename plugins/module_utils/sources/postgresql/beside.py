@@ -98,6 +98,8 @@ def check_beside(new: NewDatabase) -> None:
             )
         if found:
             raise restore.exists(target)
+        if not target.superuser:
+            guest.check_harmless(connection, target, live_owner(connection, new.login.database))
         (may,) = connection.execute(
             "SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
         ).fetchone() or (False,)
@@ -106,8 +108,6 @@ def check_beside(new: NewDatabase) -> None:
                 f"{new.login.user} may not create databases on {target.label}",
                 remedy=f"ALTER ROLE {quoted(new.login.user)} CREATEDB, or {failures.ADMINISTRATOR}",
             )
-        if not target.superuser:
-            guest.check_harmless(connection, target)
 
 
 def _check_name(name: str) -> None:
@@ -227,6 +227,8 @@ def _make(
         statements, made.powers = without_power(connection, _missing(connection, read_globals(copy.globals_sql)))
         missing = [*dict.fromkeys(statement.role for statement in statements)]
         owner = _owner(connection, copy, new, missing, made)
+        if not target.superuser:
+            guest.check_harmless(connection, target, owner)
         with connection.transaction():
             restore.create_roles(connection, statements)
         made.roles += missing

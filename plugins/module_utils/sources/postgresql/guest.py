@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ...contract.errors import NoPermission
 from ...files import write_private
 from .names import literal, quoted
+from .owners import beyond
 from .target import Target
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ WHERE starts_with(rolname, '{PREFIX}') AND shobj_description(oid, 'pg_authid') =
                   AND (application_name = %s OR usename = rolname))
 """
 _SESSIONS = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = %s"
-# What lets a login that is no superuser reach beyond its own databases.
+# What lets a login that is no superuser reach beyond its own databases, whoever else can do the same.
 _REACHES = """
 SELECT rolcreaterole OR rolreplication OR EXISTS (
   SELECT FROM pg_roles other WHERE (rolsuper OR starts_with(rolname, 'pg_')) AND rolname <> 'pg_database_owner'
@@ -97,13 +98,20 @@ def sweep(connection: psycopg.Connection[Any], application_name: str) -> None:
             connection.execute(f"DROP ROLE {quoted(name)}".encode())
 
 
-def check_harmless(connection: psycopg.Connection[Any], target: Target) -> None:
-    """Raise NoPermission if a login that is no superuser, and so restores by itself, may do more than own databases:
-    what the archive brings would run with it."""
+def check_harmless(connection: psycopg.Connection[Any], target: Target, owner: str | None) -> None:
+    """Raise NoPermission if a login that is no superuser, and so restores by itself, may do more than own databases, or
+    than the `owner` of the new one where that is known: what the archive brings would run with it, and would have its
+    password to set."""
+    user = target.source.user
     if connection.execute(_REACHES).fetchone() == (True,):
-        raise NoPermission(
-            f"{target.source.user} is no superuser, and may do more on {target.label} than own databases: all that the"
-            " backup brings would run with that",
-            remedy="set app_restore_user and app_restore_password to a superuser, who restores by a login made for it,"
-            " or to a login without CREATEROLE, REPLICATION and membership in superusers or pg_* roles",
-        )
+        more = "own databases"
+    elif owner and (why := beyond(connection, user, owner, ())):
+        more = f"the owner of the new database ({why})"
+    else:
+        return
+    raise NoPermission(
+        f"{user} is no superuser, and may do more on {target.label} than {more}: all that the backup brings would run"
+        " with that",
+        remedy="set app_restore_user and app_restore_password to a superuser, who restores by a login made for it, or"
+        f" to {f'{owner}, the' if owner else 'the'} database's own owner, with CREATEDB and nothing more",
+    )

@@ -74,7 +74,7 @@ def create_database(
     except psycopg.errors.InsufficientPrivilege as error:
         raise NoPermission(
             f"{target.source.user} may not make a database for {owner} ({reason(error)})",
-            remedy=f"{ADMINISTRATOR}, or grant {owner} to this one",
+            remedy=f"{ADMINISTRATOR}, or {owner} with CREATEDB",
         ) from None
     except (psycopg.ProgrammingError, psycopg.DataError, psycopg.NotSupportedError) as error:
         raise ConfigurationError(
