@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from fanout.backup import backup
-from fanout.contract.errors import ConfigurationError, NoPermission
+from fanout.contract.errors import ConfigurationError, NoPermission, Unavailable
 from fanout.contract.login import Login, render_login
 from fanout.contract.thread import Thread, render
 from fanout.restore import RestoreOrder, RestoreResult, restore
-from fanout.sources.postgresql import guest
+from fanout.sources.postgresql import beside, guest
 from tests.sandbox.postgresql import PostgresServer
 
 from .attack import ENTRANCES, FIRST, SHADOWS, TAKE
@@ -182,6 +182,7 @@ def test_what_takes_a_superuser_is_named_and_printed_and_can_be_run_by_hand(tmp_
             "FOREIGN TABLE shop.far",
             "EVENT TRIGGER watching",
             'FUNCTION public."c(cstring)"',
+            'FUNCTION public."watch()"',
         }
         assert {finding.check for finding in result.findings} == {"superuser", "database"}
         assert (result.result, result.rows) == ("fail", 7168)
@@ -334,6 +335,89 @@ def test_the_login_of_a_restore_that_was_killed_is_taken_away_by_the_next(lab: S
         connection.execute("DROP DATABASE killed WITH (FORCE)")
     assert restored(lab, thread).result == "pass"
     assert rows(lab.server, _OURS) == []
+
+
+def test_the_login_reads_back_forced_tables_without_a_right_beyond_its_own(
+    lab: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.run(
+        "CREATE TABLE public.hidden (id int);; INSERT INTO public.hidden VALUES (1), (2);;"
+        " CREATE POLICY one ON public.hidden USING (id = 1);;"
+        " ALTER TABLE public.hidden ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;;"
+        " CREATE MATERIALIZED VIEW public.seen AS SELECT id FROM public.hidden",
+        owner=True,
+    )
+    lab.run("ALTER ROLE owner BYPASSRLS")
+    thread = quiet(lab)
+    backup(thread)
+    lab.run("ALTER ROLE owner NOBYPASSRLS")
+    powers = set()
+
+    def look(_phase: str, _done: int, _total: int | None) -> None:
+        powers.update(rows(lab.server, "SELECT rolbypassrls FROM pg_roles WHERE rolname LIKE 'fanout%'"))
+
+    login = Login("postgres", lab.server.superuser_password)
+    result = restore(thread, RestoreOrder("restored", login=login), report=look)
+
+    assert powers == {(False,)}
+    assert ([str(finding) for finding in result.findings], result.result) == ([], "pass")
+    forced = "SELECT relname, relowner::regrole::text FROM pg_class WHERE relforcerowsecurity"
+    assert rows(lab.server, forced, "restored") == [("hidden", "owner")]
+
+    def broken(*_arguments: object) -> None:
+        raise Unavailable("the connection broke", remedy="check the server")
+
+    monkeypatch.setattr(beside, "verify", broken)
+    assert restore(thread, RestoreOrder("again", login=login)).result == "inconclusive"
+    assert rows(lab.server, forced, "again") == [("hidden", "owner")]
+
+
+def test_a_login_that_owns_something_elsewhere_lets_nobody_in_and_is_named_until_it_can_go(lab: Small) -> None:
+    lab.run("CREATE DATABASE shared")
+    thread = quiet(lab)
+    backup(thread)
+
+    def leave(phase: str, _done: int, _total: int | None) -> None:
+        if phase == "verify" and (found := rows(lab.server, _OURS)):
+            with lab.server.connect("shared", autocommit=True) as connection:
+                connection.execute("CREATE TABLE IF NOT EXISTS public.left ()")
+                connection.execute(f'ALTER TABLE public.left OWNER TO "{found[0][0]}"'.encode())
+
+    login = Login("postgres", lab.server.superuser_password)
+    result = restore(thread, RestoreOrder("restored", login=login), report=leave)
+
+    ((name,),) = rows(lab.server, _OURS)
+    about = "SELECT rolcanlogin, rolpassword, rolbypassrls FROM pg_authid WHERE rolname LIKE 'fanout%'"
+    assert rows(lab.server, about) == [(False, None, False)]
+    (note,) = (note for note in result.notes if name in note)
+    assert f'in "shared": DROP OWNED BY "{name}"; DROP ROLE "{name}";' in note
+    with lab.server.connect("shared", autocommit=True) as connection:
+        connection.execute(f'DROP OWNED BY "{name}"'.encode())
+    assert restore(thread, RestoreOrder("again", login=login)).result == "pass"
+    assert rows(lab.server, _OURS) == []
+
+
+_TEMPLATE = """
+CREATE FUNCTION public.go() RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN
+  IF current_database() LIKE 'fanout_reference%' THEN
+    EXECUTE format('ALTER DATABASE %I IS_TEMPLATE true', current_database());
+  END IF; RETURN true; END $f$;;
+CREATE FUNCTION public.same(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
+  $f$ BEGIN PERFORM public.go(); RETURN $1; END $f$;;
+CREATE TABLE public.zz (t varchar(9) CHECK (t IN ('a', 'b')));;
+INSERT INTO public.zz VALUES ('a');;
+CREATE INDEX ON public.zz ((t || public.same('x')))
+"""
+
+
+def test_a_second_database_that_its_own_code_makes_a_template_goes_away_all_the_same(lab: Small) -> None:
+    lab.run(_TEMPLATE, owner=True)
+    backup(quiet(lab))
+
+    result = restored(lab)
+
+    assert ([str(finding) for finding in result.findings], result.result) == ([], "pass")
+    assert rows(lab.server, "SELECT datname FROM pg_database WHERE datname LIKE 'fanout%'") == []
 
 
 def test_a_login_that_is_no_superuser_but_reaches_the_server_may_not_restore(lab: Small) -> None:

@@ -60,7 +60,6 @@ SELECT mine.rolname = %(login)s
 FROM pg_roles mine WHERE mine.rolname = %(role)s
 """
 _PLAIN = "SELECT NOT rolsuper FROM pg_roles WHERE rolname = %s"
-_FORCED = "FORCE ROW LEVEL SECURITY"  # in the definition of a table that hides rows from its owner, too
 _SUPERUSER = "SELECT rolsuper FROM pg_roles WHERE rolname = session_user"
 
 
@@ -242,8 +241,7 @@ def _make(
             made.findings += properties.apply(connection, before)
             return target
         guest.sweep(connection, target.application_name)
-        forced = any(_FORCED in entry.definition for entry in chosen if entry.description == "TABLE")
-        made.guest = guest.make(connection, target, folder, new.seconds, forced=forced)
+        made.guest = guest.make(connection, target, folder, new.seconds)
         restore.create_database(connection, target, owner, copy.evidence.locale, guest=made.guest.name)
         made.created = True
         _comment(connection, new, literal(_INCOMPLETE))
@@ -359,16 +357,25 @@ def _finish(new: NewDatabase, entries: Sequence[TocEntry], chosen: Sequence[TocE
 
 @contextlib.contextmanager
 def _guest_gone(new: NewDatabase, made: _Made) -> Iterator[None]:
-    """Take the guest's login away afterwards, however that ends."""
+    """Take the guest's login away afterwards, however that ends. What is left of it is told either way."""
+    failure: BackupError | None = None
     try:
         yield
+    except BackupError as error:
+        failure = error
+        raise
     finally:
+        said = ""
         if made.guest:
             try:
                 with _server(new) as (connection, _target):
-                    guest.end(connection, made.guest.name)
+                    said = guest.end(connection, made.guest.name)
             except BackupError as error:
-                made.notes.append(f"the login {made.guest.name} could not be taken away ({error.problem}): drop it")
+                said = f"the login {made.guest.name} could not be taken away ({error.problem}): drop it"
+        if said and failure:
+            failure.problem = f"{failure.problem}; {said}"
+        elif said:
+            made.notes.append(said)
 
 
 @contextlib.contextmanager
