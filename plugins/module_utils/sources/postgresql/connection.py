@@ -43,6 +43,7 @@ _MEANINGS: dict[str, tuple[type[BackupError], str]] = {
 _SILENCE = 10
 _PATIENCE = 8.0
 _PAUSE = 0.5
+_LONGEST = 2000  # characters of a server's words that are looked at
 _OTHERWISE = (TryAgain, "look into the database server's log")
 
 
@@ -135,7 +136,7 @@ def reason(error: psycopg.Error) -> str:
 
 def first_line(error: Exception) -> str:
     """Return an error's own words in one line."""
-    lines = str(error).strip().splitlines()
+    lines = str(error)[:_LONGEST].strip().splitlines()
     # libpq names the address first ('connection to server at "127.0.0.1", port 5432 failed: '): we name it ourselves.
     return re.sub(r"^.*connection to server (at|on socket) .*? failed: ", "", lines[0]) if lines else "no reason given"
 
