@@ -15,7 +15,7 @@ from ...contract.thread import PostgresqlSource
 from .client import AUTHENTICATION, ITSELF, TIMEOUTS, options, password_of, settled
 from .reasons import STANDBY
 from .refusals import MINIMUM_MAJOR, REACHABLE, NoAnswer, pooler, refused
-from .sqlstates import is_raised, named, only_names
+from .sqlstates import is_raised, known_only, named, only_names
 
 if TYPE_CHECKING:
     import psycopg
@@ -198,4 +198,6 @@ def _translated(error: psycopg.Error, doing: str) -> BackupError:
     known = (_MEANINGS[code[:length]] for length in (5, 3, 2) if code[:length] in _MEANINGS)
     kind, remedy = next(known, _OTHERWISE)
     problem = reason(error)
-    return kind(f"the connection broke ({problem})" if kind is Unavailable else problem, doing=doing, remedy=remedy)
+    made = kind(f"the connection broke ({problem})" if kind is Unavailable else problem, doing=doing, remedy=remedy)
+    made.cause = known_only(error.sqlstate or "")
+    return made
