@@ -38,10 +38,11 @@ from .unpack import pick, unpack
 
 @dataclass(frozen=True)
 class Details:
-    """The encrypted part of a verdict: what differs, by name."""
+    """The encrypted part of a verdict: what differs, by name, and why it could not run, in everybody's words."""
 
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,15 @@ class _State:
     notes: list[str] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    reason_in_clear: str = ""
 
-    @property
-    def details(self) -> Details:
-        """What is told by name."""
-        return Details(bounded(self.findings), bounded([shortened(note) for note in self.notes]))
+    def details(self, reason: str = "") -> Details:
+        """What is told by name. `reason` is why a drill was inconclusive."""
+        return Details(bounded(self.findings), bounded([shortened(note) for note in self.notes]), shortened(reason))
+
+
+# From the first of these phases on a server runs what a copy brings: whatever it says may be a row.
+_HOSTILE = ("restore", "verify")
 
 
 def drill(
@@ -96,26 +101,37 @@ def _drill(thread: Thread, at: datetime | None, live: Mapping[str, str] | None, 
         _run(thread, destination, at, live, phases, state)
     except DataRefused as error:
         result, reason, code = "fail", with_remedy(_because(error), ""), Exit.DATA_REFUSED
-        state.findings.append(Finding(error.doing or "artifact", thread.id, error.problem))
+        state.findings.append(Finding("artifact", thread.id, _because(error)))
     except BackupError as error:
         result, reason, code = "inconclusive", with_remedy(_because(error), error.remedy), error.exit_code
+        state.reason_in_clear = _in_clear(error, phases) or reason
     except Exception as error:
         # A mistake of ours: the last verdict of this thread must not go on as if nothing had been tried since.
-        reason = f"unexpected {type(error).__name__}. Remedy: report it"
-        _store(thread, destination, _verdict(thread, state, "inconclusive", reason, phases), state.started)
+        reason = state.reason_in_clear = f"unexpected {type(error).__name__}. Remedy: report it"
+        _store(thread, destination, _verdict(thread, state, "inconclusive", reason, phases), state)
         raise
     else:
         if state.findings:
             result, code = "fail", Exit.DATA_REFUSED
             reason = summary(state.findings)
     verdict = _verdict(thread, state, result, reason, phases)
-    warning = _store(thread, destination, verdict, state.started)
-    told = state.details
+    warning = _store(thread, destination, verdict, state)
+    told = state.details()
     return DrillResult(verdict, told.findings, told.notes, tuple(state.comparisons), code, warning)
 
 
 def _because(error: BackupError) -> str:
     return f"{error.doing}: {error.problem}" if error.doing else error.problem
+
+
+def _in_clear(error: BackupError, phases: Phases) -> str:
+    """Return what may be stored in clear of an error that a hostile server may have worded, "" for any other."""
+    hostile = [phase for phase in _HOSTILE if phase in phases.seconds]
+    if not hostile:
+        return ""
+    cause = f" ({error.cause})" if error.cause else ""
+    remedy = "drill it yourself, or decrypt the verdict's details: they say the rest"
+    return with_remedy(f"{hostile[-1]}: {error.code.replace('_', ' ')}{cause}", remedy)
 
 
 def _run(
@@ -170,7 +186,7 @@ def _visible(artifact: Artifact) -> list[Finding]:
 
 
 def _verdict(thread: Thread, state: _State, result: Result, reason: str, phases: Phases) -> Verdict:
-    details = encode_json(state.details).encode()
+    details = encode_json(state.details(reason if result == "inconclusive" else "")).encode()
     manifest = state.manifest
     counts: dict[str, int] = {}
     for finding in state.findings:
@@ -197,15 +213,16 @@ def _verdict(thread: Thread, state: _State, result: Result, reason: str, phases:
     )
 
 
-def _store(thread: Thread, destination: Destination, verdict: Verdict, started: datetime) -> str:
+def _store(thread: Thread, destination: Destination, verdict: Verdict, state: _State) -> str:
     """Store the verdict beside the artifacts. Return why it could not be stored, or "".
 
-    What is stored is clear text: the reason of a failure names objects, so that only its kind goes in."""
-    clear = dataclasses.replace(verdict, reason=verdict.reason if verdict.result == "inconclusive" else "")
+    What is stored is clear text: the reason of a failure names objects, so that only its kind goes in. Where a drill
+    could not run, so do words of ours."""
+    clear = dataclasses.replace(verdict, reason=state.reason_in_clear if verdict.result == "inconclusive" else "")
     try:
         signature = sign(clear.signed, Path(thread.identity_file))
         destination.put_bytes(
-            verdict_key(started), encode_json(dataclasses.replace(clear, signature=signature)).encode()
+            verdict_key(state.started), encode_json(dataclasses.replace(clear, signature=signature)).encode()
         )
     except BackupError as error:
         return f"the verdict could not be stored: {error.problem}"

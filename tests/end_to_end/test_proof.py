@@ -26,7 +26,8 @@ from fanout.destinations.kinds import open_destination
 from fanout.drill import drill
 from fanout.encryption import decrypt_bytes, encrypt_bytes, encrypt_text
 from fanout.freshness import freshness
-from fanout.sources.postgresql import restore
+from fanout.sources.postgresql import connection, restore
+from fanout.sources.postgresql.target import Target
 
 from .everything import Everything, everything, with_program
 
@@ -299,3 +300,31 @@ def test_what_is_stored_of_a_failed_drill_names_nothing_in_clear(thread: Thread)
     clear = json.loads(destination.read(stored, 1 << 20))
     assert (clear["result"], clear["findings"]) == ("fail", {"restore": 1})
     assert "customer" not in json.dumps(clear)
+
+
+def test_what_is_stored_of_a_drill_that_could_not_run_holds_no_word_of_a_server_that_ran_the_copy(
+    thread: Thread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A superuser of the scratch server, which code of the copy is, has it say any words under any SQLSTATE."""
+
+    monkeypatch.setattr(connection, "is_raised", lambda *_place: False)  # as where dblink passes it on
+    for code, told in (("57P05", "unavailable (57P05 idle_session_timeout). "), ("57ROW", "try again. ")):
+        statement = f"DO $x$BEGIN RAISE 'row of a customer' USING ERRCODE = '{code}'; END$x$"
+
+        def hostile(target: Target, *_copy: Any, statement: str = statement) -> None:
+            with target.opened() as session:
+                session.execute(statement.encode())
+
+        monkeypatch.setattr(restore, "load", hostile)
+        monkeypatch.setattr(connection, "only_names", lambda *_message: True)
+        done = drill(thread)
+        destination = open_destination(thread)
+        stored = max((s for s in destination.list("drills/") if not is_begun(s.key)), key=lambda each: each.key)
+        clear = json.loads(destination.read(stored, 1 << 20))
+        assert (clear["result"], clear["reason"].startswith(f"restore: {told}")) == ("inconclusive", True), clear[
+            "reason"
+        ]
+        assert "customer" not in json.dumps(clear)
+        assert "row of a customer" in done.verdict.reason
+        details = decrypt_bytes(clear["details"].encode(), Path(thread.scratch_directory).parent / "identity")
+        assert "row of a customer" in json.loads(details)["reason"]

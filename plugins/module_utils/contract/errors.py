@@ -35,8 +35,9 @@ class BackupError(Exception):
     """A failure that a user reads. Subclasses fix the exit code.
 
     `problem` says what went wrong, `remedy` what to do about it, `doing` what was attempted, `subject` the app or the
-    thread ("forgejo/b2"). None of them may hold a secret. `str(error)` is one line whatever the parts contain, and
-    none that fills more than a few screens: they may quote what others have written.
+    thread ("forgejo/b2"). None of them may hold a secret. `cause` is what another program gave as its reason, in words
+    of ours such as "57P05 idle_session_timeout". `str(error)` is one line whatever the parts contain, and none that
+    fills more than a few screens: they may quote what others have written.
     """
 
     exit_code = Exit.BUG
@@ -47,6 +48,7 @@ class BackupError(Exception):
         super().__init__(self.problem)
         self.doing = doing
         self.subject = subject
+        self.cause = ""
 
     @property
     def code(self) -> str:

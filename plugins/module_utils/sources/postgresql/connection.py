@@ -15,7 +15,7 @@ from ...contract.thread import PostgresqlSource
 from .client import AUTHENTICATION, ITSELF, SYNTAX, TIMEOUTS, options, password_of, settled
 from .reasons import STANDBY
 from .refusals import MINIMUM_MAJOR, REACHABLE, NoAnswer, pooler, refused
-from .sqlstates import is_raised, named, only_names
+from .sqlstates import is_raised, known_only, named, only_names
 
 if TYPE_CHECKING:
     import psycopg
@@ -43,6 +43,7 @@ _MEANINGS: dict[str, tuple[type[BackupError], str]] = {
 _SILENCE = 10
 _PATIENCE = 8.0
 _PAUSE = 0.5
+_LONGEST = 2000  # characters of a server's words that are looked at
 _OTHERWISE = (TryAgain, "look into the database server's log")
 
 
@@ -136,7 +137,7 @@ def reason(error: psycopg.Error) -> str:
 
 def first_line(error: Exception) -> str:
     """Return an error's own words in one line."""
-    lines = str(error).strip().splitlines()
+    lines = str(error)[:_LONGEST].strip().splitlines()
     # libpq names the address first ('connection to server at "127.0.0.1", port 5432 failed: '): we name it ourselves.
     return re.sub(r"^.*connection to server (at|on socket) .*? failed: ", "", lines[0]) if lines else "no reason given"
 
@@ -198,4 +199,6 @@ def _translated(error: psycopg.Error, doing: str) -> BackupError:
     known = (_MEANINGS[code[:length]] for length in (5, 3, 2) if code[:length] in _MEANINGS)
     kind, remedy = next(known, _OTHERWISE)
     problem = reason(error)
-    return kind(f"the connection broke ({problem})" if kind is Unavailable else problem, doing=doing, remedy=remedy)
+    made = kind(f"the connection broke ({problem})" if kind is Unavailable else problem, doing=doing, remedy=remedy)
+    made.cause = known_only(error.sqlstate or "")
+    return made

@@ -56,7 +56,9 @@ def _check(target: Target) -> None:
         with target.opened():
             pass
     except (TryAgain, Unavailable) as error:
-        raise TryAgain(f"{target.label} went away ({error.problem})", remedy=_remedy(target)) from None
+        gone = TryAgain(f"{target.label} went away ({error.problem})", remedy=_remedy(target))
+        gone.cause = error.cause
+        raise gone from None
 
 
 def _remedy(target: Target) -> str:
