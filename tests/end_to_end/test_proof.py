@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyrage
 import pytest
 
 from fanout import unpack
@@ -24,7 +25,7 @@ from fanout.contract.verdict import MAXIMUM_SIZE
 from fanout.destinations.directory import Directory
 from fanout.destinations.kinds import open_destination
 from fanout.drill import drill
-from fanout.encryption import decrypt_bytes, encrypt_bytes, encrypt_text
+from fanout.encryption import decrypt_bytes, encrypt_bytes, encrypt_text, read_identity
 from fanout.freshness import freshness
 from fanout.sources.postgresql import connection, restore
 from fanout.sources.postgresql.target import Target
@@ -326,5 +327,6 @@ def test_what_is_stored_of_a_drill_that_could_not_run_holds_no_word_of_a_server_
         ]
         assert "customer" not in json.dumps(clear)
         assert "row of a customer" in done.verdict.reason
-        details = decrypt_bytes(clear["details"].encode(), Path(thread.scratch_directory).parent / "identity")
+        identity = read_identity(Path(thread.scratch_directory).parent / "identity")
+        details = pyrage.decrypt(clear["details"].encode(), [identity])
         assert "row of a customer" in json.loads(details)["reason"]
