@@ -40,12 +40,13 @@ def to_retire(
     good = [artifact for artifact in past if artifact not in bad]
     if not good:
         return ()
-    crowded = {artifact for pair in crowds(past, period) for artifact in pair}
+    pairs = crowds(past, period)
+    crowded = {artifact for pair in pairs for artifact in pair}
     kept = set(_through_sure(good[::-1], crowded, NEWEST_GOOD))
     for calendar, count in ((_day, keep.daily), (_week, keep.weekly), (_month, keep.monthly)):
         kept.update(_firsts(past, bad, crowded, calendar, count))
     # What makes one doubtful stays as long as that one: else it would be the first of its day later.
-    kept.update([artifact for pair in crowds(past, period) if not kept.isdisjoint(pair) for artifact in pair])
+    kept.update([artifact for pair in pairs if not kept.isdisjoint(pair) for artifact in pair])
     kept.update(artifact for artifact in past if artifact.time > now - timedelta(hours=keep.hourly))
     return tuple(artifact for artifact in past if artifact not in kept)
 

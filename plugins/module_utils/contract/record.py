@@ -156,14 +156,14 @@ def _plain(wanted: Any, value: object, where: str, error: type[BackupError]) -> 
     if wanted is Any or wanted is object:
         return value
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(typing.cast(int, _bounded(value, where, error)))
+        return float(_bounded(value, where, error))
     # Ansible hands strings over as tagged subclasses of str; a bool is an int in Python, but not in an inventory.
     if isinstance(value, wanted) and not (isinstance(value, bool) and wanted is not bool):
         return wanted(_bounded(value, where, error))
     raise _refuse(error, where, _NAMES.get(wanted, str(wanted)), value)
 
 
-def _bounded(value: object, where: str, error: type[BackupError]) -> object:
+def _bounded(value: T, where: str, error: type[BackupError]) -> T:
     """Return a number that can be reckoned with and printed, a text that a server and a program can take, or anything
     else."""
     if isinstance(value, str) and "\0" in value:
