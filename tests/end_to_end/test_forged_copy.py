@@ -5,6 +5,7 @@ superuser restored it than he had before."""
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,17 +15,18 @@ import pytest
 from fanout.actions.backup import BackupResult, backup
 from fanout.actions.drill import drill
 from fanout.actions.restore import RestoreOrder, RestoreResult, restore
-from fanout.contract.errors import DataRefused
+from fanout.contract.errors import ConfigurationError, DataRefused
 from fanout.contract.login import Login
-from fanout.contract.manifest import render_manifest
+from fanout.contract.manifest import EVIDENCE_ROLE, render_manifest
 from fanout.contract.thread import Query, Thread
 from fanout.local.encryption import encrypt_text
 from tests.support.copies import with_file
 from tests.support.whole_database import PASSWORD
 
-from .small import Small, small
+from .small import Small, quiet, small
 
 _ROLES = "database.globals.sql.age"
+_EVIDENCE = "evidence.json.age"
 _NOTHING = "NOSUPERUSER INHERIT NOCREATEROLE NOCREATEDB NOLOGIN NOREPLICATION NOBYPASSRLS"
 
 
@@ -162,8 +164,9 @@ def test_a_superuser_s_table_that_others_make_act_is_given_to_the_app_s_owner_an
                     connection.execute(statement)
         assert is_no_superuser(lab)
     told = {finding.subject: finding.difference for finding in result.findings if finding.check == "superuser"}
-    far = "belongs to owner, not to postgres: postgres may do more on this server than owner"
-    assert told == {"TABLE public.theirs": far}
+    far = "belongs to owner, not to postgres: owner is no member of postgres"
+    assert told.pop("TABLE public.theirs") == far
+    assert set(told.values()) <= {far}, "others are a superuser's too"
 
 
 # Roles of other apps
@@ -203,7 +206,7 @@ def test_nothing_is_given_to_a_member_of_another_app_s_owner(lab: Small) -> None
         assert connection.execute(kept).fetchone() == ("owner",)
     told = {finding.subject: finding.difference for finding in result.findings if finding.check == "superuser"}
     assert told == {
-        subject: f"belongs to owner, not to {role}: {role} has rights in other databases and owns nothing in everything"
+        subject: f"belongs to owner, not to {role}: owner is no member of {role}"
         for subject, role in {
             'FUNCTION public."theirs()"': "neighbour_app",
             'FUNCTION public."read()"': "reads",
@@ -211,3 +214,39 @@ def test_nothing_is_given_to_a_member_of_another_app_s_owner(lab: Small) -> None
             "SCHEMA public": "neighbour_app",
         }.items()
     }
+
+
+def forge_owner(lab: Small, done: BackupResult, owner: str) -> None:
+    """Let a backup say that its database was somebody else's."""
+    place = lab.folder / "nas" / "everything" / done.manifest.artifact
+    evidence = json.loads(lab.decrypted(done, _EVIDENCE))
+    evidence["source"]["owner"] = owner
+    (place / _EVIDENCE).unlink()
+    record = encrypt_text(json.dumps(evidence), place / _EVIDENCE, done.manifest.recipients, role=EVIDENCE_ROLE)
+    manifest = with_file(done.manifest, record)
+    (written,) = place.glob("manifest*.json")
+    written.write_bytes(render_manifest(manifest))
+
+
+@pytest.mark.parametrize("owner", ["neighbour", "postgres", "helper"])
+def test_a_database_that_is_gone_is_not_given_to_another_app_or_a_superuser(owner: str) -> None:
+    with small(16) as lab:
+        lab.run(
+            "CREATE ROLE neighbour;; CREATE DATABASE neighbour OWNER neighbour;; CREATE ROLE helper IN ROLE neighbour"
+        )
+        lab.run("CREATE TABLE public.notes (id int)", owner=True)
+        thread, powerful = quiet(lab), lab.as_superuser()
+        forge_owner(lab, backup(thread), owner)
+        with lab.server.connect(autocommit=True) as connection:
+            connection.execute("DROP DATABASE everything")
+
+        result = restored(lab, thread)
+        if owner != "postgres":  # the login of these backups itself
+            with pytest.raises(ConfigurationError, match=r"there is no everything any more.*CREATE DATABASE"):
+                restore(powerful, RestoreOrder("again", login=Login("postgres", lab.server.superuser_password)))
+
+        with lab.server.connect() as connection:
+            found = connection.execute("SELECT datname, datdba::regrole::text FROM pg_database WHERE oid >= 16384")
+            assert dict(found.fetchall()) == {"neighbour": "neighbour", "restored": "owner"}
+    told = {finding.subject: finding.difference for finding in result.findings if finding.check == "superuser"}
+    assert told["DATABASE restored"].startswith(f"belongs to owner, not to {owner}: there is no everything any more")

@@ -17,8 +17,10 @@ from fanout.actions.backup import backup
 from fanout.actions.drill import drill
 from fanout.contract.errors import Exit
 from fanout.contract.marks import EMPTY, NOTHING_TO_COMPARE
-from fanout.contract.object_names import MANIFEST
+from fanout.contract.object_names import MANIFEST, ArtifactName
 from fanout.contract.thread import Query, Thread, render
+from fanout.destinations.base import Stored
+from fanout.destinations.directory import Directory
 from fanout.platforms.base import ThreadResult
 from fanout.platforms.command_result import marked
 from runner.main import main
@@ -88,6 +90,27 @@ def test_backups_that_cannot_be_read_are_no_measure_either(place: Folder) -> Non
     place.destination.put_bytes(name.key(MANIFEST), b"{")
 
     assert backup(place.thread).manifest.marks == (NOTHING_TO_COMPARE,)
+
+
+def test_manifests_without_files_are_not_read_and_others_once(place: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.now -= timedelta(hours=1)
+    real = place.publish()
+    for number in range(10):
+        junk = ArtifactName(real.time + timedelta(seconds=number + 1), f"{number:08x}")
+        place.destination.put_bytes(junk.key(MANIFEST), b"{")
+    read: list[str] = []
+    original = Directory.read
+
+    def reading(self: Directory, stored: Stored, limit: int) -> bytes:
+        read.append(stored.key)
+        return original(self, stored, limit)
+
+    monkeypatch.setattr(Directory, "read", reading)
+
+    done = backup(place.thread)
+
+    own = done.manifest.name.key(MANIFEST)
+    assert [key for key in read if key.endswith(MANIFEST) and key != own] == [real.key(MANIFEST)]
 
 
 def test_the_first_run_has_nothing_to_be_compared_with_and_is_good(place: Folder) -> None:

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from fanout.actions.backup import backup
 from fanout.contract.thread import Query
-from fanout.sources.postgresql import catalog
+from fanout.sources.postgresql import catalog, client
 from fanout.sources.postgresql.ask import ask
+from fanout.sources.postgresql.connection import connect
 from fanout.sources.postgresql.probe import probe
 from tests.support.whole_database import PASSWORD
 
@@ -119,8 +122,10 @@ def test_what_takes_a_listed_table_s_or_sequence_s_place_before_it_is_read_runs_
 
     def found(connection: Any) -> Any:
         seen = find(connection)
-        while statements:
-            lab.run(statements.pop(0), owner=True)
+        with contextlib.suppress(psycopg.errors.LockNotAvailable):  # where it is held
+            while statements:
+                lab.run(f"SET lock_timeout = '1s';;{statements.pop(0)}", owner=True)
+        statements.clear()
         return seen
 
     monkeypatch.setattr(catalog, listed, found)
@@ -156,3 +161,18 @@ def test_a_superuser_s_function_that_names_others_without_a_schema_does_not_find
 
     assert not program.exists(), "no program ran"
     assert lab.evidence(done)["tables"] == {"public.his": 1, "safe.mine": 1}
+
+
+def test_what_strings_and_names_mean_in_sql_of_ours_is_not_for_the_database_to_say(lab: Small) -> None:
+    lab.run("CREATE SCHEMA pgxtoast;; CREATE TABLE pgxtoast.seen AS SELECT 1 AS id", owner=True)
+    settings = {"standard_conforming_strings": ("off", "on"), "quote_all_identifiers": ("on", "off")}
+    for name, (his, _ours) in settings.items():
+        lab.run(f"ALTER DATABASE everything SET {name} = {his}", owner=True)
+    source = lab.as_superuser().source
+
+    with contextlib.closing(connect(source, "fanout", guarded=True)) as connection:
+        for name, (_his, ours) in settings.items():
+            assert connection.execute(f"SHOW {name}".encode()).fetchone() == (ours,), name
+    assert "-c quote_all_identifiers=off" in client.SESSION_OPTIONS
+
+    assert lab.evidence(backup(lab.as_superuser()))["tables"] == {"pgxtoast.seen": 1}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyrage
 import pytest
 
 from fanout.actions.artifacts import complete, manifest_of
@@ -18,14 +19,17 @@ from fanout.actions.backup import backup
 from fanout.actions.drill import drill
 from fanout.actions.freshness import freshness
 from fanout.contract.errors import Exit
-from fanout.contract.manifest import FileRecord, Manifest, render_manifest
-from fanout.contract.object_names import EVIDENCE, MANIFEST, is_begun
+from fanout.contract.manifest import EVIDENCE_ROLE, FileRecord, Manifest, render_manifest
+from fanout.contract.object_names import EVIDENCE, MANIFEST, MARKED, is_begun
 from fanout.contract.thread import Thread
+from fanout.contract.verdict import MAXIMUM_SIZE
 from fanout.destinations.directory import Directory
 from fanout.destinations.registry import open_destination
 from fanout.local import streams
-from fanout.local.encryption import encrypt_bytes, encrypt_text
-from fanout.sources.postgresql import restore
+from fanout.local.encryption import decrypt_bytes, encrypt_bytes, encrypt_text
+from fanout.local.identities import read_identity
+from fanout.sources.postgresql import connection, restore
+from fanout.sources.postgresql.target import Target
 from tests.support.copies import file_of, with_file
 from tests.support.whole_database import Everything, everything, with_program
 
@@ -122,6 +126,98 @@ def test_an_archive_of_another_plain_text_is_refused(thread: Thread) -> None:
     assert f"{archive.name} decrypts to something else than was encrypted" in done.verdict.reason
 
 
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"measures": {"rows": 123456789, "tables": 4711}}, "measures"),
+        ({"origin": "the system identifier 7", "versions": {"pg_dump": "9.6"}}, "origin, versions"),
+    ],
+    ids=["numbers", "source"],
+)
+def test_a_manifest_that_says_something_else_of_its_source_than_the_evidence_is_refused(
+    thread: Thread, change: dict[str, Any], what: str
+) -> None:
+    published_again(thread, dataclasses.replace(newest(thread), **change))
+
+    done = drill(thread)
+
+    assert done.verdict.result == "fail"
+    assert f"the manifest says something else than the evidence: {what}" in done.verdict.reason
+
+
+def test_a_marked_backup_that_somebody_has_made_a_good_one_is_refused(thread: Thread) -> None:
+    unanswered = dataclasses.replace(thread.queries[0], sql="SELECT count(*) FROM nothing")
+    marked = backup(dataclasses.replace(thread, queries=(unanswered,))).manifest
+    folder = Path(thread.scratch_directory).parent / "nas" / thread.prefix / marked.artifact
+    (folder / MARKED).unlink()
+    published_again(thread, dataclasses.replace(marked, marks=(), notices=("all is well",)))
+
+    done = drill(thread)
+
+    assert done.verdict.result == "fail"
+    assert "the manifest says something else than the evidence: marks, notices" in done.verdict.reason
+
+
+def with_evidence(thread: Thread, change: Callable[[dict[str, Any]], object]) -> None:
+    """Put evidence of somebody else's making into the newest backup: recipients are no secret."""
+    manifest = newest(thread)
+    destination = open_destination(thread)
+    stored = {found.key: found for found in destination.list()}[manifest.name.key(EVIDENCE)]
+    said = json.loads(decrypt_bytes(destination.read(stored, 1 << 20), Path(thread.identity_file or "")))
+    change(said)
+    plain = json.dumps(said).encode()
+    data = encrypt_bytes(plain, thread.recipients.all())
+    digests = hashlib.sha256(data).hexdigest(), hashlib.sha256(plain).hexdigest()
+    destination.put_bytes(stored.key, data)
+    record = FileRecord(EVIDENCE_ROLE, EVIDENCE, len(data), digests[0], len(plain), digests[1])
+    published_again(thread, with_file(manifest, record))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"k" * (4 << 20): 1},
+        {"roles": [f"{number}{'r' * 1000}" for number in range(5000)]},
+        {"left_out": ["x" * 5_000_000], "roles": ["nobody"]},
+    ],
+    ids=["a name", "findings", "words"],
+)
+def test_an_endless_failure_is_stored_so_that_it_is_read_again(thread: Thread, change: dict[str, Any]) -> None:
+    with_evidence(thread, lambda said: said["source"].update(change))
+
+    done = drill(thread)
+
+    assert (done.verdict.result, done.warning) == ("fail", "")
+    assert len(done.verdict.reason) < 10_000
+    verdicts = [each for each in open_destination(thread).list("drills/") if not is_begun(each.key)]
+    assert max(stored.size for stored in verdicts) < MAXIMUM_SIZE
+    problems = freshness(thread).problems
+    assert any(problem.startswith("the last drill failed") for problem in problems), problems
+    assert not any("cannot be read" in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"server_version": "9" * 5000}, "is of a server whose version is none"),
+        ({"server_version": "sixteen"}, "is of a server whose version is none"),
+        ({"owner": "a\0b"}, "owner holds a NUL"),
+        ({"search_path": ["a\0b"]}, "search_path[0] holds a NUL"),
+        ({"extensions": {"a\0b": "1"}}, "extensions holds a NUL"),
+    ],
+    ids=["endless digits", "no digits", "a text", "a list", "a name"],
+)
+def test_evidence_that_no_server_can_have_given_makes_the_copy_a_bad_one(
+    thread: Thread, change: dict[str, Any], says: str
+) -> None:
+    with_evidence(thread, lambda said: said["source"].update(change))
+
+    done = drill(thread)
+
+    assert done.verdict.result == "fail"
+    assert says in done.verdict.reason
+
+
 def with_numbers_beyond_bounds(said: dict[str, Any]) -> None:
     said["files"][0]["plain_size"] = said["measures"]["rows"] = int("9" * 4300)
 
@@ -199,3 +295,30 @@ def test_what_is_stored_of_a_failed_drill_names_nothing_in_clear(thread: Thread)
     clear = json.loads(destination.read(stored, 1 << 20))
     assert (clear["result"], clear["findings"]) == ("fail", {"restore": 1})
     assert "customer" not in json.dumps(clear)
+
+
+def test_what_is_stored_of_a_drill_that_could_not_run_holds_no_word_of_a_server_that_ran_the_copy(
+    thread: Thread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A superuser of the scratch server, which code of the copy is, has it say any words under any SQLSTATE."""
+
+    monkeypatch.setattr(connection, "is_raised", lambda *_place: False)  # as where dblink passes it on
+    for code, told in (("57P05", "unavailable (57P05 idle_session_timeout)"), ("57ROW", "try again")):
+        statement = f"DO $x$BEGIN RAISE 'row of a customer' USING ERRCODE = '{code}'; END$x$"
+
+        def hostile(target: Target, *_copy: Any, statement: str = statement) -> None:
+            with target.opened() as session:
+                session.execute(statement.encode())
+
+        monkeypatch.setattr(restore, "load", hostile)
+        monkeypatch.setattr(connection, "only_names", lambda *_message: True)
+        done = drill(thread)
+        destination = open_destination(thread)
+        stored = max((s for s in destination.list("drills/") if not is_begun(s.key)), key=lambda each: each.key)
+        clear = json.loads(destination.read(stored, 1 << 20))
+        assert (clear["result"], clear["reason"]) == ("inconclusive", f"restore: {told}")
+        assert "customer" not in json.dumps(clear)
+        assert "row of a customer" in done.verdict.reason
+        identity = read_identity(Path(thread.scratch_directory).parent / "identity")
+        details = pyrage.decrypt(clear["details"].encode(), [identity])
+        assert "row of a customer" in json.loads(details)["reason"]

@@ -5,6 +5,7 @@ stand-in for Backblaze."""
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -15,11 +16,12 @@ import pytest
 from fanout.actions.artifacts import Artifact, complete
 from fanout.actions.fetch import pick
 from fanout.actions.freshness import Freshness, freshness
+from fanout.actions.recover_history import recover_history
 from fanout.actions.temporary_key import lent_key
 from fanout.b2.application_keys import list_keys
 from fanout.contract.destination import B2Destination
 from fanout.contract.errors import Exit
-from fanout.contract.object_names import EVIDENCE, MANIFEST, ArtifactName, verdict_key
+from fanout.contract.object_names import EVIDENCE, MANIFEST, MARKED, ArtifactName, verdict_key
 from fanout.contract.thread import Keep, render
 from fanout.destinations.base import Stored
 from runner.main import main
@@ -170,6 +172,58 @@ def test_what_was_written_again_is_read_as_it_was_first_and_comes_back(app: App,
     assert looked(bucket).problems == ()
 
 
+def test_of_two_manifests_of_the_time_of_a_run_none_is_taken_away(app: App, bucket: Bucket) -> None:
+    victim = newest(bucket).name
+    manifest = victim.key(MANIFEST)
+    other = content(bucket, victim)[manifest].replace(b'"rows":1', b'"rows":2').replace(b'"rows": 1', b'"rows": 2')
+    assert other != content(bucket, victim)[manifest]
+    bucket.destination.put_bytes(manifest, other)
+    before = {stored.version for stored in bucket.destination.versions(manifest)}
+
+    bucket.move_to(bucket.now + timedelta(minutes=1))
+    failed = recovered(app)
+
+    assert failed["failed"]
+    assert f"{victim} stays hidden: two manifests were stored within the time of its run" in str(failed)
+    assert {stored.version for stored in bucket.destination.versions(manifest)} == before
+
+
+def test_a_marked_copy_with_a_second_manifest_stays_marked_and_is_told(app: App, bucket: Bucket) -> None:
+    bucket.move_to(bucket.now.replace(hour=0, minute=30, second=0) + timedelta(days=2))
+    marked = bucket.publish("rows shrank")
+    bucket.move_to(bucket.now + timedelta(minutes=5))
+    manifest = bucket.destination.read(newest(bucket).manifest, 1 << 16).replace(b"rows shrank", b"")
+    bucket.destination.retire([marked.key(MARKED)])
+    bucket.destination.put_bytes(marked.key(MANIFEST), manifest)
+
+    told = " ".join(looked(bucket).problems)
+    assert f"{marked} have two manifests" in told
+    assert pick(bucket.destination, None, bucket.thread).marked
+    bucket.move_to(bucket.now + HOUR)
+    good = bucket.publish()
+    bucket.retire_old(good)
+    for _run in range(5):
+        bucket.move_to(bucket.now + HOUR)
+        bucket.run()
+    assert good.time in bucket.kept(), "it is the first good one of its day"
+
+    recovered(app)
+    bucket.destination.retire([marked.key(MANIFEST)])
+    assert "two manifests" not in " ".join(looked(bucket).problems)
+
+
+def test_a_good_copy_beside_whose_manifest_somebody_stores_a_marked_one_stays_good_and_is_told(bucket: Bucket) -> None:
+    bucket.move_to(bucket.now.replace(hour=0, minute=30, second=0) + timedelta(days=2))
+    good = bucket.publish()
+    bucket.move_to(bucket.now + timedelta(minutes=5))
+    bucket.destination.put_bytes(good.key(MARKED), b"{}")
+    for _run in range(5):
+        bucket.move_to(bucket.now + HOUR)
+        bucket.run()
+    assert good.time in bucket.kept(), "it is the first good one of its day"
+    assert f"{good} have two manifests" in " ".join(looked(bucket).problems)
+
+
 def test_copies_that_were_written_over_with_other_bytes_of_their_size_soon_after_their_run_are_told_and_come_back(
     app: App, bucket: Bucket
 ) -> None:
@@ -231,6 +285,68 @@ def test_a_forged_verdict_that_its_owner_hid_is_not_told_any_more(bucket: Bucket
     assert f"the verdict {key} cannot be read" in " ".join(looked(bucket).problems)
     bucket.destination.retire([key])
     assert looked(bucket).problems == ()
+
+
+def made_up(place: Place, name: ArtifactName) -> None:
+    """Store a whole copy under that name and hide it at once, as a thief does with his key."""
+    now, place.now = place.now, name.time
+    with_name = place.publish()
+    place.now = now
+    for stored in of(place, with_name):
+        place.destination.put_bytes(
+            stored.key.replace(str(with_name), str(name)),
+            place.destination.read(stored, 1 << 16).replace(str(with_name).encode(), str(name).encode()),
+        )
+    place.destination.retire([stored.key for stored in (*of(place, with_name), *of(place, name))])
+
+
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(seconds=1), timedelta(days=365)])
+def test_a_made_up_copy_of_another_time_that_is_hidden_is_told_and_neither_drilled_nor_restored(
+    bucket: Bucket, late: timedelta
+) -> None:
+    real = newest(bucket).name
+    bucket.move_to(bucket.now + timedelta(days=2))
+    bucket.run()
+    made_up(bucket, ArtifactName(real.time + late, "ffffffff"))
+
+    assert pick(bucket.destination, real.time + timedelta(minutes=1), bucket.thread).name == real
+    assert pick(bucket.destination, None, bucket.thread).name == newest(bucket).name
+    (told,) = looked(bucket).notices
+    assert f"{real.time + late:%Y%m%dT%H%M%SZ}-ffffffff" in told
+    assert "are hidden and were stored at another time than their names say" in told
+
+
+def test_a_copy_of_a_time_to_come_that_its_owner_hid_is_passed_over_in_a_folder_too(folder: Folder) -> None:
+    folder.ahead = timedelta(days=365)
+    ahead = folder.publish()
+    folder.ahead = timedelta(0)
+    assert "ahead of this machine's clock" in " ".join(looked(folder).problems)
+    folder.destination.retire([stored.key for stored in of(folder, ahead)])
+    folder.move_to(folder.now + HOUR / 2)
+
+    assert pick(folder.destination, None, folder.thread).name == newest(folder).name
+    found = looked(folder)
+    assert found.problems == (), "nothing tells its owner to bring it back"
+    assert str(ahead) in " ".join(found.notices)
+
+
+def test_a_forged_verdict_that_its_owner_hid_stays_hidden_and_one_in_its_place_ends_nothing(folder: Folder) -> None:
+    folder.move_to(folder.now + timedelta(minutes=1))
+    forged, failed, both = verdict_key(folder.now), folder.drilled("fail"), folder.drilled("fail")
+    folder.destination.put_bytes(forged, b'{"result": "pass"}')
+    text = folder.destination.read(*folder.destination.list(both), 1 << 20)
+    folder.destination.retire([forged, failed, both])
+    folder.destination.put_bytes(both, text)
+    hidden = folder.folder / ".retired" / both
+    os.utime(hidden, (hidden.stat().st_mtime - 60,) * 2)
+
+    done = recover_history(folder.thread, check=False)
+
+    assert done.verdicts == (failed,)
+    (left,) = done.left
+    assert left.startswith(f"{both} stays hidden: ")
+    assert {stored.key for stored in folder.destination.list("drills/")} >= {failed, both}
+    assert forged not in {stored.key for stored in folder.destination.list("drills/")}
 
 
 def test_copies_that_were_moved_away_in_a_folder_come_back(app: App, folder: Folder) -> None:

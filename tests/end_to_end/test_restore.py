@@ -258,10 +258,17 @@ def may_create_databases(server: PostgresServer) -> Iterator[None]:
 def test_what_only_a_superuser_may_restore_breaks_off_with_the_remedy_and_leaves_nothing(
     thread: Thread, server: Everything, name: str
 ) -> None:
-    with may_create_databases(server.server):
+    whose = "ALTER FUNCTION public.watch() OWNER TO"
+    with may_create_databases(server.server), server.server.connect("everything", autocommit=True) as connection:
+        connection.execute(f"{whose} postgres".encode())
+        time.sleep(1.1)  # names of artifacts count seconds
+        backup(thread)
         before = untouchable(server.server, name)
         said = refused(thread, RestoreOrder(name), NoPermission)
         assert untouchable(server.server, name) == before
+        connection.execute(f"{whose} owner".encode())
+    time.sleep(1.1)
+    backup(thread)
 
     assert 'must be able to SET ROLE "postgres"' in said
     assert f"was dropped again: there is no {name}. Remedy: set app_restore_user and app_restore_password" in said

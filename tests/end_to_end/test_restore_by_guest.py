@@ -15,10 +15,10 @@ import pytest
 
 from fanout.actions.backup import backup
 from fanout.actions.restore import RestoreOrder, RestoreResult, restore
-from fanout.contract.errors import ConfigurationError, NoPermission
+from fanout.contract.errors import ConfigurationError, NoPermission, Unavailable
 from fanout.contract.login import Login, render_login
 from fanout.contract.thread import Thread, render
-from fanout.sources.postgresql import guest
+from fanout.sources.postgresql import beside, guest
 from tests.sandbox.postgresql import PostgresServer
 from tests.support.whole_database import PASSWORD, everything
 
@@ -182,6 +182,7 @@ def test_what_takes_a_superuser_is_named_and_printed_and_can_be_run_by_hand(tmp_
             "FOREIGN TABLE shop.far",
             "EVENT TRIGGER watching",
             'FUNCTION public."c(cstring)"',
+            'FUNCTION public."watch()"',
         }
         assert {finding.check for finding in result.findings} == {"superuser", "database"}
         assert (result.result, result.measures["rows"]) == ("fail", 7168)
@@ -205,7 +206,10 @@ def test_what_acts_with_the_rights_of_somebody_beyond_the_app_is_given_to_the_ap
     lab.run("CREATE FUNCTION public.hashes() RETURNS text SECURITY DEFINER LANGUAGE sql AS 'SELECT 1::text'")
     lab.run("CREATE VIEW public.secrets AS SELECT * FROM pg_authid;; GRANT SELECT ON public.secrets TO owner")
     lab.run("CREATE FUNCTION public.theirs() RETURNS text SECURITY DEFINER LANGUAGE sql AS 'SELECT 1::text'")
-    lab.run("CREATE TABLE public.plain (id int CHECK (id > 0));; CREATE TABLE public.ours (id int)")
+    lab.run("CREATE TABLE public.plain (id serial CHECK (id > 0));; CREATE TABLE public.ours (id int)")
+    lab.run(
+        "GRANT SELECT ON SEQUENCE public.plain_id_seq TO owner;; ALTER TABLE public.plain ENABLE ROW LEVEL SECURITY"
+    )
     lab.run("CREATE FUNCTION public.f(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1'")
     lab.run("CREATE INDEX ON public.ours (public.f(id));; GRANT ALL ON public.ours TO owner")
     lab.run("ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO owner")
@@ -216,24 +220,71 @@ def test_what_acts_with_the_rights_of_somebody_beyond_the_app_is_given_to_the_ap
 
     result = restored(lab, thread)
 
-    far = "belongs to owner, not to postgres: postgres may do more on this server than owner"
+    far = "belongs to owner, not to postgres: owner is no member of postgres"
     assert checks(result) == {
         'FUNCTION public."hashes()"': far,
         "VIEW public.secrets": far,
-        'FUNCTION public."theirs()"': (
-            "belongs to owner, not to neighbour: neighbour has rights in other databases and owns nothing in everything"
-        ),
+        'FUNCTION public."theirs()"': ("belongs to owner, not to neighbour: owner is no member of neighbour"),
+        'FUNCTION public."f(integer)"': far,
         "TABLE public.ours": far,
-        "DEFAULT ACL DEFAULT PRIVILEGES FOR FUNCTIONS": (
-            "was not given: postgres may do more on this server than owner"
-        ),
+        "TABLE public.plain": far,
+        "DEFAULT ACL DEFAULT PRIVILEGES FOR FUNCTIONS": "was not given: owner is no member of postgres",
     }
-    assert {finding.check for finding in result.findings} == {"superuser"}
+    assert [str(finding) for finding in result.findings if finding.check != "superuser"] == []
     owner = "SELECT relname, relowner::regrole::text FROM pg_class WHERE relname IN ('plain', 'ours', 'secrets')"
-    assert dict(rows(lab.server, owner, "restored")) == {"ours": "owner", "plain": "postgres", "secrets": "owner"}
+    assert dict(rows(lab.server, owner, "restored")) == dict.fromkeys(("ours", "plain", "secrets"), "owner")
     assert '--   ALTER FUNCTION public.hashes() OWNER TO "postgres";' in result.steps
     with lab.server.connect("restored", "owner", PASSWORD) as connection, pytest.raises(Exception, match="permission"):
         connection.execute("SELECT * FROM public.secrets")
+
+
+_REMAKES = """
+CREATE FUNCTION public.take() RETURNS text LANGUAGE plpgsql AS $f$ BEGIN
+  BEGIN EXECUTE 'ALTER ROLE owner SUPERUSER'; EXCEPTION WHEN OTHERS THEN NULL; END;
+  IF current_user = 'neighbour' THEN ALTER ROLE CURRENT_USER PASSWORD 'stolen'; END IF;
+  RETURN current_user; END $f$;;
+CREATE FUNCTION public.same(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
+  $f$ BEGIN PERFORM public.take(); RETURN t; END $f$;;
+CREATE FUNCTION public.go() RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN
+  IF current_user LIKE 'fanout_restore%' THEN
+    SET LOCAL search_path = public;
+    ALTER TABLE public.plain ADD CONSTRAINT e EXCLUDE USING btree ((public.same('x')) WITH =);
+    ALTER TABLE public.plain ADD CHECK (query_to_xml('SELECT public.take()', false, false, '') IS NOT NULL) NOT VALID;
+    CREATE OR REPLACE FUNCTION public.theirs() RETURNS text LANGUAGE plpgsql SECURITY DEFINER
+      AS $g$ BEGIN RETURN public.take(); END $g$;
+    CREATE OR REPLACE FUNCTION public.helps() RETURNS text LANGUAGE plpgsql AS $g$ BEGIN RETURN public.take(); END $g$;
+  END IF; RETURN true; END $f$;;
+CREATE TABLE public.zz (x int CHECK (public.go()));;
+INSERT INTO public.zz VALUES (1)
+"""
+
+
+def test_what_code_of_the_archive_has_made_anew_acts_with_nobody_s_rights(lab: Small) -> None:
+    lab.run("CREATE TABLE public.plain (id int CHECK (id > 0));; INSERT INTO public.plain VALUES (1)")
+    lab.run("CREATE FUNCTION public.helps() RETURNS text LANGUAGE sql AS $$SELECT 'x'::text$$")
+    lab.run("CREATE FUNCTION public.theirs() RETURNS text LANGUAGE sql AS $$SELECT 'x'::text$$")
+    lab.run("ALTER FUNCTION public.theirs() OWNER TO neighbour")  # who so owns something in the app's database
+    lab.run(_REMAKES, owner=True)
+    thread = lab.as_superuser()
+    backup(thread)
+
+    result = restored(lab, thread)
+
+    with lab.server.connect("restored", autocommit=True) as connection:
+        connection.execute("ANALYZE public.plain")
+        for whose in ("public.plain'::regclass", "public.helps()'::regprocedure", "public.theirs()'::regprocedure"):
+            kind = "proowner::regrole::text FROM pg_proc" if "()" in whose else "relowner::regrole::text FROM pg_class"
+            found = connection.execute(f"SELECT {kind} WHERE oid = '{whose}".encode()).fetchall()
+            assert found == [("owner",)]
+    with lab.server.connect("restored", "owner", PASSWORD, autocommit=True) as connection:
+        assert connection.execute("SELECT public.theirs()").fetchone() == ("owner",)
+    assert is_nobody_s_but_the_superuser_s(lab.server)
+    assert checks(result) == {
+        "TABLE public.plain": "belongs to owner, not to postgres: owner is no member of postgres",
+        'FUNCTION public."helps()"': "belongs to owner, not to postgres: owner is no member of postgres",
+        'FUNCTION public."theirs()"': "belongs to owner, not to neighbour: owner is no member of neighbour",
+    }
+    assert '--   ALTER FUNCTION public.theirs() OWNER TO "neighbour";' in result.steps
 
 
 def test_a_role_that_was_missing_is_made_without_what_reaches_the_server(lab: Small) -> None:
@@ -286,6 +337,89 @@ def test_the_login_of_a_restore_that_was_killed_is_taken_away_by_the_next(lab: S
     assert rows(lab.server, _OURS) == []
 
 
+def test_the_login_reads_back_forced_tables_without_a_right_beyond_its_own(
+    lab: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.run(
+        "CREATE TABLE public.hidden (id int);; INSERT INTO public.hidden VALUES (1), (2);;"
+        " CREATE POLICY one ON public.hidden USING (id = 1);;"
+        " ALTER TABLE public.hidden ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;;"
+        " CREATE MATERIALIZED VIEW public.seen AS SELECT id FROM public.hidden",
+        owner=True,
+    )
+    lab.run("ALTER ROLE owner BYPASSRLS")
+    thread = quiet(lab)
+    backup(thread)
+    lab.run("ALTER ROLE owner NOBYPASSRLS")
+    powers = set()
+
+    def look(_phase: str, _done: int, _total: int | None) -> None:
+        powers.update(rows(lab.server, "SELECT rolbypassrls FROM pg_roles WHERE rolname LIKE 'fanout%'"))
+
+    login = Login("postgres", lab.server.superuser_password)
+    result = restore(thread, RestoreOrder("restored", login=login), report=look)
+
+    assert powers == {(False,)}
+    assert ([str(finding) for finding in result.findings], result.result) == ([], "pass")
+    forced = "SELECT relname, relowner::regrole::text FROM pg_class WHERE relforcerowsecurity"
+    assert rows(lab.server, forced, "restored") == [("hidden", "owner")]
+
+    def broken(*_arguments: object) -> None:
+        raise Unavailable("the connection broke", remedy="check the server")
+
+    monkeypatch.setattr(beside, "verify", broken)
+    assert restore(thread, RestoreOrder("again", login=login)).result == "inconclusive"
+    assert rows(lab.server, forced, "again") == [("hidden", "owner")]
+
+
+def test_a_login_that_owns_something_elsewhere_lets_nobody_in_and_is_named_until_it_can_go(lab: Small) -> None:
+    lab.run("CREATE DATABASE shared")
+    thread = quiet(lab)
+    backup(thread)
+
+    def leave(phase: str, _done: int, _total: int | None) -> None:
+        if phase == "verify" and (found := rows(lab.server, _OURS)):
+            with lab.server.connect("shared", autocommit=True) as connection:
+                connection.execute("CREATE TABLE IF NOT EXISTS public.left ()")
+                connection.execute(f'ALTER TABLE public.left OWNER TO "{found[0][0]}"'.encode())
+
+    login = Login("postgres", lab.server.superuser_password)
+    result = restore(thread, RestoreOrder("restored", login=login), report=leave)
+
+    ((name,),) = rows(lab.server, _OURS)
+    about = "SELECT rolcanlogin, rolpassword, rolbypassrls FROM pg_authid WHERE rolname LIKE 'fanout%'"
+    assert rows(lab.server, about) == [(False, None, False)]
+    (note,) = (note for note in result.notes if name in note)
+    assert f'in "shared": DROP OWNED BY "{name}"; DROP ROLE "{name}";' in note
+    with lab.server.connect("shared", autocommit=True) as connection:
+        connection.execute(f'DROP OWNED BY "{name}"'.encode())
+    assert restore(thread, RestoreOrder("again", login=login)).result == "pass"
+    assert rows(lab.server, _OURS) == []
+
+
+_TEMPLATE = """
+CREATE FUNCTION public.go() RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN
+  IF current_database() LIKE 'fanout_reference%' THEN
+    EXECUTE format('ALTER DATABASE %I IS_TEMPLATE true', current_database());
+  END IF; RETURN true; END $f$;;
+CREATE FUNCTION public.same(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
+  $f$ BEGIN PERFORM public.go(); RETURN $1; END $f$;;
+CREATE TABLE public.zz (t varchar(9) CHECK (t IN ('a', 'b')));;
+INSERT INTO public.zz VALUES ('a');;
+CREATE INDEX ON public.zz ((t || public.same('x')))
+"""
+
+
+def test_a_second_database_that_its_own_code_makes_a_template_goes_away_all_the_same(lab: Small) -> None:
+    lab.run(_TEMPLATE, owner=True)
+    backup(quiet(lab))
+
+    result = restored(lab)
+
+    assert ([str(finding) for finding in result.findings], result.result) == ([], "pass")
+    assert rows(lab.server, "SELECT datname FROM pg_database WHERE datname LIKE 'fanout%'") == []
+
+
 def test_a_login_that_is_no_superuser_but_reaches_the_server_may_not_restore(lab: Small) -> None:
     thread = quiet(lab)
     backup(thread)
@@ -296,6 +430,37 @@ def test_a_login_that_is_no_superuser_but_reaches_the_server_may_not_restore(lab
         lab.run("DROP ROLE keeper")
         assert "keeper is no superuser, and may do more on" in str(error.value)
         assert "set app_restore_user and app_restore_password to a superuser" in str(error.value)
+
+
+def test_a_login_that_is_more_than_the_app_s_owner_may_not_restore_by_itself(lab: Small) -> None:
+    thread = quiet(lab)
+    lab.run(
+        "CREATE FUNCTION public.go() RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN"
+        " BEGIN EXECUTE 'ALTER DATABASE neighbour OWNER TO owner'; EXCEPTION WHEN OTHERS THEN NULL; END;"
+        " RETURN true; END $f$;; CREATE TABLE public.zz (x int CHECK (public.go()));; INSERT INTO public.zz VALUES (1)",
+        owner=True,
+    )
+    backup(thread)
+    order = RestoreOrder("restored", login=Login("keeper", PASSWORD))
+    of_neighbour = "SELECT datdba::regrole::text FROM pg_database WHERE datname = 'neighbour'"
+    lab.run(f"CREATE ROLE keeper LOGIN CREATEDB PASSWORD '{PASSWORD}' IN ROLE owner, neighbour")
+    phases = set()
+
+    with pytest.raises(NoPermission) as error:
+        restore(thread, order, report=lambda phase, _done, _total: phases.add(phase))
+    assert "than the owner of the new database (owner is no member of keeper)" in str(error.value)
+    assert "to a superuser, who restores by a login made for it, or to owner, the database's own owner" in str(
+        error.value
+    )
+    assert phases == {"check"}, "nothing was fetched"
+    lab.run("ALTER ROLE owner CREATEDB")
+    with lab.server.connect(autocommit=True) as connection:
+        connection.execute("DROP DATABASE everything")
+    with pytest.raises(NoPermission, match="owner is no member of keeper"):
+        restore(thread, order)
+    assert rows(lab.server, of_neighbour) == [("neighbour",)]
+    assert rows(lab.server, "SELECT FROM pg_database WHERE datname = 'restored'") == []
+    assert restore(thread, RestoreOrder("restored", login=Login("owner", PASSWORD))).result == "pass"
 
 
 def test_a_server_that_does_not_let_the_login_in_says_what_to_change_and_keeps_nothing(lab: Small) -> None:

@@ -177,6 +177,32 @@ def test_a_run_whose_files_somebody_else_stored_before_it_fails_and_is_out_of_si
     assert left == MANIFEST, "what the run sent is out of sight"
 
 
+def test_a_run_before_whose_manifest_somebody_else_stored_one_fails_and_is_out_of_sight(
+    server: Everything, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path, "--bucket", BUCKET) as state:
+        thread = server.thread(app=SMALL.app, prefix=SMALL.prefix, keep=LITTLE)
+        place = bucket_place(tmp_path, Account(state), thread)
+        opened = backup_module.open_destination
+
+        def with_a_thief(*arguments: Any, **options: Any) -> Any:
+            destination = opened(*arguments, **options)
+            put_bytes = destination.put_bytes
+
+            def preceded(key: str, data: bytes) -> Any:
+                place.destination.put_bytes(key, data.replace(b"rows", b"r0ws"))
+                return put_bytes(key, data)
+
+            monkeypatch.setattr(destination, "put_bytes", preceded)
+            return destination
+
+        with monkeypatch.context() as patch:
+            patch.setattr(backup_module, "open_destination", with_a_thief)
+            with pytest.raises(DataRefused, match=r"somebody else has stored .*manifest.json during this run"):
+                backup(place.thread)
+        assert place.destination.list() == []
+
+
 def broken_at_the_end(patch: pytest.MonkeyPatch) -> None:
     """Let the destination go away when the manifest comes."""
     original = backup_module.open_destination

@@ -67,8 +67,8 @@ KEEPING = (
     Mutant(
         name="the manifest is hidden last",
         file=f"{LIBRARY}/actions/artifacts.py",
-        original="return [self.manifest.key, *(stored.key for stored in others)]",
-        mutated="return [stored.key for _name, stored in sorted(self.files.items())]",
+        original="for stored in (*manifests, *others)]",
+        mutated="for stored in (*others, *manifests)]",
         tests=(f"{UNIT}/actions/test_artifacts.py",),
         harm="a retirement that was interrupted leaves an artifact without its dump that looks whole",
     ),

@@ -167,8 +167,8 @@ MAKING = (
     Mutant(
         name="the guard against shrinking gives up",
         file=f"{LIBRARY}/actions/backup.py",
-        original="newest = artifacts.readable(destination, whole, thread)",
-        mutated="newest = artifacts.readable(destination, whole[:10], thread)",
+        original="in artifacts.readable(destination, whole, thread))",
+        mutated="in artifacts.readable(destination, whole[:10], thread))",
         tests=(
             f"{END}/test_marks.py::test_the_guard_looks_past_any_number_of_shrunken_runs_for_one_that_had_not_shrunk",
         ),

@@ -62,8 +62,8 @@ WALLS = (
     Mutant(
         name="what a thief hid was retired by us",
         file=f"{LIBRARY}/actions/history.py",
-        original="        if artifact.name not in retired:\n",
-        mutated="        if artifact.name in retired:\n",
+        original="found |= batch.difference(not_kept(",
+        mutated="found |= batch.intersection(not_kept(",
         tests=(f"{UNIT}/actions/test_history.py",),
         harm="history goes away and nobody is told",
     ),

@@ -19,6 +19,7 @@ PASSWORD = "pw-of-the-owner-in-tests"
 # What a restore leaves to the owner: tests/end_to_end/test_restore_by_guest.py.
 WITHOUT_A_SUPERUSERS = """
 DROP EVENT TRIGGER watching;
+ALTER FUNCTION public.watch() OWNER TO owner;
 DROP FOREIGN DATA WRAPPER nothing CASCADE;
 """
 _SCHEMAS = Path(__file__).parent / "schemas"

@@ -16,11 +16,13 @@ from ..destinations.base import Destination, Stored
 @dataclass(frozen=True)
 class Artifact:
     """A complete artifact: its manifest's object, and all of its files by name. The name of its manifest says whether
-    it is `marked`: it was kept although something is wrong with it."""
+    it is `marked`: it was kept although something is wrong with it. A run leaves one manifest: where somebody stored
+    the other name, too, the first is the artifact's, and the `second` none of its files."""
 
     name: ArtifactName
     manifest: Stored
     files: dict[str, Stored]
+    second: Stored | None = None
 
     @property
     def marked(self) -> bool:
@@ -45,7 +47,19 @@ class Artifact:
     def keys(self) -> list[str]:
         """The keys of all files, the manifest's first: without it the rest is no artifact any more."""
         others = [stored for _name, stored in sorted(self.files.items()) if stored is not self.manifest]
-        return [self.manifest.key, *(stored.key for stored in others)]
+        manifests = [self.manifest] if self.second is None else [self.second, self.manifest]
+        return [stored.key for stored in (*manifests, *others)]
+
+
+def is_foreign(stored: Stored, thread: Thread) -> bool:
+    """Whether an object lies below the name of an artifact and is none of the files that a backup leaves there."""
+    ours = {EVIDENCE, MANIFEST, MARKED, *thread.source.ARTIFACT.values()}
+    return artifact_of(stored.key) is not None and stored.key.partition("/")[2] not in ours
+
+
+def without_foreign(objects: Iterable[Stored], thread: Thread) -> list[Stored]:
+    """Return what may be ours: an object that others put beside the files of an artifact belongs to none."""
+    return [stored for stored in objects if not is_foreign(stored, thread)]
 
 
 def group(objects: Iterable[Stored]) -> dict[ArtifactName, dict[str, Stored]]:
@@ -61,11 +75,16 @@ def group(objects: Iterable[Stored]) -> dict[ArtifactName, dict[str, Stored]]:
 
 def complete(objects: Iterable[Stored]) -> list[Artifact]:
     """Return the artifacts that have a manifest, newest first."""
-    return [
-        Artifact(name, manifest, files)
-        for name, files in sorted(group(objects).items(), reverse=True)
-        if (manifest := files.get(MANIFEST) or files.get(MARKED)) is not None
-    ]
+    found = []
+    for name, files in sorted(group(objects).items(), reverse=True):
+        manifests = sorted(
+            [files[each] for each in (MARKED, MANIFEST) if each in files], key=lambda stored: stored.modified
+        )
+        if manifests:
+            first, *others = manifests
+            ours = {file: stored for file, stored in files.items() if stored not in others}
+            found.append(Artifact(name, first, ours, *others))
+    return found
 
 
 def unfinished(objects: Iterable[Stored]) -> dict[ArtifactName, list[str]]:
@@ -93,9 +112,11 @@ def manifest_of(destination: Destination, artifact: Artifact, thread: Thread) ->
 def readable(
     destination: Destination, artifacts: Iterable[Artifact], thread: Thread
 ) -> Iterator[tuple[Artifact, Manifest]]:
-    """Yield artifacts with their manifests, passing over those whose manifest is refused. Each is read when it is asked
-    for: stop asking at the first that will do."""
+    """Yield artifacts with their manifests, passing over those that lack files, and those whose manifest is refused.
+    Each is read when it is asked for: stop asking at the first that will do."""
     for artifact in artifacts:
+        if not artifact.has_files(thread):
+            continue
         try:
             yield artifact, manifest_of(destination, artifact, thread)
         except (DataRefused, NewerFormat):

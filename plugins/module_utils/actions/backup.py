@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +23,7 @@ from ..contract.codec import encode_json
 from ..contract.durations import spoken
 from ..contract.errors import BackupError, ConfigurationError, DataRefused, about
 from ..contract.evidence import Evidence, SourceEvidence
-from ..contract.manifest import EVIDENCE_ROLE, FileRecord, Manifest, timestamp
+from ..contract.manifest import EVIDENCE_ROLE, Manifest, timestamp
 from ..contract.object_names import EVIDENCE, MANIFEST, MARKED, ArtifactName, new_artifact
 from ..contract.thread import Thread
 from ..contract.version import VERSION
@@ -34,7 +35,6 @@ from ..local.scratch import scratch_folder
 from ..sources.base import Session
 from ..sources.registry import kind_of
 from . import artifacts
-from .artifacts import Artifact
 from .history import written_again
 from .retirement import Retired, retire_old
 
@@ -77,10 +77,12 @@ def _backup(thread: Thread, accept_shrink: bool, accept_server: bool, phases: Ph
             session = stack.enter_context(kind_of(thread.source).session(thread.source, thread.id))
             present = destination.list()
             name = _name(started, present)
-            whole = artifacts.complete(present)
-            if not accept_server:
-                _check_origin(thread, session, destination, whole)
-            previous = _newest_not_shrunk(destination, thread, whole)
+            whole = artifacts.complete(artifacts.without_foreign(present, thread))
+            readable = (manifest for _artifact, manifest in artifacts.readable(destination, whole, thread))
+            newest = next(readable, None)
+            if newest is not None and not accept_server:
+                _check_origin(session, newest)
+            previous = _newest_not_shrunk(itertools.chain(filter(None, [newest]), readable))
         folder = stack.enter_context(scratch_folder(thread.scratch_directory, thread.name.dotted))
         taken = session.take(folder, thread.recipients.all(), thread.queries, phases)
         manifest = Manifest(
@@ -97,7 +99,7 @@ def _backup(thread: Thread, accept_shrink: bool, accept_server: bool, phases: Ph
             origin=session.origin,
             versions=taken.versions,
             measures=taken.measures,
-            files=(*taken.files, _write_evidence(thread, name, taken.evidence, folder)),
+            files=taken.files,
             seconds=phases.seconds,
             notices=taken.notices,
         )
@@ -107,7 +109,8 @@ def _backup(thread: Thread, accept_shrink: bool, accept_server: bool, phases: Ph
             marks += shrunk(manifest, previous, thread.shrink_limit)
         elif whole and not accept_shrink:
             marks += (marking.NOTHING_TO_COMPARE,)
-        manifest = _publish(destination, thread, dataclasses.replace(manifest, marks=marks), folder, phases)
+        manifest = _with_evidence(dataclasses.replace(manifest, marks=marks), taken.evidence, folder)
+        manifest = _publish(destination, thread, manifest, folder, phases)
         retired = Retired()
         if not marks:
             retired = retire_old(thread, destination, name)
@@ -130,16 +133,18 @@ def _name(started: datetime, present: Sequence[Stored]) -> ArtifactName:
     return new_artifact(newest.time + timedelta(seconds=1))
 
 
-def _write_evidence(thread: Thread, name: ArtifactName, said: SourceEvidence, folder: Path) -> FileRecord:
-    text = encode_json(Evidence(Evidence.FORMAT, thread.app, str(name), said))
-    return encrypt_text(text, folder / EVIDENCE, thread.recipients.all(), role=EVIDENCE_ROLE)
+def _with_evidence(manifest: Manifest, said: SourceEvidence, folder: Path) -> Manifest:
+    """Write the evidence, which repeats what the clear manifest says, and return the manifest with its record."""
+    record = encrypt_text(
+        encode_json(Evidence.of(manifest, said)), folder / EVIDENCE, manifest.recipients, role=EVIDENCE_ROLE
+    )
+    return dataclasses.replace(manifest, files=(*manifest.files, record))
 
 
-def _check_origin(thread: Thread, session: Session, destination: Destination, whole: Sequence[Artifact]) -> None:
+def _check_origin(session: Session, newest: Manifest) -> None:
     """Raise ConfigurationError if the source is not the one of the newest backup: a restored copy, or a test system
     that took the name of the real one, would push the real one's backups out."""
-    _artifact, newest = next(artifacts.readable(destination, whole, thread), (None, None))
-    if newest is not None and newest.origin and newest.origin != session.origin:
+    if newest.origin and newest.origin != session.origin:
         raise ConfigurationError(
             f"the source is another one: it has {session.origin}, and the newest backup, {newest.artifact}, is of"
             f" {newest.origin}",
@@ -148,11 +153,10 @@ def _check_origin(thread: Thread, session: Session, destination: Destination, wh
         )
 
 
-def _newest_not_shrunk(destination: Destination, thread: Thread, whole: Sequence[Artifact]) -> Manifest | None:
+def _newest_not_shrunk(manifests: Iterable[Manifest]) -> Manifest | None:
     """The measure for this run's size, however many runs ago it was. A run whose mark is about something else, such as
     a question, is one, too: else such a mark would end the guard against shrinking."""
-    newest = artifacts.readable(destination, whole, thread)
-    return next((manifest for _artifact, manifest in newest if not any(map(marking.is_of_size, manifest.marks))), None)
+    return next((manifest for manifest in manifests if not any(map(marking.is_of_size, manifest.marks))), None)
 
 
 def _failed_queries(said: SourceEvidence) -> dict[str, str]:
@@ -187,6 +191,9 @@ def _publish(destination: Destination, thread: Thread, manifest: Manifest, folde
             key = name.key(MARKED if manifest.marks else MANIFEST)
             sent.append(key)
             destination.put_bytes(key, manifest_record.render_manifest(manifest))
+            _check_alone(
+                destination, thread, name, sent
+            )  # somebody may have been quicker between the look and the manifest
     except BaseException:
         # Best effort: without a manifest these files are no backup, and a later run retires them.
         with contextlib.suppress(BackupError):

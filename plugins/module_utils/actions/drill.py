@@ -16,10 +16,11 @@ from pathlib import Path
 
 from ..contract.codec import encode_json
 from ..contract.errors import BackupError, DataRefused, Exit, Problem, about
-from ..contract.manifest import Manifest, timestamp
+from ..contract.manifest import Manifest, timestamp, words
 from ..contract.object_names import begun_key, verdict_key
+from ..contract.text import shortened
 from ..contract.thread import Thread
-from ..contract.verdict import Begun, Finding, Result, Verdict, summary
+from ..contract.verdict import Begun, Finding, Result, Verdict, bounded, summary
 from ..contract.version import VERSION
 from ..destinations.base import Destination
 from ..destinations.registry import open_destination
@@ -36,10 +37,11 @@ from .queries import Comparison, compared
 
 @dataclass(frozen=True)
 class Details:
-    """The encrypted part of a verdict: what differs, by name."""
+    """The encrypted part of a verdict: what differs, by name, and why it could not run, in everybody's words."""
 
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,15 @@ class _State:
     notes: list[str] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    in_clear: Problem = field(default_factory=lambda: Problem(""))
+
+    def details(self, reason: str = "") -> Details:
+        """What is told by name. `reason` is why a drill was inconclusive."""
+        return Details(bounded(self.findings), bounded([shortened(note) for note in self.notes]), shortened(reason))
+
+
+# From the first of these phases on a server runs what a copy brings: whatever it says may be a row.
+_HOSTILE = ("restore", "verify")
 
 
 def drill(
@@ -89,25 +100,37 @@ def _drill(thread: Thread, at: datetime | None, live: Mapping[str, str] | None, 
         _run(thread, destination, at, live, phases, state)
     except DataRefused as error:
         result, reason, code = "fail", Problem(_because(error)), Exit.DATA_REFUSED
-        state.findings.append(Finding(error.doing or "artifact", thread.id, error.problem))
+        state.findings.append(Finding("artifact", thread.id, _because(error)))
     except BackupError as error:
         result, reason, code = "inconclusive", Problem(_because(error), error.remedy), error.exit_code
+        state.in_clear = _in_clear(error, phases) or reason
     except Exception as error:
         # A mistake of ours: the last verdict of this thread must not go on as if nothing had been tried since.
-        reason = Problem(f"unexpected {type(error).__name__}", "report it")
-        _store(thread, destination, _verdict(thread, state, "inconclusive", reason, phases), state.started)
+        reason = state.in_clear = Problem(f"unexpected {type(error).__name__}", "report it")
+        _store(thread, destination, _verdict(thread, state, "inconclusive", reason, phases), state)
         raise
     else:
         if state.findings:
             result, code = "fail", Exit.DATA_REFUSED
             reason = summary(state.findings)
     verdict = _verdict(thread, state, result, reason, phases)
-    warning = _store(thread, destination, verdict, state.started)
-    return DrillResult(verdict, tuple(state.findings), tuple(state.notes), tuple(state.comparisons), code, warning)
+    warning = _store(thread, destination, verdict, state)
+    told = state.details()
+    return DrillResult(verdict, told.findings, told.notes, tuple(state.comparisons), code, warning)
 
 
 def _because(error: BackupError) -> str:
     return f"{error.doing}: {error.problem}" if error.doing else error.problem
+
+
+def _in_clear(error: BackupError, phases: Phases) -> Problem | None:
+    """Return what may be stored in clear of an error that a hostile server may have worded, None for any other."""
+    hostile = [phase for phase in _HOSTILE if phase in phases.seconds]
+    if not hostile:
+        return None
+    cause = f" ({error.cause})" if error.cause else ""
+    remedy = "drill it yourself, or decrypt the verdict's details: they say the rest"
+    return Problem(f"{hostile[-1]}: {error.code.replace('_', ' ')}{cause}", remedy)
 
 
 def _run(
@@ -130,7 +153,7 @@ def _run(
         state.notes += manifest.notices
     with scratch_folder(thread.scratch_directory, f"drill.{thread.name.dotted}") as folder:
         copy = unpack(thread, destination, artifact, folder, phases, manifest=manifest)
-        state.left_out += copy.evidence.left_out
+        state.left_out += words(copy.evidence.left_out)
         restored = kind_of(copy.source).restore_and_compare(copy, folder, phases)
         answers = compared(copy.evidence.answers, restored.answers, live)
         state.findings += [*restored.findings, *answers.findings]
@@ -162,7 +185,7 @@ def _visible(artifact: Artifact) -> list[Finding]:
 
 
 def _verdict(thread: Thread, state: _State, result: Result, reason: Problem, phases: Phases) -> Verdict:
-    details = encode_json(Details(tuple(state.findings), tuple(state.notes))).encode()
+    details = encode_json(state.details(str(reason) if result == "inconclusive" else "")).encode()
     manifest = state.manifest
     counts: dict[str, int] = {}
     for finding in state.findings:
@@ -189,15 +212,17 @@ def _verdict(thread: Thread, state: _State, result: Result, reason: Problem, pha
     )
 
 
-def _store(thread: Thread, destination: Destination, verdict: Verdict, started: datetime) -> str:
+def _store(thread: Thread, destination: Destination, verdict: Verdict, state: _State) -> str:
     """Store the verdict beside the artifacts. Return why it could not be stored, or "".
 
-    What is stored is clear text: the reason of a failure names objects, so that only its kind goes in."""
-    clear = verdict if verdict.result == "inconclusive" else dataclasses.replace(verdict, reason="", remedy="")
+    What is stored is clear text: the reason of a failure names objects, so that only its kind goes in. Where a drill
+    could not run, so do words of ours."""
+    told = state.in_clear if verdict.result == "inconclusive" else Problem("")
+    clear = dataclasses.replace(verdict, reason=told.text, remedy=told.remedy)
     try:
         signature = sign(clear.signed, Path(thread.identity_file))
         destination.put_bytes(
-            verdict_key(started), encode_json(dataclasses.replace(clear, signature=signature)).encode()
+            verdict_key(state.started), encode_json(dataclasses.replace(clear, signature=signature)).encode()
         )
     except BackupError as error:
         return f"the verdict could not be stored: {error.problem}"

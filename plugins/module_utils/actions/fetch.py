@@ -20,22 +20,34 @@ from ..local.streams import HashedFile, check_room, read_small, sha256_of
 from ..sources.base import Decrypted
 from . import artifacts
 from .artifacts import Artifact
-from .history import as_written
+from .history import as_written, is_forged
 
 
 def pick(destination: Destination, at: datetime | None, thread: Thread) -> Artifact:
     """Return the newest complete artifact, hidden or not, or with `at` the newest one that is not younger than that.
-    Its files are those that its run left there, whatever was stored over them.
+    Its files are those that its run left there, whatever was stored over them. One that was stored at another time than
+    its name says is passed over; of two of the same second, one in sight comes first.
 
     Raise DataRefused when there is none.
     """
-    candidates = artifacts.complete(as_written(destination.versions(), thread))
-    for artifact in candidates:
-        if at is None or artifact.name.time <= at:
+    objects = destination.versions()
+    in_sight = {stored.key for stored in objects if not stored.hidden}
+    forged = 0
+
+    def rank(artifact: Artifact) -> tuple[datetime, bool]:
+        return artifact.name.time, artifact.manifest.key in in_sight
+
+    for artifact in sorted(artifacts.complete(as_written(objects, thread)), key=rank, reverse=True):
+        if at is not None and artifact.name.time > at:
+            continue
+        if not is_forged(artifact, thread, clocked=destination.has_clock):
             return artifact
+        forged += 1
     when = "" if at is None else f" from {timestamp(at)} or before"
+    passed = f" ({forged} passed over, stored at another time than their names say)" if forged else ""
     raise DataRefused(
-        f"there is no complete backup{when} at {destination.where}", remedy="run playbooks/backup.yml, then try again"
+        f"there is no complete backup{when} at {destination.where}{passed}",
+        remedy="run playbooks/backup.yml, then try again",
     )
 
 
@@ -80,6 +92,11 @@ def _read_evidence(file: Path, manifest: Manifest, thread: Thread) -> SourceEvid
         )
     if evidence.source.kind != thread.source.kind:
         raise DataRefused(f"the evidence is of a source of kind {evidence.source.kind}", remedy="use another artifact")
+    if changed := evidence.differs_from(manifest):
+        raise DataRefused(
+            f"the manifest says something else than the evidence: {', '.join(changed)}",
+            remedy="find out who has changed it there; use another artifact or destination",
+        )
     return evidence.source
 
 

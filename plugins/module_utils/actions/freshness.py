@@ -16,7 +16,7 @@ from ..destinations.base import Destination
 from ..destinations.registry import open_destination
 from . import artifacts
 from .artifacts import Artifact
-from .history import as_written, doubtful, tampered
+from .history import as_written, doubtful, passed_over, tampered
 from .verdicts import SKEW, Proof, Proofs, proofs
 
 
@@ -53,7 +53,7 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
         destination.check()
         objects = destination.versions()
         visible = [stored for stored in objects if not stored.hidden]
-        complete = artifacts.complete(visible)
+        complete = artifacts.complete(artifacts.without_foreign(visible, thread))
         newest = next(_whole(destination, complete, thread, problems), None)
         found = proofs(
             destination,
@@ -63,7 +63,11 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
             now,
         )
         problems += tampered(objects, thread, clocked=destination.has_clock)
-        doubts = doubtful(objects, thread, clocked=destination.has_clock)
+        doubts = (
+            *doubtful(objects, thread, clocked=destination.has_clock),
+            *passed_over(objects, thread, clocked=destination.has_clock),
+            *([f"{found.passed_over} hidden verdicts that no drill signed do not count"] if found.passed_over else []),
+        )
     age = _age(newest[0], now) if newest else None
     if newest is None or age is None:
         problems.insert(0, "there is no backup")
@@ -101,6 +105,8 @@ def _whole(
     """Yield the artifacts whose files are there as their manifests say, newest first. Each is read when it is asked
     for. What was passed over goes into `problems`, the newest by name."""
     for number, artifact in enumerate(complete):
+        if number > 0 and not artifact.has_files(thread):
+            continue  # told by the listing
         try:
             manifest = artifacts.manifest_of(destination, artifact, thread)
         except DataRefused:

@@ -4,6 +4,8 @@ back into sight."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +20,8 @@ from ..local.scratch import scratch_folder
 from ..local.streams import check_room, sha256_of
 from . import artifacts
 from .artifacts import Artifact
-from .history import as_written, hidden_against_policy, is_forged, written_again
+from .history import as_written, hidden_against_policy, is_forged, rivals, written_again
+from .verdicts import read_signed
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ def recover_history(thread: Thread, *, check: bool, report: Report = silent) -> 
     """Bring back the hidden copies that `app_keep` promises, the first versions of what was written again, and the
     verdicts of drills, which nothing of ours ever hides. With `check` nothing is changed.
 
-    A later version goes away for good, and only after the first one was read and is what its manifest says. Raise
+    A later version goes away for good, and only after the first one was read and is what its manifest says. Of two
+    manifests that may both be the run's neither goes. Raise
     BackupError when the destination cannot be read, NoPermission when the thread's key may not bring anything back.
     """
     with about(thread.id):
@@ -53,16 +57,33 @@ def recover_history(thread: Thread, *, check: bool, report: Report = silent) -> 
             for artifact in wanted:
                 try:
                     _check(destination, artifact, again, thread)
+                    _check_rivals(destination, artifact, rivals(objects, artifact, thread), thread)
                     if not check:
                         _uncover(destination, artifact, again)
                     done.append(str(artifact.name))
                 except DataRefused as error:
                     left.append(f"{artifact.name} stays hidden: {error.problem}")
                 phases.advance(1)
-            verdicts = [each for each in written if drill_name(each.key) and (each.hidden or each.key in again)]
-            for stored in () if check else verdicts:
-                destination.uncover(stored)
-    return Recovered(tuple(done), tuple(stored.key for stored in verdicts), tuple(left))
+            verdicts = []
+            for stored in _signed(destination, written, again, thread):
+                try:
+                    if not check:
+                        destination.uncover(stored)
+                    verdicts.append(stored.key)
+                except DataRefused as error:
+                    left.append(f"{stored.key} stays hidden: {error.problem}")
+    return Recovered(tuple(done), tuple(verdicts), tuple(left))
+
+
+def _signed(destination: Destination, written: Sequence[Stored], again: set[str], thread: Thread) -> list[Stored]:
+    """Return the verdicts that somebody hid or wrote again. One that no drill has signed stays: its owner hid it."""
+    found = []
+    for stored in written:
+        if drill_name(stored.key) and (stored.hidden or stored.key in again):
+            with contextlib.suppress(DataRefused):
+                read_signed(destination, stored, thread)
+                found.append(stored)
+    return found
 
 
 def _wanted(written: Sequence[Stored], again: set[str], thread: Thread, *, clocked: bool) -> list[Artifact]:
@@ -74,7 +95,7 @@ def _wanted(written: Sequence[Stored], again: set[str], thread: Thread, *, clock
         if not is_forged(artifact, thread, clocked=clocked)
         and (
             artifact.name in promised
-            or any(key in again for key in artifact.keys)
+            or any(stored.key in again for stored in artifact.files.values())
             # A retirement hides the manifest first.
             or (not artifact.manifest.hidden and any(stored.hidden for stored in artifact.files.values()))
         )
@@ -101,9 +122,23 @@ def _check(destination: Destination, artifact: Artifact, again: set[str], thread
             target.unlink()
 
 
+def _check_rivals(destination: Destination, artifact: Artifact, rivals: Sequence[Stored], thread: Thread) -> None:
+    """Raise DataRefused if one of the manifests that were stored over the artifact's may be the one of its run."""
+    for rival in rivals:
+        with contextlib.suppress(DataRefused):  # it is no manifest of this artifact
+            artifacts.manifest_of(destination, dataclasses.replace(artifact, manifest=rival), thread)
+            break
+    else:
+        return
+    raise DataRefused(
+        "two manifests were stored within the time of its run, and either may be the run's. Fetch the copy before the"
+        " destination purges the first, and find out from the run's log which is right",
+        remedy="use another artifact or destination meanwhile",
+    )
+
+
 def _uncover(destination: Destination, artifact: Artifact, again: set[str]) -> None:
     """Bring the files back, the manifest last: without it the rest is no artifact yet."""
-    for key in reversed(artifact.keys):
-        (stored,) = [each for each in artifact.files.values() if each.key == key]
-        if stored.hidden or key in again:
+    for stored in sorted(artifact.files.values(), key=lambda stored: (stored is artifact.manifest, stored.key)):
+        if stored.hidden or stored.key in again:
             destination.uncover(stored)

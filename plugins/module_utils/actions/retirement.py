@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
-from ..contract.errors import BackupError
+from ..contract.errors import BackupError, DataRefused
 from ..contract.object_names import ArtifactName
 from ..contract.thread import Thread
 from ..destinations.base import Destination
 from ..inventory.bounds import UNFINISHED
 from . import artifacts
 from .artifacts import Artifact
-from .history import not_kept
+from .history import as_written, not_kept
 from .verdicts import proofs
 
 _MOST = 50  # artifacts that one run may retire: a wrong clock or setting does bounded harm
@@ -29,7 +31,7 @@ class Retired:
 def retire_old(thread: Thread, destination: Destination, name: ArtifactName) -> Retired:
     """Retire what `thread.keep` does not promise any more, after the good run that left the artifact `name`.
 
-    That backup is safe by now, so that trouble here must not call it failed: a BackupError becomes a warning.
+    That backup is safe by now, so that trouble here must not call it failed: it becomes a warning.
     """
     try:
         if destination.can_retire:
@@ -37,11 +39,20 @@ def retire_old(thread: Thread, destination: Destination, name: ArtifactName) -> 
         return Retired(warnings=("nothing is retired: this destination cannot take objects away undoably",))
     except BackupError as error:
         return Retired(warnings=(f"retention stopped: {error.problem}",))
+    except Exception as error:  # noqa: BLE001 (whatever somebody left at the destination)
+        return Retired(warnings=(f"retention stopped: unexpected {type(error).__name__}. Remedy: report it",))
 
 
 def _retire(thread: Thread, destination: Destination, name: ArtifactName) -> Retired:
-    present = destination.list()
-    whole = {artifact.name: artifact for artifact in artifacts.complete(present)}
+    objects = destination.versions()
+    present = artifacts.without_foreign([stored for stored in objects if not stored.hidden], thread)
+    in_sight = {stored.key for stored in present}
+    # As its run left it: what somebody stored over a copy, or hid of it, makes none good or bad.
+    whole = {
+        artifact.name: artifact
+        for artifact in artifacts.complete(as_written(objects, thread))
+        if not in_sight.isdisjoint(stored.key for stored in (artifact.manifest, artifact.second) if stored)
+    }
     if not _is_good(thread, destination, whole.get(name)):
         return Retired(warnings=(f"nothing is retired: the destination does not give back {name}, just written",))
     now = name.time
@@ -50,15 +61,30 @@ def _retire(thread: Thread, destination: Destination, name: ArtifactName) -> Ret
         each
         for each in not_kept(list(whole.values()), thread, clocked=destination.has_clock, now=now)
         if found.passed is None or str(each) != found.passed.artifact
-    ][:_MOST]
-    for artifact in old:
-        destination.retire(whole[artifact].keys)
+    ]
     dead = [keys for artifact, keys in artifacts.unfinished(present).items() if artifact.time < now - UNFINISHED]
-    for keys in dead[: _MOST - len(old)]:
-        destination.retire(keys)
-    # The destination's own clock counts as well: if ours ran ahead, what was retired just now would be purged at once.
-    destination.purge(min(now, whole[name].manifest.modified))
-    return Retired(tuple(map(str, old)))
+    refused: list[str] = []
+
+    def retired(keys: Sequence[str]) -> bool:
+        try:
+            destination.retire([key for key in keys if key in in_sight])
+        except DataRefused as error:  # something is in the way of this one: go on with the next
+            refused.append(error.problem)
+            return False
+        return True
+
+    done = tuple(islice((str(each) for each in old if retired(whole[each].keys)), _MOST))
+    tuple(islice(filter(retired, dead), _MOST - len(done)))
+    try:
+        # The destination's own clock counts as well: if ours ran ahead, what was retired just now would be purged at
+        # once.
+        destination.purge(min(now, whole[name].manifest.modified))
+    except DataRefused as error:
+        refused.append(error.problem)
+    more = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
+    return Retired(
+        done, (f"retention passed over what it could not retire or purge: {refused[0]}{more}",) if refused else ()
+    )
 
 
 def _is_good(thread: Thread, destination: Destination, written: Artifact | None) -> bool:

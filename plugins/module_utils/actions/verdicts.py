@@ -5,7 +5,7 @@ drill has signed count, for copies that are still there, and as new as the desti
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ..contract.codec import decode_json
@@ -19,7 +19,7 @@ from ..local.signatures import is_signed
 
 SKEW = timedelta(minutes=5)
 RECOVER = "bring them back with playbooks/recover_history.yml"
-_VERDICTS = 800  # newest records that are looked at until a drill has passed: a year of daily ones that all failed
+_VERDICTS = 800  # newest signed ones that are looked at until a drill has passed: a year of daily ones that all failed
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Proof:
 
 @dataclass(frozen=True)
 class Proofs:
-    """The `last` drill of a thread, its last `passed` one that counts, and what is wrong with other verdicts there.
+    """The `last` drill of a thread, its last `passed` one that counts, and what is wrong with other verdicts there;
+    `passed_over` is how many hidden ones do not count.
 
     `failed` is the last one whose failure stands: only a pass of a copy that is not older, and that nobody had chosen,
     ends what it says."""
@@ -44,6 +45,21 @@ class Proofs:
     passed: Proof | None = None
     failed: Proof | None = None
     strange: tuple[str, ...] = ()
+    passed_over: int = 0
+
+
+@dataclass
+class _Others:
+    """What does not count, in words, and how many of such are hidden: their owner knows them."""
+
+    told: list[str] = field(default_factory=list)
+    hidden: int = 0
+
+    def add(self, stored: Stored, what: str) -> None:
+        if stored.hidden:
+            self.hidden += 1
+        else:
+            self.told.append(f"the verdict {stored.key} {what}: it does not count")
 
 
 def proofs(
@@ -57,13 +73,13 @@ def proofs(
     passed: Proof | None = None
     failed: Proof | None = None
     newest = ""  # of the artifacts that passed so far: their names sort by time
-    strange: list[str] = []
+    others = _Others()
 
     def is_enough(time: datetime) -> bool:
         artifact = parse_artifact(newest)
         return artifact is not None and time < artifact.time
 
-    for proof, chosen in _signed(destination, objects, thread, now, strange, is_enough):
+    for proof, chosen in _signed(destination, objects, thread, now, others, is_enough):
         if chosen and proof.result != "fail":
             continue
         last = last or proof
@@ -72,7 +88,7 @@ def proofs(
         if proof.result == "pass" and proof.artifact in whole:
             passed = passed or proof
             newest = max(newest, proof.artifact)
-    return Proofs(last, passed, failed, tuple(strange))
+    return Proofs(last, passed, failed, tuple(others.told), others.hidden)
 
 
 def _signed(
@@ -80,7 +96,7 @@ def _signed(
     objects: Iterable[Stored],
     thread: Thread,
     now: datetime,
-    strange: list[str],
+    others: _Others,
     is_enough: Callable[[datetime], bool],
 ) -> Iterator[tuple[Proof, bool]]:
     """Yield the verdicts of the thread's own drills, newest first, and whether somebody had chosen the artifact; in
@@ -88,28 +104,24 @@ def _signed(
     of a time are not wanted any more; what was not written by such a drill goes into `strange`, in words."""
     named = [(name.time, not is_begun(each.key), each) for each in objects if (name := drill_name(each.key))]
     ended: set[datetime] = set()
-    for time, is_verdict, stored in sorted(named, key=lambda one: one[:2], reverse=True)[:_VERDICTS]:
-        if is_enough(time):
+    looked_at = 0  # what anybody can store does not count: it would bury what drills wrote
+    for time, is_verdict, stored in sorted(named, key=lambda one: one[:2], reverse=True):
+        if is_enough(time) or looked_at >= _VERDICTS:
             return
         age = max(0, int((now - min(time, stored.modified + SKEW)).total_seconds()))
         if max(time, stored.modified) > now + SKEW:
-            _tell(strange, stored, "is of a time to come: it does not count")
+            others.add(stored, "is of a time to come")
             continue
         if not is_verdict and (time in ended or age <= thread.limits.end):
             continue  # it may be under way
-        kind: type[Verdict | Begun] = Verdict if is_verdict else Begun
         try:
-            record = decode_json(kind, destination.read(stored, MAXIMUM_SIZE), "a verdict", error=DataRefused)
-        except DataRefused:
-            _tell(strange, stored, "cannot be read: it does not count")
+            record = read_signed(destination, stored, thread)
+        except DataRefused as error:
+            others.add(stored, error.problem)
             continue
-        # Its own time, too: else an old one could be stored again under a new name.
-        ours = record.thread == thread.id and record.started == timestamp(time)
-        if not ours or not is_signed(record.signed, record.signature, thread.verifier):
-            _tell(strange, stored, "was not written by a drill of this thread: it does not count")
-            continue
+        looked_at += 1
         if stored.hidden:
-            strange.append(f"the verdict {stored.key} was hidden and counts all the same: {RECOVER}")
+            others.told.append(f"the verdict {stored.key} was hidden and counts all the same: {RECOVER}")
         if isinstance(record, Verdict):
             ended.add(time)
             yield Proof(record.result, record.artifact, age), record.chosen
@@ -117,7 +129,17 @@ def _signed(
             yield Proof("inconclusive", record.artifact, age, ended=False), False
 
 
-def _tell(strange: list[str], stored: Stored, what: str) -> None:
-    """Say what is wrong with a verdict that does not count, unless its owner has hidden it."""
-    if not stored.hidden:
-        strange.append(f"the verdict {stored.key} {what}")
+def read_signed(destination: Destination, stored: Stored, thread: Thread) -> Verdict | Begun:
+    """Return what a drill of this thread wrote. Raise DataRefused, in words about a verdict, for anything else."""
+    name = drill_name(stored.key)
+    kind: type[Verdict | Begun] = Begun if is_begun(stored.key) else Verdict
+    remedy = "find out who wrote it, and hide it"
+    try:
+        record = decode_json(kind, destination.read(stored, MAXIMUM_SIZE), "a verdict", error=DataRefused)
+    except DataRefused:
+        raise DataRefused("cannot be read", remedy=remedy) from None
+    # Its own time, too: else an old one could be stored again under a new name.
+    ours = name is not None and record.thread == thread.id and record.started == timestamp(name.time)
+    if not ours or not is_signed(record.signed, record.signature, thread.verifier):
+        raise DataRefused("was not written by a drill of this thread", remedy=remedy)
+    return record

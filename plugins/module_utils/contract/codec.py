@@ -21,6 +21,7 @@ from .errors import BackupError, ConfigurationError, NewerFormat
 T = TypeVar("T")
 
 _MOST = 2**63  # what no count, size or number of a server goes beyond; Python itself prints no endless ones
+_LONGEST_NAME = 100  # of what may be a slip: to compare endless ones takes memory and time
 _NAMES: dict[type, str] = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -42,6 +43,8 @@ class Kinds:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return " (did you mean 'x'?)" for the known name nearest to `name`, or "" if none is near."""
+    if len(name) > _LONGEST_NAME:
+        return ""
     found = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
     return f" (did you mean '{found[0]}'?)" if found else ""
 
@@ -49,8 +52,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def decode(cls: type[T], value: object, where: str, *, error: type[BackupError] = ConfigurationError) -> T:
     """Given a mapping, return it as the dataclass `cls`.
 
-    Raise `error`, naming the place as `where.field`, for an unknown or missing field, a value of another type or a
-    number beyond all bounds. Types are taken as they are: "5" is no number, and true is none either.
+    Raise `error`, naming the place as `where.field`, for an unknown or missing field, a value of another type, a number
+    beyond all bounds or a text with a NUL. Types are taken as they are: "5" is no number, and true is none either.
     """
     return typing.cast(T, _value(cls, value, where, error))
 
@@ -140,7 +143,9 @@ def _several(wanted: Any, value: object, where: str, error: type[BackupError]) -
     if not isinstance(value, Mapping):
         raise _refuse(error, where, "a mapping", value)
     inner = typing.get_args(wanted)[1]
-    return {str(name): _value(inner, item, _at(where, name), error) for name, item in value.items()}
+    names = (_plain(str, str(name), where, error) for name in value)
+    items = (_value(inner, item, _at(where, name), error) for name, item in value.items())
+    return dict(zip(names, items, strict=True))
 
 
 def _one_of(choices: list[Any], value: object, where: str, error: type[BackupError]) -> object:
@@ -194,7 +199,10 @@ def _plain(wanted: Any, value: object, where: str, error: type[BackupError]) -> 
 
 
 def _bounded(value: T, where: str, error: type[BackupError]) -> T:
-    """Return a value that is no number, or one that can be reckoned with and printed."""
+    """Return a number that can be reckoned with and printed, a text that a server and a program can take, or anything
+    else."""
+    if isinstance(value, str) and "\0" in value:
+        raise error(f"{where} holds a NUL", remedy=f"correct {where}")
     endless = not math.isfinite(value) if isinstance(value, float) else isinstance(value, int) and abs(value) > _MOST
     if endless:
         raise error(f"{where} is a number beyond all bounds", remedy=f"correct {where}")

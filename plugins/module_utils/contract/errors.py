@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
+from .text import shortened
+
 
 class Exit(IntEnum):
     """The command's exit codes (BSD sysexits), so that a CronJob can tell "try again" from "wrong configuration"."""
@@ -34,17 +36,20 @@ class BackupError(Exception):
     """A failure that a user reads. Subclasses fix the exit code.
 
     `problem` says what went wrong, `remedy` what to do about it, `doing` what was attempted, `subject` the app or the
-    thread ("forgejo/database/b2"). None of them may hold a secret. `str(error)` is one line whatever the parts contain.
+    thread ("forgejo/database/b2"). None of them may hold a secret. `cause` is what another program gave as its reason,
+    in words of ours such as "57P05 idle_session_timeout". `str(error)` is one line whatever the parts contain, and none
+    that fills more than a few screens: they may quote what others have written.
     """
 
     exit_code = Exit.BUG
 
     def __init__(self, problem: str, *, remedy: str, doing: str = "", subject: str = "") -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.remedy = remedy
+        self.problem = shortened(problem)
+        self.remedy = shortened(remedy)
+        super().__init__(self.problem)
         self.doing = doing
         self.subject = subject
+        self.cause = ""
 
     @property
     def code(self) -> str:

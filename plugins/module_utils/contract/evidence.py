@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
 from .codec import Kinds
+from .errors import DataRefused
+from .manifest import Manifest, words
 from .thread import Query
 
 Answer: TypeAlias = "str | int | float | bool | None"
+_REPEATED = ("origin", "versions", "measures", "marks", "notices")
 
 
 @dataclass(frozen=True)
@@ -34,14 +38,31 @@ class SourceEvidence(Kinds):
 
 @dataclass(frozen=True)
 class Evidence:
-    """The evidence of an artifact, whose name it repeats."""
+    """The evidence of an artifact. It repeats what the manifest says, which is clear text that others can change:
+    its name, origin, versions, measures, marks and notices."""
 
     FORMAT: ClassVar[int] = 1
 
     format: int
     app: str
     artifact: str
+    origin: str
+    versions: dict[str, str]
+    measures: dict[str, int]
+    marks: tuple[str, ...]
+    notices: tuple[str, ...]
     source: SourceEvidence
+
+    @classmethod
+    def of(cls, manifest: Manifest, source: SourceEvidence) -> Evidence:
+        """Return the evidence of the artifact that `manifest` is to be the record of."""
+        said = {name: getattr(manifest, name) for name in _REPEATED}
+        return cls(format=cls.FORMAT, app=manifest.app, artifact=manifest.artifact, **said, source=source)
+
+    def differs_from(self, manifest: Manifest) -> list[str]:
+        """Return what the manifest, as it was read, does not say as its own run did."""
+        said = dataclasses.replace(self, marks=words(self.marks), notices=words(self.notices))
+        return [name for name in _REPEATED if getattr(said, name) != getattr(manifest, name)]
 
 
 @dataclass(frozen=True)
@@ -100,6 +121,9 @@ class PostgresqlEvidence(SourceEvidence, kind="postgresql"):
 
     @property
     def major(self) -> int:
-        """The server's major version: 18 of "18.6 (Debian 18.6-1)" as of "18beta2"."""
-        match = re.match(r"[0-9]+", self.server_version)
-        return int(match[0]) if match else 0
+        """The server's major version: 18 of "18.6 (Debian 18.6-1)" as of "18beta2". Raise DataRefused of what is no
+        version: nobody can say what its files need."""
+        match = re.match(r"[0-9]{1,3}(?![0-9])", self.server_version)
+        if match is None:
+            raise DataRefused("the evidence is of a server whose version is none", remedy="use another artifact")
+        return int(match[0])

@@ -6,18 +6,22 @@ It holds no names of tables and no count of a single table: whoever reads the de
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar
 
 from .codec import decode_json, encode_json
-from .errors import DataRefused
+from .errors import DataRefused, with_remedy
 from .object_names import EVIDENCE, ArtifactName, parse_artifact
+from .text import shortened
 from .thread import Thread
 
 MAXIMUM_SIZE = 1 << 20
 EVIDENCE_ROLE = "evidence"
 BYTES = "bytes"  # the measure that every kind has: of the plain data
+_MOST_WORDS = 100  # marks, notices or kinds of what was left out: more than any run leaves
 _OTHERS = "find out who wrote it there; use an older artifact meanwhile"
 
 
@@ -102,7 +106,13 @@ def read_manifest(text: bytes, *, thread: Thread, artifact: ArtifactName) -> Man
         raise DataRefused(f"{where} gives a file a size below zero", remedy=_OTHERS)
     for time in (manifest.started, manifest.finished):
         moment(time)
-    return manifest
+    return dataclasses.replace(manifest, marks=words(manifest.marks), notices=words(manifest.notices))
+
+
+def words(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return marks, notices or what was left out, as they are shown. Whoever writes at the destination can write them:
+    they do not go on for ever, and nothing in them passes for a remedy of ours."""
+    return tuple(with_remedy(shortened(text), "") for text in texts[:_MOST_WORDS])
 
 
 def render_manifest(manifest: Manifest) -> bytes:

@@ -21,6 +21,7 @@ PROBE = "probe"
 OWNER = "owner.json"  # the one object that may be written again: by whoever takes the prefix over
 
 _BEGUN = ".begun.json"
+_FIRST_YEAR = 1970
 _TIME = "%Y%m%dT%H%M%SZ"
 _NAME = re.compile(r"([0-9]{8}T[0-9]{6}Z)-([0-9a-f]{8})")
 _FILE = re.compile(r"[a-z0-9][-a-z0-9]{0,63}(\.[a-z]{1,16}){1,3}")
@@ -55,7 +56,8 @@ def parse_artifact(text: str) -> ArtifactName | None:
         time = datetime.strptime(match[1], _TIME).replace(tzinfo=UTC)
     except ValueError:
         return None
-    return ArtifactName(time, match[2])
+    # No backup is older than computers, and a year below 1000 would not be spelt as it was read.
+    return ArtifactName(time, match[2]) if time.year >= _FIRST_YEAR else None
 
 
 def artifact_of(key: str) -> ArtifactName | None:

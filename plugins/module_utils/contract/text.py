@@ -6,7 +6,13 @@ from __future__ import annotations
 
 # In the environment of a command whose result is read out of a log: so that no other line can be taken for it.
 NONCE = "FANOUT_NONCE"
+LONGEST = 2000  # letters of what others have written that are shown: a screen full
 _NARROW = "\N{NO-BREAK SPACE}"  # which our own numbers have
+
+
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """Return the text, cut behind so many letters: whoever writes at a destination may write without end."""
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def printable(text: str) -> str:

@@ -4,17 +4,21 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 from .codec import encode_json
 from .durations import spoken
 from .errors import Problem, with_remedy
 from .manifest import BYTES
+from .text import shortened
 
 MAXIMUM_SIZE = 4 << 20
+_ROOM = 512 << 10  # bytes of findings, and of notes: encryption and armor make them half as large again
 Result = Literal["pass", "fail", "inconclusive"]
+T = TypeVar("T", "Finding", str)
 
 # The check of findings that are no fault of the copy: the source's own schema cannot be restored as it is.
 SOURCE = "source"
@@ -23,12 +27,17 @@ SOURCE = "source"
 @dataclass(frozen=True)
 class Finding:
     """One difference. `check` is the kind of check, `subject` the object's name, `difference` what is wrong with it,
-    `remedy` what to do about it, if there is more to do than to use another copy."""
+    `remedy` what to do about it, if there is more to do than to use another copy. Each is cut to a screen full: names
+    may be those of a copy that somebody else has made."""
 
     check: str
     subject: str
     difference: str
     remedy: str = ""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, shortened(getattr(self, field.name)))
 
     @property
     def told(self) -> str:
@@ -37,6 +46,13 @@ class Finding:
 
     def __str__(self) -> str:
         return with_remedy(self.told, self.remedy)
+
+
+def bounded(told: Sequence[T]) -> tuple[T, ...]:
+    """Return the first findings or notes of a list, as many as a verdict has room for. A copy that somebody else has
+    made may give any number, and a verdict that is larger than MAXIMUM_SIZE is not read again."""
+    sizes = itertools.accumulate(len(encode_json(each).encode()) for each in told)
+    return tuple(each for each, size in zip(told, sizes, strict=True) if size <= _ROOM)
 
 
 def summary(findings: Sequence[Finding]) -> Problem:

@@ -33,6 +33,7 @@ from .retry import Patience
 _RETIRED = ".retired"
 _PARTIAL = ".partial"
 _DEPTH = 4  # of folders in each other; ours have two
+_LAST = datetime(9000, 1, 1, tzinfo=UTC).timestamp()  # with room behind it: limits are added to times
 # As long as it takes to notice that something was retired that should not have been.
 _PURGE_RETIRED_AFTER = timedelta(days=7)
 
@@ -242,18 +243,24 @@ class Directory:
 
     def purge(self, now: datetime) -> None:
         """Remove what was retired seven days ago, and what interrupted uploads left two days ago. Nothing is removed
-        that no run of ours makes."""
+        that no run of ours makes. Raise DataRefused, once the rest is gone, if others made deeper folders than ours."""
+        refused: list[DataRefused] = []
         doing = f"purging {self.where}"
         with about(doing=doing), told(doing, self._root / self._prefix), self._opened() as own:
             with contextlib.suppress(FileNotFoundError), own.inner(_RETIRED) as retired:
                 for name, status in retired.entries():
                     if _is_ours(name) and _older(status, now - _PURGE_RETIRED_AFTER):
-                        _remove(retired, name, status)
+                        try:
+                            _remove(retired, name, status)
+                        except DataRefused as error:
+                            refused.append(error)
             partials = [key for key, status in _walk(own, "") if _older(status, now - UNFINISHED)]
             for above, _slash, name in (key.rpartition("/") for key in partials):
                 if _hidden(name) and name.endswith(_PARTIAL):
                     with contextlib.suppress(FileNotFoundError), own.inner(above) as folder:
                         folder.remove_file(name)
+            if refused:
+                raise refused[0]
 
     def probe(self, neighbours: Sequence[str], *, tamper: bool) -> tuple[ProbeStep, ...]:  # noqa: ARG002 (other kinds have a key)
         """Store, read, list and retire one object. There is no key whose limits could be tried."""
@@ -364,7 +371,7 @@ def _is_ours(name: str) -> bool:
 
 def _remove(folder: Folder, name: str, status: os.stat_result) -> None:
     if stat.S_ISDIR(status.st_mode):
-        folder.remove_tree(name)
+        folder.remove_tree(name, _DEPTH)
     else:
         folder.remove_file(name)
 
@@ -381,7 +388,8 @@ def _stored(key: str, status: os.stat_result, hidden_since: float | None = None)
 
 
 def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+    """Return a file's time. Others set it as they like: what no calendar has becomes the first or last that counts."""
+    return datetime.fromtimestamp(min(max(seconds, 0), _LAST), UTC)
 
 
 def _older(status: os.stat_result, limit: datetime) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,7 +84,10 @@ class Folder:
 
     def rename(self, name: str, target: Folder, new: str) -> None:
         """Move a file or folder to `new` in the folder `target`, in the place of a file that is there."""
-        os.rename(_single(name), _single(new), src_dir_fd=self._descriptor, dst_dir_fd=target._descriptor)
+        try:
+            os.rename(_single(name), _single(new), src_dir_fd=self._descriptor, dst_dir_fd=target._descriptor)
+        except (IsADirectoryError, NotADirectoryError):
+            raise _in_the_way(target.path / new) from None
 
     def touch(self, name: str) -> None:
         """Make a file or folder as old as this moment."""
@@ -99,9 +101,21 @@ class Folder:
         """Remove a folder with nothing in it."""
         os.rmdir(_single(name), dir_fd=self._descriptor)
 
-    def remove_tree(self, name: str) -> None:
-        """Remove a folder with all that is in it; links in it, and not what they lead to."""
-        shutil.rmtree(_single(name), dir_fd=self._descriptor)
+    def remove_tree(self, name: str, depth: int) -> None:
+        """Remove a folder with all that is in it; links in it, and not what they lead to. Raise DataRefused where more
+        than `depth` folders lie in each other: no run of ours made them."""
+        with self.inner(name) as folder:
+            for each, status in folder.entries():
+                if not stat.S_ISDIR(status.st_mode):
+                    folder.remove_file(each)
+                elif depth <= 1:
+                    raise DataRefused(
+                        f"{folder.path / each} lies deeper than anything of ours",
+                        remedy="find out who made it, and take it away",
+                    )
+                else:
+                    folder.remove_tree(each, depth - 1)
+        self.remove_empty(name)
 
     def sync(self) -> None:
         """Force the names in the folder to the device."""

@@ -7,12 +7,20 @@ import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from ..contract.errors import ConfigurationError, DataRefused
 from ..contract.manifest import FileRecord
 from .identities import read_identity, recipient
 from .streams import HashedFile
+
+# A header has a stanza of a hundred bytes for each recipient, and behind them the line of its MAC. pyrage reads one
+# that never ends from its start again and again, and compares each stanza with all: a megabyte, or ten thousand
+# stanzas, take half a minute, in which no signal is heard.
+_RECIPIENTS = 500
+_HEADER = 64 << 10
+_STANZA = b"\n-> "
+_HEADER_ENDS = b"\n--- "
 
 
 class Reader(Protocol):
@@ -70,8 +78,8 @@ def encrypt(reader: Reader, writer: Writer, recipients: Sequence[str], *, armore
         raise
 
 
-def decrypt(reader: Reader, writer: Writer, identity_file: Path) -> None:
-    """Decrypt all of `reader` into `writer` with the identity in `identity_file`.
+def decrypt(reader: BinaryIO, writer: Writer, identity_file: Path) -> None:
+    """Decrypt all of `reader`, from its start, into `writer` with the identity in `identity_file`.
 
     Raise ConfigurationError when the identity fits no recipient, DataRefused when the stream is damaged or cut. What
     was written is to be used only after this returned: a cut stream gives up a part of its text before it is noticed.
@@ -79,6 +87,10 @@ def decrypt(reader: Reader, writer: Writer, identity_file: Path) -> None:
     import pyrage
 
     identity = read_identity(identity_file)
+    header, end, _rest = reader.read(_HEADER).partition(_HEADER_ENDS)
+    if not end or header.count(_STANZA) > _RECIPIENTS:
+        raise _damaged("it has no header of age, or an endless one")
+    reader.seek(0)
     source, sink = _Remembering(reader), _Remembering(writer)
     try:
         pyrage.decrypt_io(source, sink, [identity])
@@ -93,9 +105,11 @@ def decrypt(reader: Reader, writer: Writer, identity_file: Path) -> None:
                 f"{identity_file} is not an identity that this file is encrypted to",
                 remedy="use the column's own drill identity or the owner's recovery identity",
             ) from None
-        raise DataRefused(
-            f"decryption failed ({error})", remedy="the copy is damaged: use another artifact or destination"
-        ) from None
+        raise _damaged(str(error)) from None
+
+
+def _damaged(why: str) -> DataRefused:
+    return DataRefused(f"decryption failed ({why})", remedy="the copy is damaged: use another artifact or destination")
 
 
 def encrypt_bytes(data: bytes, recipients: Sequence[str], *, armored: bool = False) -> bytes:

@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -77,10 +78,15 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _remover(folder: Path, told: int) -> subprocess.Popen[bytes]:
     """Start a process that removes `folder` as soon as nobody holds the other end of `told` any more."""
-    return subprocess.Popen(
-        ("/bin/sh", "-c", _REMOVE, "sh", str(folder)), stdin=told, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True, cwd="/", env={"PATH": os.defpath},
-    )  # fmt: skip
+    # It is born with them blocked: a stop may come before it has come as far as to ignore them.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
+    try:
+        return subprocess.Popen(
+            ("/bin/sh", "-c", _REMOVE, "sh", str(folder)), stdin=told, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True, cwd="/", env={"PATH": os.defpath},
+        )  # fmt: skip
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _sweep(above: Path) -> None:

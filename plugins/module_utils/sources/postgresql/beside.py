@@ -49,7 +49,20 @@ _INCOMPLETE = "incomplete: fanout was restoring into this database"
 _SUBSCRIPTIONS = """
 SELECT subname FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE datname = %s ORDER BY 1
 """
-_FORCED = "FORCE ROW LEVEL SECURITY"  # in the definition of a table that hides rows from its owner, too
+# Whether a role that is there may have the database although no live one says so: the login of backups and what that is
+# by its memberships (a superuser's are not asked, as he has all), or one that has nothing that could be taken from it.
+_MAY_OWN = """
+SELECT mine.rolname = %(login)s
+  OR EXISTS (SELECT FROM pg_roles l WHERE l.rolname = %(login)s AND NOT l.rolsuper
+             AND pg_has_role(l.oid, mine.oid, 'MEMBER'))
+  OR NOT EXISTS (
+    SELECT FROM pg_roles more WHERE pg_has_role(mine.oid, more.oid, 'MEMBER') AND more.rolname <> 'pg_database_owner'
+    AND (more.rolsuper OR more.rolcreaterole OR more.rolreplication OR more.rolbypassrls
+         OR starts_with(more.rolname, 'pg_') OR EXISTS (
+           SELECT FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = more.oid AND deptype = 'o')))
+FROM pg_roles mine WHERE mine.rolname = %(role)s
+"""
+_PLAIN = "SELECT NOT rolsuper FROM pg_roles WHERE rolname = %s"
 _SUPERUSER = "SELECT rolsuper FROM pg_roles WHERE rolname = session_user"
 
 
@@ -87,6 +100,8 @@ def check_beside(new: NewDatabase) -> None:
             )
         if found:
             raise restore.exists(target)
+        if not target.superuser:
+            guest.check_harmless(connection, target, live_owner(connection, new.source.database))
         (may,) = connection.execute(
             "SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
         ).fetchone() or (False,)
@@ -95,8 +110,6 @@ def check_beside(new: NewDatabase) -> None:
                 f"{new.source.user} may not create databases on {target.label}",
                 remedy=f"ALTER ROLE {quoted(new.source.user)} CREATEDB, or {failures.ADMINISTRATOR}",
             )
-        if not target.superuser:
-            guest.check_harmless(connection, target)
 
 
 def _check_name(name: str) -> None:
@@ -215,11 +228,14 @@ def _make(
         found = connection.execute("SELECT FROM pg_roles WHERE rolname = %s AND rolsuper", [copy.source.user])
         made.asks_itself = not found.fetchall()
         statements, made.powers = without_power(connection, _missing(connection, read_globals(globals_of(copy))))
+        missing = [*dict.fromkeys(statement.role for statement in statements)]
+        owner = _owner(connection, copy, new, missing, made)
+        if not target.superuser:
+            guest.check_harmless(connection, target, owner)
         with connection.transaction():
             restore.create_roles(connection, statements)
-        made.roles += dict.fromkeys(statement.role for statement in statements)
+        made.roles += missing
         made.notes += [f"the role {role} was missing and has no password: set one if it logs in" for role in made.roles]
-        owner = _owner(connection, copy, new, made)
         if not target.superuser:
             restore.create_database(connection, target, owner, copy.evidence.locale)
             made.created = True
@@ -229,33 +245,55 @@ def _make(
             made.findings += properties.apply(connection, before)
             return target
         guest.sweep(connection, target.application_name)
-        forced = any(_FORCED in entry.definition for entry in chosen if entry.description == "TABLE")
-        made.guest = guest.make(connection, target, folder, new.seconds, forced=forced)
+        made.guest = guest.make(connection, target, folder, new.seconds)
         restore.create_database(connection, target, owner, copy.evidence.locale, guest=made.guest.name)
         made.created = True
         _comment(connection, new, literal(_INCOMPLETE))
-        made.handover = Handover(made.guest, chosen, copy.evidence, copy.source.database, owner)
+        made.handover = Handover(made.guest, chosen, copy.evidence, owner, made.roles)
         made.handover.prepare()
         _say_of_database(connection, made.guest, entries, new.name, made)
         return made.guest.target
 
 
-def _owner(connection: psycopg.Connection[Any], copy: Copy, new: NewDatabase, made: _Made) -> str:
-    """Return whose the new database becomes: the archive's owner, unless he may do more than that of the live one."""
-    said, live = copy.evidence.owner, copy.source.database
-    found = connection.execute("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", [live]).fetchone()
-    if found is None or not (why := beyond(connection, said, found[0], live).why):
+def _owner(
+    connection: psycopg.Connection[Any], copy: Copy, new: NewDatabase, missing: Sequence[str], made: _Made
+) -> str:
+    """Return whose the new database becomes: the archive's owner, unless he may do more than that of the live one. The
+    roles that are `missing` will be made by this restore. Raise ConfigurationError if the live database is gone and
+    nobody is known whose it was."""
+    said, live, login = copy.evidence.owner, copy.source.database, copy.source.user
+    measure = live_owner(connection, live)
+    if measure is not None:
+        owner, why = measure, beyond(connection, said, measure, missing)
+    else:
+        asked = connection.execute(_MAY_OWN, {"role": said, "login": login}).fetchone()
+        owner, why = login, f"there is no {live} any more that says so, and {said} may be another app's"
+        if said in missing or asked == (True,):
+            return said
+        if connection.execute(_PLAIN, [login]).fetchone() != (True,):
+            raise ConfigurationError(
+                f"the backup says that its database belonged to {said}, and there is no {live} any more that says so",
+                remedy=f"if that is so: CREATE DATABASE {quoted(live)} OWNER {quoted(said)}; restore under another"
+                " name, and switch",
+            )
+    if not why or owner == said:
         return said
     made.findings.append(
         Finding(
             by_hand.CHECK,
             f"DATABASE {new.name}",
-            f"belongs to {found[0]}, not to {said}: {why}",
+            f"belongs to {owner}, not to {said}: {why}",
             f"if you trust that: ALTER DATABASE {quoted(new.name)} OWNER TO {quoted(said)};",
         )
     )
     made.told.add(("database", new.name))
-    return str(found[0])
+    return owner
+
+
+def live_owner(connection: psycopg.Connection[Any], live: str) -> str | None:
+    """Return whose the app's own database is, None if there is none."""
+    found = connection.execute("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", [live]).fetchone()
+    return found[0] if found else None
 
 
 def _say_of_database(
@@ -303,12 +341,13 @@ def _finish(new: NewDatabase, entries: Sequence[TocEntry], chosen: Sequence[TocE
     limits = properties.limits(entries, new.name)
     if made.handover:
         made.handover.hand_over()
-        given = by_hand.of_owners(made.handover.withheld, chosen, made.handover.owner)
+        withheld = made.handover.withheld
+        given = by_hand.of_owners(withheld, chosen, made.handover.owner)
         defaults = by_hand.of_defaults(made.handover.by_default)
         left = [*given, *defaults]
         about = [
             *(each.entry for each in defaults),
-            *(a for e in given for a in by_hand.entries_about(e.entry, chosen)),
+            *(a for e in withheld for entry in (e.entry, *e.follows) for a in by_hand.entries_about(entry, chosen)),
         ]
         made.told |= {("schema", failures.subject(entry)) for entry in about}
         made.findings += [each.finding for each in left]
@@ -322,16 +361,25 @@ def _finish(new: NewDatabase, entries: Sequence[TocEntry], chosen: Sequence[TocE
 
 @contextlib.contextmanager
 def _guest_gone(new: NewDatabase, made: _Made) -> Iterator[None]:
-    """Take the guest's login away afterwards, however that ends."""
+    """Take the guest's login away afterwards, however that ends. What is left of it is told either way."""
+    failure: BackupError | None = None
     try:
         yield
+    except BackupError as error:
+        failure = error
+        raise
     finally:
+        said = ""
         if made.guest:
             try:
                 with _server(new) as (connection, _target):
-                    guest.end(connection, made.guest.name)
+                    said = guest.end(connection, made.guest.name)
             except BackupError as error:
-                made.notes.append(f"the login {made.guest.name} could not be taken away ({error.problem}): drop it")
+                said = f"the login {made.guest.name} could not be taken away ({error.problem}): drop it"
+        if said and failure:
+            failure.problem = f"{failure.problem}; {said}"
+        elif said:
+            made.notes.append(said)
 
 
 @contextlib.contextmanager

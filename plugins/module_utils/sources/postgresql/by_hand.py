@@ -60,15 +60,18 @@ def of_archive(entries: Sequence[TocEntry], refused: Sequence[Failure], missing:
 
 
 def of_owners(withheld: Sequence[Withheld], entries: Sequence[TocEntry], owner: str) -> list[ByHand]:
-    """Return what was given to `owner` in the place of somebody else."""
-    return [
-        ByHand(
-            each.entry,
-            Finding(CHECK, subject(each.entry), f"belongs to {owner}, not to {each.entry.owner}: {each.why}", _REMEDY),
-            (each.statement, *(entry.definition for entry in entries_about(each.entry, entries))),
-        )
-        for each in withheld
-    ]
+    """Return what was given to `owner` in the place of somebody else. One entry may have made many large objects."""
+    by_entry: dict[int, list[Withheld]] = {}
+    for each in withheld:
+        by_entry.setdefault(each.entry.dump_id, []).append(each)
+    found = []
+    for several in by_entry.values():
+        first = several[0]
+        said = f"belongs to {owner}, not to {first.entry.owner}: {first.why}"
+        about = [e for entry in (first.entry, *first.follows) for e in entries_about(entry, entries)]
+        statements = (*(each.statement for each in several), *(entry.definition for entry in about))
+        found.append(ByHand(first.entry, Finding(CHECK, subject(first.entry), said, _REMEDY), statements))
+    return found
 
 
 def of_defaults(refused: Sequence[tuple[TocEntry, str]]) -> list[ByHand]:

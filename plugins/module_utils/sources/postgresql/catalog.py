@@ -52,8 +52,7 @@ SELECT n.nspname, c.relname, 1 + (SELECT count(*) FROM pg_index i WHERE i.indrel
         ORDER BY a.attlen <= 0, a.attlen, a.attnum LIMIT 1) AS narrow
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'f') AND c.relpersistence <> 't'
-  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%'
-  AND n.nspname NOT LIKE 'pg\\_temp\\_%'
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp_)'
 ORDER BY 1, 2
 """
 # Grants in the order of their text: that of the list depends on the order in which roles were made.
@@ -89,7 +88,7 @@ owners(oid) AS (
   UNION SELECT datdba FROM this
   UNION SELECT nspowner FROM pg_namespace
   UNION SELECT m.member FROM pg_auth_members m JOIN owners ON owners.oid = m.roleid
-    JOIN pg_roles r ON r.oid = m.roleid AND r.rolname NOT LIKE 'pg\\_%'
+    JOIN pg_roles r ON r.oid = m.roleid AND r.rolname !~ '^pg_'
 ),
 named(oid) AS (
   SELECT oid FROM owners
@@ -100,7 +99,7 @@ named(oid) AS (
   UNION SELECT oid FROM pg_roles WHERE rolname = session_user
   UNION SELECT m.roleid FROM pg_auth_members m JOIN named ON named.oid = m.member
 )
-SELECT r.rolname FROM pg_roles r JOIN named USING (oid) WHERE r.rolname NOT LIKE 'pg\\_%' ORDER BY r.rolname
+SELECT r.rolname FROM pg_roles r JOIN named USING (oid) WHERE r.rolname !~ '^pg_' ORDER BY r.rolname
 """
 _ATTRIBUTES = """
 SELECT oid, rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls,

@@ -28,6 +28,11 @@ TEXT = {"timezone": "UTC", "bytea_output": "hex", "lc_monetary": "C"}
 # A database may let every session act as another role (ALTER DATABASE ... SET role), whose functions would pass for the
 # login's own, and could take the login's rights back. Who may do more than that role acts as itself.
 ITSELF = "-c role=none"
+# How the server writes names, whatever a database says. What strings mean stays the database's own for the programs,
+# which can do with either: an archive says it, and functions that a restore runs read their own strings by it.
+NAMES = {"quote_all_identifiers": "off"}
+# The same for sessions that read SQL of ours alone.
+SYNTAX = {**NAMES, "standard_conforming_strings": "on"}
 # They would end a long dump or a waiting session. Every server that we speak to knows these; see `settled`.
 TIMEOUTS = {"idle_session_timeout": "0", "idle_in_transaction_session_timeout": "0", "statement_timeout": "0"}
 _LATER_TIMEOUTS = {17: "transaction_timeout"}  # major -> timeout that it brought
@@ -38,7 +43,7 @@ def options(settings: Mapping[str, str]) -> str:
     return " ".join(f"-c {name}={value}" for name, value in settings.items())
 
 
-SESSION_OPTIONS = options({**TEXT, **TIMEOUTS})
+SESSION_OPTIONS = options({**TEXT, **NAMES, **TIMEOUTS})
 # The settings that end a session or a statement of this server, whatever its version; names with a dot are of
 # extensions, and tcp_user_timeout is about a line that is dead. docs/recovery.md prints this, too.
 ENDING = """\

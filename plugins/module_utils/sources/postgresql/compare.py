@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 _NAMED = 5  # members of an extension in one note
 _WHOLE_OBJECT = 64 << 20  # large objects up to this size are hashed by the server, which holds one in memory
-_SEQUENCE_SET = re.compile(r"setval\(.*, (-?[0-9]+), (true|false)\)")
+# The name in front of it is anybody's words.
+_SEQUENCE_SET = re.compile(r", (-?[0-9]{1,20}), (true|false)\);?\s*\Z")
 _PART = re.compile(r'"(?:[^"]|"")+"|[^.]+')
 _INDEXES = """
 SELECT n.nspname, c.relname, i.indisvalid AND i.indisready AND i.indislive FROM pg_index i
@@ -39,7 +40,7 @@ _BTREES = """
 SELECT c.oid, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_am a ON a.oid = c.relam JOIN pg_index i ON i.indexrelid = c.oid
 WHERE a.amname = 'btree' AND c.relkind = 'i' AND c.relpersistence = 'p' AND i.indisvalid AND i.indisready
-  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
 """
 # Without ours, which stands in a schema of its own.
 _EXTENSIONS = (

@@ -70,8 +70,9 @@ def failure(code: int, said: str, locks: Locks) -> BackupError:
         return ConfigurationError(problem, remedy="install the server's own major version of the client programs")
     if "conflict with recovery" in own:
         return TryAgain(problem, remedy=STANDBY)
-    # That is how --lock-wait-timeout sounds: no other statement of pg_dump has a timeout.
-    if "statement timeout" in own or "lock timeout" in own:
+    # That is how --lock-wait-timeout sounds: no other statement of pg_dump has a timeout. The last is how one sounds
+    # that waited for somebody who waits for us.
+    if "statement timeout" in own or "lock timeout" in own or "user request" in own:
         return TryAgain(problem, remedy=_PASSES)
     return TryAgain(problem, remedy="look into the database server's log, unless the next run gets through")
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import BackupError, ConfigurationError, NoPermission, TryAgain, Unavailable
 from ...contract.source import PostgresqlSource
-from .client import AUTHENTICATION, ITSELF, TIMEOUTS, options, password_of, settled
+from .client import AUTHENTICATION, ITSELF, SYNTAX, TIMEOUTS, options, password_of, settled
 from .reasons import STANDBY
 from .refusals import MINIMUM_MAJOR, REACHABLE, NoAnswer, pooler, refused
-from .sqlstates import is_raised, named, only_names
+from .sqlstates import is_raised, known_only, named, only_names
 
 if TYPE_CHECKING:
     import psycopg
 
-_GUARD = {"search_path": "pg_catalog"}
+_GUARD = {"search_path": "pg_catalog", **SYNTAX}
 # Of two that fit alike, the server's own counts: whatever order the database, which is its owner's, says. The first
 # statement of a session, with no name that it could mean otherwise.
 _OWN_FIRST = """
@@ -43,15 +43,17 @@ _MEANINGS: dict[str, tuple[type[BackupError], str]] = {
 _SILENCE = 10
 _PATIENCE = 8.0
 _PAUSE = 0.5
+_LONGEST = 2000  # characters of a server's words that are looked at
 _OTHERWISE = (TryAgain, "look into the database server's log")
 
 
 def connect(
     source: PostgresqlSource, application_name: str, *, guarded: bool = False, itself: bool = True
 ) -> psycopg.Connection[Any]:
-    """Open an autocommit session. A `guarded` one finds no name but the server's own from its first statement on,
-    whatever its database says; one that acts as the login `itself` takes no role that its database gives to everybody.
-    Raise the BackupError that fits when that fails; the connection dies with a dead peer.
+    """Open an autocommit session. A `guarded` one finds no name but the server's own from its first statement on, and
+    strings and names mean there what ours do, whatever its database says; one that acts as the login `itself` takes no
+    role that its database gives to everybody. Raise the BackupError that fits when that fails; the connection dies with
+    a dead peer.
 
     Where nobody answers over a network, it is tried again for some seconds: a pod that has just started is unknown to
     the network's policies, which refuse it or let what it sends vanish."""
@@ -135,7 +137,7 @@ def reason(error: psycopg.Error) -> str:
 
 def first_line(error: Exception) -> str:
     """Return an error's own words in one line."""
-    lines = str(error).strip().splitlines()
+    lines = str(error)[:_LONGEST].strip().splitlines()
     # libpq names the address first ('connection to server at "127.0.0.1", port 5432 failed: '): we name it ourselves.
     return re.sub(r"^.*connection to server (at|on socket) .*? failed: ", "", lines[0]) if lines else "no reason given"
 
@@ -197,4 +199,6 @@ def _translated(error: psycopg.Error, doing: str) -> BackupError:
     known = (_MEANINGS[code[:length]] for length in (5, 3, 2) if code[:length] in _MEANINGS)
     kind, remedy = next(known, _OTHERWISE)
     problem = reason(error)
-    return kind(f"the connection broke ({problem})" if kind is Unavailable else problem, doing=doing, remedy=remedy)
+    made = kind(f"the connection broke ({problem})" if kind is Unavailable else problem, doing=doing, remedy=remedy)
+    made.cause = known_only(error.sqlstate or "")
+    return made

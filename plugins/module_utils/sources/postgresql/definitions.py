@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 
 _LONGEST = 300  # characters of one side
 _BEFORE = 60  # of them before the first difference
@@ -12,11 +13,14 @@ _BEFORE = 60  # of them before the first difference
 # Kinds whose options hold logins and passwords: no text of theirs is shown.
 _CONFIDENTIAL = {"USER MAPPING", "SUBSCRIPTION", "SERVER", "FOREIGN DATA WRAPPER", "FOREIGN TABLE"}
 _TEXT = re.compile(r"E?'(?:[^']|'')*'")
-# A text, with the word that it follows: an option's name, or CONNECTION.
-_OPTION = re.compile(rf"""(?P<name>"(?:[^"]|"")+"|\w+)\s*=?\s*(?P<text>{_TEXT.pattern})""")
-# What programmers write into functions and views: the password of a dblink, a token in an address.
+# A text, a name, or whatever else stands between. Each matches where it is tried, ended or not, so that what an app's
+# owner has written is read once, however long it is.
+_TOKEN = re.compile(rf"""(?P<text>{_TEXT.pattern}?)|(?P<name>"(?:[^"]|"")*"?|\w+)|=|[^\s=]""")
+# What programmers write into functions and views: the password of a dblink, a token in an address. Behind its word
+# follows no other one, for which the rest of a long name would be read again.
+_WORD = r"(?:passw(?:or)?d|pwd|secret|token|api_?key)"
 _SECRET = re.compile(
-    rf"""((?:passw(?:or)?d|pwd|secret|token|api_?key)\w*["']?\s*(?:=>|:=|=|:)\s*)({_TEXT.pattern}|[^\s'",;&)]+)|(://)[^\s/@']+@""",
+    rf"""({_WORD}(?:(?!{_WORD})\w)*["']?\s*(?:=>|:=|=|:)\s*)({_TEXT.pattern}|[^\s'",;&)]+)|(://)[^\s/@']+@""",
     re.IGNORECASE,
 )
 
@@ -44,8 +48,18 @@ def without_secrets(description: str, definition: str) -> str:
 
 def _options(wanted: str, found: str) -> list[str]:
     """Return the names of the options whose texts differ."""
-    before, after = ({match["name"]: match["text"] for match in _OPTION.finditer(text)} for text in (wanted, found))
+    before, after = (dict(_texts(text)) for text in (wanted, found))
     return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
+def _texts(definition: str) -> Iterator[tuple[str, str]]:
+    """Yield each text with the name that it follows: an option's, or CONNECTION."""
+    name = ""
+    for token in _TOKEN.finditer(definition):
+        if name and token["text"]:
+            yield name, token["text"]
+        if token[0] != "=":
+            name = token["name"] or ""
 
 
 def _unlike(wanted: str, found: str) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from .archive import ArchiveReader
 from .archive_toc import TocEntry
 from .connection import reason
 from .identifiers import shown
-from .sqlstates import named
+from .sqlstates import known_only, named
 from .target import Target
 
 if TYPE_CHECKING:
@@ -125,10 +125,12 @@ def judge(
     _check_server(found, target)
     lacking = [failure for failure in found if failure.installed]
     if lacking and target.scratch:
-        raise ConfigurationError(
+        refusal = ConfigurationError(
             f"{target.label} cannot make {'; '.join(f'{each.subject} ({each.reason})' for each in lacking)}",
             remedy=_installing(evidence),
         )
+        refusal.cause = known_only(lacking[0].sqlstate)
+        raise refusal
     if target.guest:
         found = [failure for failure in found if not (failure.forbidden and failure.entry.dump_id in missing)]
     findings, notes = [], []
@@ -153,10 +155,12 @@ def _check_server(found: Sequence[Failure], target: Target) -> None:
             where = "app_scratch_directory, or set another one" if target.scratch else "the database server"
             raise Full(f"{failure.subject} found no room on {target.label}", remedy=f"free space in {where}")
         if failure.passing:
-            raise TryAgain(
+            passing = TryAgain(
                 f"{target.label} did not make {failure.subject} ({failure.reason})",
                 remedy=f"try again when {target.label} has less to do, or more memory",
             )
+            passing.cause = known_only(failure.sqlstate)
+            raise passing
         if failure.forbidden and not (target.scratch or target.guest):
             raise NoPermission(
                 f"{target.source.user} may not make {failure.subject} ({failure.reason})", remedy=ADMINISTRATOR

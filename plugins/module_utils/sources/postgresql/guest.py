@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ...contract.errors import NoPermission
 from ...local.files import write_private
 from .identifiers import literal, quoted
+from .owners import beyond
 from .target import Target
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 PREFIX = "fanout_restore_"
 # Stands on the login, so that none that an owner made himself is ever taken for one of ours.
 _REMARK = "fanout restores a backup by this login, which goes away with the restore"
-_POWERS = "LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION"
+_POWERS = "LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
 _UNTIL = "SELECT (now() + make_interval(secs => %s))::text"
 # Of runs that were killed: they own nothing any more, and no restore is under way that could be theirs.
 _LEFT = f"""
@@ -37,7 +38,16 @@ WHERE starts_with(rolname, '{PREFIX}') AND shobj_description(oid, 'pg_authid') =
                   AND (application_name = %s OR usename = rolname))
 """
 _SESSIONS = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = %s"
-# What lets a login that is no superuser reach beyond its own databases.
+# Databases that a role owns, or in which it has something.
+_KEEPS = """
+SELECT DISTINCT datname, s.owned FROM pg_database d JOIN (
+  SELECT CASE WHEN classid = 'pg_database'::regclass THEN objid ELSE dbid END AS database,
+         classid = 'pg_database'::regclass AND deptype = 'o' AS owned
+  FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass
+  AND refobjid = (SELECT oid FROM pg_roles WHERE rolname = %s)) s ON s.database = d.oid
+ORDER BY 2, 1
+"""
+# What lets a login that is no superuser reach beyond its own databases, whoever else can do the same.
 _REACHES = """
 SELECT rolcreaterole OR rolreplication OR EXISTS (
   SELECT FROM pg_roles other WHERE (rolsuper OR starts_with(rolname, 'pg_')) AND rolname <> 'pg_database_owner'
@@ -59,9 +69,9 @@ class Guest:
         return dataclasses.replace(self, target=self.target.on(database), admin=self.admin.on(database))
 
 
-def make(connection: psycopg.Connection[Any], admin: Target, folder: Path, seconds: float, *, forced: bool) -> Guest:
+def make(connection: psycopg.Connection[Any], admin: Target, folder: Path, seconds: float) -> Guest:
     """Make the login, valid for so many seconds. Its password lies in `folder`, and the server gets no more than what
-    it checks one with. `forced`: some tables hide rows from their own owner, who has to read them back."""
+    it checks one with."""
     name = f"{PREFIX}{secrets.token_hex(6)}"
     password = secrets.token_urlsafe(32)
     verifier = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
@@ -69,23 +79,35 @@ def make(connection: psycopg.Connection[Any], admin: Target, folder: Path, secon
     file = folder / f"{name}.password"
     write_private(file, password)
     with connection.transaction():
-        powers = f"{_POWERS} {'BYPASSRLS' if forced else 'NOBYPASSRLS'}"
         login = f"PASSWORD {literal(verifier)} VALID UNTIL {literal(until)}"
-        connection.execute(f"CREATE ROLE {quoted(name)} WITH {powers} {login}".encode())
+        connection.execute(f"CREATE ROLE {quoted(name)} WITH {_POWERS} {login}".encode())
         connection.execute(f"COMMENT ON ROLE {quoted(name)} IS {literal(_REMARK)}".encode())
     source = dataclasses.replace(admin.source, user=name, password_file=str(file))
     return Guest(name, dataclasses.replace(admin, source=source, superuser=False, guest=True), admin)
 
 
-def end(connection: psycopg.Connection[Any], name: str) -> None:
-    """Take the login away, or, while something is left that it owns, whatever lets it in."""
+def end(connection: psycopg.Connection[Any], name: str) -> str:
+    """Take the login away: first what lets it in, as whoever has set its password may be waiting. Return "", or, while
+    something is left that it owns, what removes it."""
     import psycopg
 
+    with contextlib.suppress(psycopg.errors.UndefinedObject):
+        connection.execute(f"ALTER ROLE {quoted(name)} NOLOGIN PASSWORD NULL".encode())
     connection.execute(_SESSIONS, [name])
     try:
         connection.execute(f"DROP ROLE IF EXISTS {quoted(name)}".encode())
     except psycopg.errors.DependentObjectsStillExist:
-        connection.execute(f"ALTER ROLE {quoted(name)} NOLOGIN PASSWORD NULL".encode())
+        lines = []
+        for database, owned in connection.execute(_KEEPS, [name]).fetchall():
+            if owned:
+                lines.append(f"ALTER DATABASE {quoted(database)} OWNER TO CURRENT_USER;")
+            else:
+                lines.append(f"in {quoted(database)}: DROP OWNED BY {quoted(name)};")
+        return (
+            f"the login {name} is still there, as it owns something, and lets nobody in any more. To remove it, as a"
+            f" superuser: {' '.join([*lines, f'DROP ROLE {quoted(name)};'])}"
+        )
+    return ""
 
 
 def sweep(connection: psycopg.Connection[Any], application_name: str) -> None:
@@ -97,13 +119,20 @@ def sweep(connection: psycopg.Connection[Any], application_name: str) -> None:
             connection.execute(f"DROP ROLE {quoted(name)}".encode())
 
 
-def check_harmless(connection: psycopg.Connection[Any], target: Target) -> None:
-    """Raise NoPermission if a login that is no superuser, and so restores by itself, may do more than own databases:
-    what the archive brings would run with it."""
+def check_harmless(connection: psycopg.Connection[Any], target: Target, owner: str | None) -> None:
+    """Raise NoPermission if a login that is no superuser, and so restores by itself, may do more than own databases, or
+    than the `owner` of the new one where that is known: what the archive brings would run with it, and would have its
+    password to set."""
+    user = target.source.user
     if connection.execute(_REACHES).fetchone() == (True,):
-        raise NoPermission(
-            f"{target.source.user} is no superuser, and may do more on {target.label} than own databases: all that the"
-            " backup brings would run with that",
-            remedy="set app_restore_user and app_restore_password to a superuser, who restores by a login made for it,"
-            " or to a login without CREATEROLE, REPLICATION and membership in superusers or pg_* roles",
-        )
+        more = "own databases"
+    elif owner and (why := beyond(connection, user, owner, ())):
+        more = f"the owner of the new database ({why})"
+    else:
+        return
+    raise NoPermission(
+        f"{user} is no superuser, and may do more on {target.label} than {more}: all that the backup brings would run"
+        " with that",
+        remedy="set app_restore_user and app_restore_password to a superuser, who restores by a login made for it, or"
+        f" to {f'{owner}, the' if owner else 'the'} database's own owner, with CREATEDB and nothing more",
+    )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,16 @@ AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
 
+_FORCED = """
+SELECT c.oid::bigint, nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+WHERE relforcerowsecurity AND relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user)
+"""
+_LIFTED = """
+SELECT nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+WHERE c.oid = ANY (%s) AND relkind IN ('r', 'p') AND relowner = (SELECT oid FROM pg_roles WHERE rolname = %s)
+"""
+
+
 @contextlib.contextmanager
 def administering(admin: Target) -> Iterator[psycopg.Connection[Any]]:
     """Yield a superuser's session in a database that others own: it writes names as pg_dump does, and no trigger on
@@ -70,25 +80,32 @@ class Handover:
     """One database that a guest fills from an archive, and that belongs to the archive's owners afterwards."""
 
     def __init__(
-        self, guest: Guest, entries: Sequence[TocEntry], evidence: PostgresqlEvidence, live: str, owner: str
+        self,
+        guest: Guest,
+        entries: Sequence[TocEntry],
+        evidence: PostgresqlEvidence,
+        owner: str,
+        roles: Collection[str],
     ) -> None:
-        """The database is the guest's; `live` is the app's own, and `owner` whose the new one will be."""
+        """The database is the guest's; `owner` is whose it will be, and `roles` are those that this restore has
+        made."""
         self.guest = guest
         self.owner = owner
         self.withheld: list[Withheld] = []  # what does not get the owner that the archive names
         self.by_default: list[
             tuple[TocEntry, str]
         ] = []  # rights on what somebody will make, and why they are not given
-        self._live = live
+        self._roles = roles
         self._entries = entries
         self._evidence = evidence
         self._public = ""  # the owner of the schema of that name in a database that was just made
         self._made: set[str] = set()  # schemas
+        self._lifted: set[int] = set()  # tables that hide rows from their own owner, and do not meanwhile
         self._refused: dict[str, tuple[str, str]] = {}  # extension -> SQLSTATE and reason
 
     def again(self, database: str, entries: Sequence[TocEntry]) -> Handover:
         """Return the same for a second database."""
-        return Handover(self.guest.on(database), entries, self._evidence, self._live, self.owner)
+        return Handover(self.guest.on(database), entries, self._evidence, self.owner, self._roles)
 
     def prepare(self) -> None:
         """Make the extensions, in the empty database that the guest owns. Nobody else may be in it."""
@@ -149,8 +166,10 @@ class Handover:
             if not (grants.is_about_rights(entry) or _is_comment(entry) or self._is_made(entry))
         ]
         done = restore.load(
-            self.guest.target, archive, content, self._evidence, folder, "--no-owner", "--no-privileges", *options
-        )
+            self.guest.target, archive, content, self._evidence, folder, "--no-owner", "--no-privileges", *options,
+            before_views=self._lift,
+        )  # fmt: skip
+        self._lift()
         found = [self._as_said(failure) for failure in done.failures]
         with self.guest.target.opened() as connection:
             refused, lacking = grants.give(connection, self._entries, self.guest.name, done.missing)
@@ -159,6 +178,17 @@ class Handover:
             entry.dump_id for entry in self._entries if _is_comment(entry) and failures.needs(by_id, entry) & missing
         }
         return dataclasses.replace(done, failures=(*found, *refused), missing=missing | comments)
+
+    def _lift(self) -> None:
+        """Let the guest see all rows of its tables, as their owner may: no right beyond them is needed for that."""
+        with self.guest.target.opened() as connection:
+            for oid, schema, name in connection.execute(_FORCED).fetchall():
+                self._lifted.add(oid)
+                connection.execute(f"ALTER TABLE {qualified(schema, name)} NO FORCE ROW LEVEL SECURITY".encode())
+
+    def _force_again(self, connection: psycopg.Connection[Any]) -> None:
+        for schema, name in connection.execute(_LIFTED, [[*self._lifted], self.guest.name]).fetchall():
+            connection.execute(f"ALTER TABLE {qualified(schema, name)} FORCE ROW LEVEL SECURITY".encode())
 
     def _is_made(self, entry: TocEntry) -> bool:
         return entry.description == "SCHEMA" and entry.tag in self._made
@@ -179,12 +209,13 @@ class Handover:
         name = quoted(self.guest.name)
         with administering(self.guest.admin) as connection:
             self._close(connection)
-            owners = Owners(connection, self._entries, self._live, self.owner)
+            self._force_again(connection)
+            owners = Owners(connection, self._entries, self.owner, self._roles)
             for found in owners.found(self.guest.name):
                 entry = owners.entry(found)
                 wanted = entry.owner if entry else self._public if found.is_public else self.owner
-                if entry and (why := owners.withheld(found, wanted)):
-                    self.withheld.append(Withheld(found, entry, why))
+                if entry and (why := owners.beyond(wanted)):
+                    self.withheld.append(Withheld(found, entry, why, owners.following(found)))
                     wanted = self.owner
                 if found.type == "large object" and wanted == self.owner:
                     continue  # there may be very many
@@ -217,7 +248,7 @@ class Handover:
 
         for entry in self._entries:
             for role, statement in grants.by_default(entry) if entry.description == "DEFAULT ACL" else ():
-                if why := owners.beyond(role).why:
+                if why := owners.beyond(role):
                     self.by_default.append((entry, why))
                     continue
                 with contextlib.suppress(psycopg.errors.UndefinedObject):  # as above

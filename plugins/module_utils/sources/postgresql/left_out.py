@@ -109,7 +109,5 @@ def remarks(database: str, missing: tuple[str, ...], changed: Mapping[str, str])
         warnings.append(
             f"{problem}: {names}. Remedy: {check} REINDEX DATABASE {quoted(database)}; {'; '.join(refresh)}"
         )
-        notices.append(
-            f"{problem}. Remedy: {check} REINDEX DATABASE, then ALTER DATABASE ... REFRESH COLLATION VERSION"
-        )
+        notices.append(f"{problem}: {check} REINDEX DATABASE, then ALTER DATABASE ... REFRESH COLLATION VERSION")
     return warnings, notices

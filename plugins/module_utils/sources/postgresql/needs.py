@@ -61,7 +61,8 @@ WHERE d.oid >= 16384 AND d.dictinitoption IS NOT NULL
   AND NOT EXISTS (SELECT FROM pg_depend p WHERE p.classid = 'pg_ts_dict'::regclass AND p.objid = d.oid
                   AND p.deptype = 'e')
 """
-_OPTION = re.compile(r"(\"(?:[^\"]|\"\")+\"|\w+) = E?'((?:[^']|'')*)'")
+# A name has 63 characters: no more are read from each place that one may begin at.
+_OPTION = re.compile(r"(\"(?:[^\"]|\"\"){1,63}\"|(?<!\w)\w+) = E?'((?:[^']|'')*)'")
 _ENDINGS = {
     "stopwords": "stop",
     "dictfile": "dict",

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whose the objects of a restored database become, and what is not given to whom.
 
-Who owns a function with SECURITY DEFINER, a view of the server's own tables, or a table that others may make act, lends
-it his rights. An archive may name anybody, so that such things go to superusers only if the app's owner is one himself,
-and nothing at all goes to roles of other apps. What an owner finds otherwise, he reads and gives by hand.
+Who owns an object may lend it his rights, and which kinds do is more than a list can tell; what the archive says of one
+need not be what lies there, as its own code has run since. An archive may name anybody. So there is one rule for all: a
+role gets them if the app's owner is a member of it and of all that it is one of itself, or if this restore has made
+it. What is others' goes to the app's owner, and whoever reads and trusts it gives it by hand.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -64,68 +65,20 @@ WHERE d.deptype = 'o' AND d.refclassid = 'pg_authid'::regclass
     AND c.refobjsubid > 0 AND c.deptype IN ('a', 'i') AND i.type = 'sequence'))
 ORDER BY d.classid, d.objid
 """
-# What a role may do, or whatever it is a member of, and the app's owner may not: whether that reaches the server, and
-# whether it is one that has something elsewhere and owns nothing in the app's own database. What lies in other
-# databases of the app's owner is his anyway, and restores under way are nobody's.
+# What a role is, itself or as a member, and the app's owner is not. Nobody is given the role of a database's owner.
 _BEYOND = """
-WITH live AS (SELECT oid FROM pg_database WHERE datname = %(live)s),
-app AS (SELECT * FROM pg_roles WHERE rolname = %(owner)s),
-reach AS (
-  SELECT more.* FROM pg_roles mine, pg_roles more, app
-  WHERE mine.rolname = %(role)s AND pg_has_role(mine.oid, more.oid, 'MEMBER')
-    AND NOT pg_has_role(app.oid, more.oid, 'MEMBER') AND more.rolname <> 'pg_database_owner'),
-has AS (
-  SELECT refobjid AS role, CASE WHEN classid = 'pg_database'::regclass THEN objid ELSE dbid END AS database, deptype
-  FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND classid <> 'pg_auth_members'::regclass),
-app_s AS (
-  SELECT oid FROM live
-  UNION SELECT d.oid FROM pg_database d, app WHERE pg_has_role(app.oid, d.datdba, 'MEMBER')
-    OR starts_with(coalesce(shobj_description(d.oid, 'pg_database'), ''), 'incomplete: fanout'))
-SELECT EXISTS (
-         SELECT FROM reach r, app a WHERE r.rolsuper OR starts_with(r.rolname, 'pg_')
-         OR (r.rolcreaterole AND NOT a.rolcreaterole) OR (r.rolreplication AND NOT a.rolreplication)
-         OR (r.rolbypassrls AND NOT a.rolbypassrls)),
-       EXISTS (
-         SELECT FROM reach r
-         WHERE EXISTS (SELECT FROM has WHERE role = r.oid AND database NOT IN (SELECT oid FROM app_s))
-         AND NOT EXISTS (SELECT FROM has JOIN live ON oid = database WHERE role = r.oid AND deptype = 'o'))
+SELECT more.rolname FROM pg_roles mine, pg_roles more, pg_roles app
+WHERE mine.rolname = %(role)s AND app.rolname = %(owner)s AND more.rolname <> 'pg_database_owner'
+  AND pg_has_role(mine.oid, more.oid, 'MEMBER') AND NOT pg_has_role(app.oid, more.oid, 'MEMBER')
+  AND more.rolname <> ALL (%(made)s)
+ORDER BY more.oid <> mine.oid, more.rolname LIMIT 1
 """
-_DEFINER = "SELECT prosecdef FROM pg_proc WHERE oid = %s"
-# Whether a view reaches anything but tables and views of the database's own, or a rule acts for it. Its owner's rights
-# are to relations: functions in it run with the rights of whoever asks.
-_REACH = r"""
-SELECT EXISTS (SELECT FROM pg_rewrite WHERE ev_class = %(view)s AND (ev_type <> '1' OR EXISTS (
-  SELECT FROM regexp_matches(ev_action::text, ':relid (\d+)', 'g') AS m(found)
-  WHERE found[1] <> '0' AND (found[1]::oid < 16384 OR EXISTS (
-    SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = found[1]::oid AND e.deptype = 'e')))))
-"""
-# Whether others make a table act with its owner's rights. Foreign keys do what they do as the owner of the table that
-# they look into; an index on a parent is built in its children as their owner; who has one of three rights adds
-# triggers and keys.
-_LENT = """
-SELECT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND %(table)s IN (conrelid, confrelid))
-  OR EXISTS (SELECT FROM pg_inherits WHERE %(table)s IN (inhrelid, inhparent))
-  OR EXISTS (
-    SELECT FROM (SELECT relacl, relowner FROM pg_class WHERE oid = %(table)s
-                 UNION ALL SELECT attacl, relowner FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
-                 WHERE attrelid = %(table)s) given(rights, owner), aclexplode(rights) a
-    WHERE a.grantee <> owner AND a.privilege_type IN ('TRIGGER', 'REFERENCES', 'MAINTAIN'))
-"""
-# Whether a table's parts (checks, defaults, indexes, triggers, policies, keys, statistics) use anything that is neither
-# the server's own nor an extension's, or a rule acts for it. Enumerations hold no code.
-_OWN_CODE = """
-WITH parts(classid, objid) AS (
-  SELECT 'pg_class'::regclass::oid, %(table)s::oid
-  UNION SELECT classid, objid FROM pg_depend
-  WHERE refclassid = 'pg_class'::regclass AND refobjid = %(table)s AND deptype IN ('a', 'i'))
-SELECT EXISTS (SELECT FROM parts WHERE classid = 'pg_rewrite'::regclass) OR EXISTS (
-  SELECT FROM parts JOIN pg_depend u USING (classid, objid)
-  WHERE u.refclassid IN ('pg_proc'::regclass, 'pg_type'::regclass, 'pg_operator'::regclass, 'pg_opclass'::regclass)
-    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = u.refclassid AND e.objid = u.refobjid AND e.deptype = 'e')
-    AND u.refobjid >= 16384
-    AND NOT (u.refclassid = 'pg_type'::regclass AND EXISTS (
-      SELECT FROM pg_type t WHERE t.oid = u.refobjid AND (t.typtype = 'e' OR t.typrelid = %(table)s
-        OR EXISTS (SELECT FROM pg_type element WHERE element.oid = t.typelem AND element.typtype = 'e')))))
+# Sequences that follow a table, with their schemas.
+_FOLLOWING = """
+SELECT n.nspname, c.relname FROM pg_depend d JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = %s
+  AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
 """
 
 
@@ -156,11 +109,13 @@ class Owned:
 
 @dataclass(frozen=True)
 class Withheld:
-    """An object, made by an `entry` of the archive, that does not get the owner whom that names, and why."""
+    """An object, made by an `entry` of the archive, that does not get the owner whom that names, and why, with the
+    entries of what `follows` it."""
 
     found: Owned
     entry: TocEntry
     why: str
+    follows: tuple[TocEntry, ...] = ()
 
     @property
     def statement(self) -> str:
@@ -168,23 +123,16 @@ class Withheld:
         return f"ALTER {self.found.as_altered} OWNER TO {quoted(self.entry.owner)};"
 
 
-@dataclass(frozen=True)
-class Beyond:
-    """Why a role may do more than the app's owner, or "". A `stranger` is none of the app's: if he owned only a name in
-    its database, he would be one of them at the next restore."""
-
-    why: str = ""
-    stranger: bool = False
-
-
 class Owners:
     """The archive's owners of what a role has made in the database of `connection`, as its table of contents names
-    them. `live` is the app's own database, `owner` the one who gets what nobody else may have."""
+    them. `owner` gets what nobody else may have, and the `roles` are those that this restore has made."""
 
-    def __init__(self, connection: psycopg.Connection[Any], entries: Sequence[TocEntry], live: str, owner: str) -> None:
+    def __init__(
+        self, connection: psycopg.Connection[Any], entries: Sequence[TocEntry], owner: str, roles: Collection[str]
+    ) -> None:
         self._connection = connection
-        self._live, self._owner = live, owner
-        self._beyond: dict[str, Beyond] = {}
+        self._owner, self._roles = owner, roles
+        self._beyond: dict[str, str] = {}
         self._by_name = {(entry.description, entry.schema, _name(entry)): entry for entry in entries}
         self._large_objects = {
             int(number): entry
@@ -209,27 +157,19 @@ class Owners:
         names = ((kind, found.schema, found.name) for kind in _KINDS[found.type][1])
         return next((self._by_name[name] for name in names if name in self._by_name), None)
 
-    def withheld(self, found: Owned, role: str) -> str:
-        """Return why a role does not get an object, or ""."""
-        said = self.beyond(role)
-        return said.why if said.stranger or (said.why and self._acts(found)) else ""
+    def following(self, found: Owned) -> tuple[TocEntry, ...]:
+        """Return the entries of what has the owner of an object without being given to him."""
+        if found.type != "table":
+            return ()
+        names = self._connection.execute(_FOLLOWING, [found.oid]).fetchall()
+        entries = (self._by_name.get(("SEQUENCE", schema, name)) for schema, name in names)
+        return tuple(entry for entry in entries if entry)
 
-    def beyond(self, role: str) -> Beyond:
-        """Return in which way a role may do more than the app's owner."""
+    def beyond(self, role: str) -> str:
+        """Return why a role gets nothing of the archive's, or ""."""
         if role not in self._beyond:
-            self._beyond[role] = beyond(self._connection, role, self._owner, self._live)
+            self._beyond[role] = beyond(self._connection, role, self._owner, self._roles)
         return self._beyond[role]
-
-    def _acts(self, found: Owned) -> bool:
-        """Whether an object does something with its owner's rights that the archive decides."""
-        if found.type in ("function", "procedure"):
-            return self._connection.execute(_DEFINER, [found.oid]).fetchone() == (True,)
-        if found.type == "table":
-            asked = (self._connection.execute(sql, {"table": found.oid}) for sql in (_LENT, _OWN_CODE))
-            return any(cursor.fetchone() == (True,) for cursor in asked)
-        if found.type == "view":
-            return self._connection.execute(_REACH, {"view": found.oid}).fetchone() == (True,)
-        return found.type == "materialized view"
 
 
 def _name(entry: TocEntry) -> str:
@@ -239,10 +179,11 @@ def _name(entry: TocEntry) -> str:
     return entry.drop_statement.strip().removeprefix("DROP OPERATOR ").removesuffix(";")
 
 
-def beyond(connection: psycopg.Connection[Any], role: str, owner: str, live: str) -> Beyond:
-    """Return in which way `role` may do more on the server than `owner`, whose app has the database `live`."""
-    row = connection.execute(_BEYOND, {"role": role, "owner": owner, "live": live}).fetchone()
-    (far, elsewhere) = row or (False, False)
-    if far:
-        return Beyond(f"{role} may do more on this server than {owner}")
-    return Beyond(f"{role} has rights in other databases and owns nothing in {live}", True) if elsewhere else Beyond()
+def beyond(connection: psycopg.Connection[Any], role: str, owner: str, roles: Collection[str]) -> str:
+    """Return why `role` may do what `owner` may not, or "". What it is by the `roles` that a restore has made does not
+    count."""
+    row = connection.execute(_BEYOND, {"role": role, "owner": owner, "made": list(roles)}).fetchone()
+    if row is None:
+        return ""
+    (more,) = row
+    return f"{owner} is no member of {role}" if more == role else f"{owner} is no member of {more}, and {role} is one"

@@ -56,7 +56,9 @@ def _check(target: Target) -> None:
         with target.opened():
             pass
     except (TryAgain, Unavailable) as error:
-        raise TryAgain(f"{target.label} went away ({error.problem})", remedy=_remedy(target)) from None
+        gone = TryAgain(f"{target.label} went away ({error.problem})", remedy=_remedy(target))
+        gone.cause = error.cause
+        raise gone from None
 
 
 def _remedy(target: Target) -> str:
@@ -95,7 +97,8 @@ def pg_restore(
 
 def _options(target: Target) -> str:
     """pg_restore sets timeouts off itself, but not before it has asked its first questions."""
-    return f"{steps.OPTIONS} {target.role} {client.options(client.TIMEOUTS)} {target.programs.later_timeouts}"
+    settings = client.options({**client.NAMES, **client.TIMEOUTS})
+    return f"{steps.OPTIONS} {target.role} {settings} {target.programs.later_timeouts}"
 
 
 def _read(code: int, complaints: IO[bytes]) -> Said:

@@ -11,6 +11,7 @@ from ...contract.source import PostgresqlSource
 from .connection import check_direct, connect, translated
 from .encoding import check_names
 from .rights import lacking
+from .swaps import found
 
 if TYPE_CHECKING:
     import psycopg
@@ -29,12 +30,13 @@ def probe(source: PostgresqlSource, thread: str) -> tuple[ProbeStep, ...]:
     """Prove that the login reaches the server itself, can read the whole database, and reads no sibling's.
 
     All that it lacks is told at once. Raise the BackupError of what keeps every backup from beginning: no connection, a
-    pooler, a server too old, names in no encoding."""
+    pooler, a server too old, names in no encoding, names that others could take."""
     name = f"fanout {thread}"[:63]
     with contextlib.closing(connect(source, name, guarded=True)) as connection:
         check_direct(connection, source, name)
         with translated("reading the catalogue"):
             check_names(connection)
+            found(connection)
             return (*_inside(connection, source), _outside(connection, source))
 
 

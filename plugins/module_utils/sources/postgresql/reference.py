@@ -88,6 +88,8 @@ class Schemas:
     @contextlib.contextmanager
     def _second(self) -> Iterator[str]:
         """Make a database with the owner and locale of the restored one, yield its name, and drop it afterwards."""
+        import psycopg
+
         name = f"fanout_reference_{secrets.token_hex(4)}"
         second, guest = self.target.on(name), self.handover.guest.name if self.handover else None
         try:
@@ -97,6 +99,9 @@ class Schemas:
             yield name
         finally:
             with about(doing=f"dropping the database {name}"), self.target.opened() as connection:
+                # What the archive brings may have made a template of its own database, and those are not dropped.
+                with contextlib.suppress(psycopg.errors.InvalidCatalogName):
+                    connection.execute(f"ALTER DATABASE {quoted(name)} IS_TEMPLATE false".encode())
                 # With force: extensions start jobs of their own in it.
                 connection.execute(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)".encode())
 

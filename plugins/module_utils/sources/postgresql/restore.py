@@ -5,7 +5,7 @@ then what is in it, in the archive's order and by one job, going on behind whate
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,9 @@ from .target import Target
 
 if TYPE_CHECKING:
     import psycopg
+
+
+_FILLED = "MATERIALIZED VIEW DATA"
 
 
 def create_roles(connection: psycopg.Connection[Any], statements: Sequence[RoleStatement]) -> None:
@@ -74,7 +77,7 @@ def create_database(
     except psycopg.errors.InsufficientPrivilege as error:
         raise NoPermission(
             f"{target.source.user} may not make a database for {owner} ({reason(error)})",
-            remedy=f"{ADMINISTRATOR}, or grant {owner} to this one",
+            remedy=f"{ADMINISTRATOR}, or {owner} with CREATEDB",
         ) from None
     except (psycopg.ProgrammingError, psycopg.DataError, psycopg.NotSupportedError) as error:
         raise ConfigurationError(
@@ -170,14 +173,20 @@ def load(
     evidence: PostgresqlEvidence,
     folder: Path,
     *options: str,
+    before_views: Callable[[], None] | None = None,
 ) -> Loaded:
     """Restore `entries` of the archive, but for those about the database itself, into the target's empty database, with
-    more `options` of pg_restore.
+    more `options` of pg_restore. `before_views` is called when all is there but the rows of materialized views, which
+    pg_restore fills last.
 
     Whatever the server refuses is tried once more, when all else is there, with the search_path of the source. Nothing
     that was restored is taken away. Raise BackupError when pg_restore itself could not go on.
     """
     found = steps.parts(entries)
+    views: list[TocEntry] = []
+    if before_views:
+        views = [entry for entry in found[steps.CONTENT] if entry.description == _FILLED]
+        found[steps.CONTENT] = [entry for entry in found[steps.CONTENT] if entry.description != _FILLED]
     complaints: list[Finding] = []
     failed: set[int] = set()
     for part in (steps.SCHEMAS, steps.CONTENT):
@@ -187,6 +196,11 @@ def load(
         if part == steps.SCHEMAS and not target.guest:  # a guest finds them made
             with target.opened() as connection:
                 make_extensions(connection, evidence)
+    if before_views and views:
+        before_views()
+        said = content(target, archive, folder, views, *options)
+        failed |= said.failed
+        complaints += said.complaints
     first: tuple[Failure, ...] = ()
     if failed:
         first = failures.diagnose(target, archive, entries, failed)

@@ -39,7 +39,7 @@ _ABOUT = ("LARGE OBJECT", "DATABASE ")
 # These hold no expression: a difference is one, whatever the reference says. A reference is made without subscriptions,
 # and what the login may not grant is missing there as well.
 _LITERAL = {*_REMARKS, "DEFAULT ACL", "SUBSCRIPTION"}
-# Parts of a table: their owner is the table's, where a change of it is reported once.
+# Parts of a table, a sequence, a publication: their owner is that one's, where a change of it is reported once.
 _PARTS = {
     "CONSTRAINT",
     "FK CONSTRAINT",
@@ -50,7 +50,11 @@ _PARTS = {
     "TRIGGER",
     "RULE",
     "POLICY",
+    "ROW SECURITY",
     "DEFAULT",
+    "SEQUENCE OWNED BY",
+    "PUBLICATION TABLE",
+    "PUBLICATION TABLES IN SCHEMA",
     "COMMENT",
     "ACL",
 }

@@ -48,6 +48,7 @@ def scratch_server(source: PostgresqlSource, major: int, folder: Path, configura
         password.touch(mode=0o600)
         password.write_text(secrets.token_hex(16), encoding="utf-8")
     sandbox = confinement.sandbox(own, programs.folder)
+    sandbox.give(password)
     _initdb(programs, sandbox, password)
     with room(own), (own / _DATA).joinpath("postgresql.conf").open("a", encoding="utf-8") as stream:
         stream.write(configuration)

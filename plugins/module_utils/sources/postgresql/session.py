@@ -23,7 +23,7 @@ from ...contract.thread import Query
 from ...local.encryption import encrypt_text
 from ...local.progress import Phases
 from ..base import Taken
-from . import catalog, client, dump, left_out, moving, needs, rights
+from . import catalog, client, dump, left_out, moving, needs, rights, swaps
 from .agreement import check_agreement
 from .artifact import ARCHIVE, GLOBALS, ROWS, TABLES
 from .connection import check_direct, connect, open_ways, reason, translated
@@ -106,20 +106,13 @@ class Session:
         with translated("looking at the server"):
             locks = Locks(self._connection)
         snapshot = self._snapshot(locks, hold)
-        with phases.phase("count"):
-            seen = self._look(snapshot, locks, queries)
-        with phases.phase("dump"):
-            order = dump.Order(
-                source=self._source,
-                programs=self._programs,
-                snapshot=snapshot,
-                encoding=catalog.text_encoding(seen.evidence.locale),
-                application_name=self._name,
-                size=self._size(),
-                locks=locks,
-                described=lambda: self._check(seen.catalogue),
-            )
-            dumped = dump.write(order, folder, recipients, phases)
+        with translated("looking for names that others could take"):
+            names = swaps.found(self._connection)
+        with swaps.held(self._another, names, dump.LOCK_TIMEOUT):
+            with phases.phase("count"):
+                seen = self._look(snapshot, locks, queries)
+            with phases.phase("dump"), swaps.freed(self._another, names, self._name, dump.LOCK_TIMEOUT):
+                dumped = self._dump(snapshot, seen, locks, folder, recipients, phases)
         if isinstance(dumped.contents, Listed):
             check_listed(seen.counted, seen.configuration, dumped.contents)
         else:
@@ -128,6 +121,24 @@ class Session:
             seen.roles_sql, folder / PostgresqlSource.ARTIFACT[GLOBALS], recipients, role=GLOBALS
         )
         return self._taken(seen, dumped, globals_record, locks)
+
+    def _another(self) -> psycopg.Connection[Any]:
+        return connect(self._source, self._name, guarded=True)
+
+    def _dump(
+        self, snapshot: str, seen: _Seen, locks: Locks, folder: Path, recipients: Sequence[str], phases: Phases
+    ) -> dump.Dumped:
+        order = dump.Order(
+            source=self._source,
+            programs=self._programs,
+            snapshot=snapshot,
+            encoding=catalog.text_encoding(seen.evidence.locale),
+            application_name=self._name,
+            size=self._size(),
+            locks=locks,
+            described=lambda: self._check(seen.catalogue),
+        )
+        return dump.write(order, folder, recipients, phases)
 
     def _snapshot(self, locks: Locks, hold: bool) -> str:
         """Begin a transaction and export its snapshot. `hold` locks all tables before, as pg_dump will: nobody can drop

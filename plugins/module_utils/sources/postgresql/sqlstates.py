@@ -36,3 +36,9 @@ def named(code: str) -> str:
     except KeyError:
         return code
     return f"{code} {re.sub('(?<=[a-z])(?=[A-Z])', '_', condition).lower()}"
+
+
+def known_only(code: str) -> str:
+    """Return an SQLSTATE with its name, or "" for one that nobody knows: its letters are somebody's words."""
+    text = named(code)
+    return text if text != code else ""

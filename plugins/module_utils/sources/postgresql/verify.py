@@ -95,7 +95,8 @@ def verify(
 
 def _as_given(entries: Sequence[TocEntry], handover: Handover | None) -> Sequence[TocEntry]:
     """Return the entries with the owners whom a restore has given to them, which it has told where they differ."""
-    withheld = {each.entry.dump_id for each in handover.withheld} if handover else set()
+    given = [e for each in handover.withheld for e in (each.entry, *each.follows)] if handover else []
+    withheld = {entry.dump_id for entry in given}
     owner = handover.owner if handover else ""
     return [replace(entry, owner=owner) if entry.dump_id in withheld else entry for entry in entries]
 

@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyrage
 import pytest
 
-from fanout.local.encryption import decrypt_bytes
-from fanout.local.identities import new_identity, recipient_of
+from fanout.local.identities import new_identity, read_identity, recipient_of
 from tests.support.modules import call
 
 
@@ -34,7 +34,8 @@ class Owner:
         return call("recovery_check", app=self.app, **options)
 
     def decrypt(self, result: dict[str, Any]) -> str:
-        return decrypt_bytes(result["recipients"][0]["challenge"].encode(), self.identity).decode().strip()
+        sealed = result["recipients"][0]["challenge"].encode()
+        return pyrage.decrypt(sealed, [read_identity(self.identity)]).decode().strip()
 
     def warnings(self) -> list[str]:
         result = call("column_info", app=self.app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from fanout.actions.artifacts import complete, group, unfinished
+from fanout.contract.object_names import parse_artifact
 from fanout.destinations.base import Stored
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -45,3 +46,10 @@ def test_of_several_versions_of_a_file_the_newest_counts() -> None:
     ((_name, files),) = group([newest, older]).items()
 
     assert files["manifest.json"].version == "2"
+
+
+def test_no_artifact_is_older_than_computers() -> None:
+    early = "00010101T000000Z-00000001"
+    assert parse_artifact(early) is None
+    assert complete([*LISTED, *stored(f"{early}/manifest.json")]) == complete(LISTED)
+    assert str(parse_artifact("19700101T000000Z-00000001")) == "19700101T000000Z-00000001"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fanout.actions import verdicts
 from fanout.actions.freshness import freshness
 from fanout.contract.object_names import MANIFEST, verdict_key
 from fanout.contract.verdict import Result
@@ -154,6 +155,25 @@ def test_a_verdict_that_no_drill_has_signed_does_not_count_and_is_told(place: Fo
 
     assert any(problem.startswith("the last drill failed") for problem in problems)
     assert f"the verdict {key} was not written by a drill of this thread: it does not count" in problems
+
+
+def test_any_number_of_verdicts_of_others_buries_none_of_a_drill_s_and_hidden_ones_are_counted(
+    place: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdicts, "_VERDICTS", 5)
+    place.now -= timedelta(minutes=1)
+    place.drilled("pass", place.publish())
+    junk = [f"drills/99990101T000000Z-{number:08x}.json" for number in range(8)]
+    junk += [verdict_key(place.now + timedelta(seconds=number)) for number in range(1, 9)]
+    for key in junk:
+        place.destination.put_bytes(key, b"x")
+    place.destination.retire(junk)
+
+    found = freshness(place.thread)
+
+    assert found.last_pass is not None
+    assert found.problems == ()
+    assert found.notices == ("16 hidden verdicts that no drill signed do not count",)
 
 
 def test_a_drill_that_was_ended_from_outside_is_told_once_it_cannot_be_under_way_any_more(place: Folder) -> None:

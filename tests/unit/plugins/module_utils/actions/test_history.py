@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from fanout.actions import artifacts, retention
+from fanout.actions import artifacts, history, retention
+from fanout.actions.artifacts import Artifact
 from fanout.actions.history import as_written, hidden_against_policy, is_good, tampered, written_again
 from fanout.contract.object_names import ArtifactName
 from fanout.contract.thread import Keep
@@ -149,3 +152,47 @@ def test_forged_copies_of_past_days_take_no_place_of_real_ones() -> None:
 def test_a_manifest_without_files_is_told() -> None:
     (told,) = tampered([*runs(3), run(3)[-1]], THREAD, clocked=True)
     assert "have a manifest and not all of their files" in told
+
+
+def test_a_foreign_file_is_no_part_of_a_copy_hidden_or_not() -> None:
+    name = artifacts.complete(runs(3))[0].name
+    foreign = Stored(name.key("zzz.dump.age"), 1, name.time)
+    (copy, *_others) = artifacts.complete(as_written([*runs(3), *hidden([foreign], name.time)], THREAD))
+    assert copy.has_files
+    assert set(copy.files) == {*FILES, "manifest.json"}
+    assert tampered([*runs(3), *hidden([foreign], name.time)], THREAD, clocked=True) == ()
+
+
+def test_a_copy_of_which_only_what_was_stored_over_it_is_left_is_told_and_counts_no_more() -> None:
+    first, *others = run(2)
+    later = dataclasses.replace(first, modified=first.modified + timedelta(days=2))  # it was purged
+    (copy,) = artifacts.complete([later, *others])
+    assert not is_good(copy, THREAD, clocked=True)
+    (told,) = tampered([*runs(2), later, *others], THREAD, clocked=True)
+    assert f"{copy.name} were stored at another time than their names say" in told
+
+
+def test_what_is_hidden_together_is_judged_once_however_many_somebody_makes_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    since = START + 6 * HOUR
+    made_up = [
+        Stored(ArtifactName(since - timedelta(seconds=number), f"{number:08x}").key("manifest.json"), 1, since)
+        for number in range(300)
+    ]
+    objects = [*runs(5), *hidden(made_up, since)]
+    judged: list[int] = []
+    listed: list[int] = []
+    not_kept, complete = history.not_kept, artifacts.complete
+
+    def judging(found: Sequence[Artifact], *more: Any, **named: Any) -> tuple[ArtifactName, ...]:
+        judged.append(len(found))
+        return not_kept(found, *more, **named)
+
+    def listing(stored: Iterable[Stored]) -> list[Artifact]:
+        listed.append(1)
+        return complete(stored)
+
+    monkeypatch.setattr(history, "not_kept", judging)
+    monkeypatch.setattr(artifacts, "complete", listing)
+    assert tampered(objects, THREAD, clocked=True)
+    assert len(judged) == 1
+    assert len(listed) < 10

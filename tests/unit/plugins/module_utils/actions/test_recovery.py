@@ -8,14 +8,14 @@ import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyrage
 import pytest
 
 from fanout.actions import recovery
 from fanout.actions.recovery import Record
 from fanout.contract.errors import ConfigurationError, DataRefused
 from fanout.inventory.column import Column, parse
-from fanout.local.encryption import decrypt_bytes
-from fanout.local.identities import new_identity, recipient_of
+from fanout.local.identities import new_identity, read_identity, recipient_of
 
 NOW = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -32,7 +32,7 @@ class Owner:
 
     def decrypts(self, record: Record) -> str:
         assert record.challenge is not None
-        return decrypt_bytes(record.challenge.encrypted.encode(), self.file).decode()
+        return pyrage.decrypt(record.challenge.encrypted.encode(), [read_identity(self.file)]).decode()
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_what_is_stored_is_read_back_private_and_holds_no_answer(owner: Owner, t
     files = sorted(folder.iterdir())
     assert [file.suffix for file in files] == [".age", ".json"]
     assert recovery.records_of(column(tmp_path, owner)) == (folder, (record,))
-    assert decrypt_bytes(files[0].read_bytes(), owner.file).decode() == owner.decrypts(record)
+    assert pyrage.decrypt(files[0].read_bytes(), [read_identity(owner.file)]).decode() == owner.decrypts(record)
     assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, *files)} == {0o700, 0o600}
     assert not any(owner.decrypts(record).strip() in file.read_text() for file in files)
 

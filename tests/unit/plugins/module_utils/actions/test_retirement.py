@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -148,3 +150,61 @@ def test_what_somebody_hid_behind_a_made_up_copy_is_told(tmp_path: Path) -> None
     assert any(
         notice.startswith(f"{victim} were hidden and would be kept now") for notice in freshness(place.thread).notices
     )
+
+
+def test_a_file_that_somebody_puts_beside_a_copy_s_takes_nothing_from_it_and_is_told(tmp_path: Path) -> None:
+    place = folder_place(tmp_path, dataclasses.replace(SMALL, keep=Keep(hourly=0, daily=9, weekly=0, monthly=0)))
+    place.move_to(place.now.replace(hour=2, minute=0, second=0) - DAY)
+    first = place.publish()
+    place.destination.put_bytes(first.key("zzz.dump.age"), b"x")
+    for _run in range(5):
+        place.move_to(place.now + HOUR)
+        place.run()
+
+    assert first.time in place.kept(), "it is the first of its day"
+    told = " ".join(freshness(place.thread).problems)
+    assert f"{first.key('zzz.dump.age')} are files of no backup" in told
+    assert "have a manifest and not all of their files" not in told
+
+
+def test_a_retirement_of_a_time_before_all_copies_is_none_of_ours(place: Folder) -> None:
+    place.now -= DAY
+    published(place, 8)
+    place.run()
+    (hidden, *_others) = sorted((place.folder / ".retired").iterdir())
+    os.utime(hidden, (0, 0))
+    assert f"{hidden.name} are hidden although app_keep promises them" in " ".join(freshness(place.thread).problems)
+
+
+def test_manifests_of_a_time_to_come_end_no_look(place: Folder) -> None:
+    published(place, 6)
+    place.run()
+    for manifest in place.folder.rglob("manifest.json"):
+        os.utime(manifest, (time.time() + 86400,) * 2)
+    assert freshness(place.thread).copies == 3
+
+
+def test_folders_in_each_other_among_the_retired_end_no_run_and_keep_nothing_else_there(place: Folder) -> None:
+    published(place, 5)
+    place.run()
+    retired = place.folder / ".retired"
+    ours = {path.name for path in retired.iterdir()}
+    top = retired / "20200101T000000Z-00000000"
+    (top / "/".join("d" * 40)).mkdir(parents=True)
+    place.move_to(place.now + 8 * DAY)
+
+    (told,) = place.run().warnings
+
+    assert "lies deeper than anything of ours" in told
+    assert ours.isdisjoint(path.name for path in retired.iterdir())
+
+
+def test_what_is_in_the_way_of_a_copy_s_retirement_stops_that_of_no_other(place: Folder) -> None:
+    names = published(place, 8)
+    (place.folder / ".retired" / names[0] / "manifest.json").mkdir(parents=True)
+
+    done = place.run()
+
+    assert list(done.artifacts) == names[1:6]
+    (told,) = done.warnings
+    assert f".retired/{names[0]}/manifest.json is a link, or not what belongs there" in told

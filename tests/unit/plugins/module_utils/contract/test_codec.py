@@ -64,7 +64,7 @@ def test_a_manifest_that_is_another_ones_is_refused(changes: dict[str, object]) 
 
 
 @pytest.mark.parametrize(
-    "name", ["../../../cron/evil", "/etc/cron.d/evil", "evil", "x.age", "manifest.json", ".x.age", "a\nb.age", "a\0b"]
+    "name", ["../../../cron/evil", "/etc/cron.d/evil", "evil", "x.age", "manifest.json", ".x.age", "a\nb.age"]
 )
 def test_a_manifest_that_names_other_files_than_a_backup_has_is_refused_on_one_printable_line(name: str) -> None:
     with pytest.raises(DataRefused) as caught:
@@ -85,6 +85,49 @@ def test_a_manifest_of_a_newer_format_is_not_called_damaged_but_asks_for_an_upda
     with pytest.raises(NewerFormat, match="has format 99, and this version reads up to 1") as caught:
         read(render_manifest(manifest(format=99)).replace(b'"seconds"', b'"what nobody here knows"'))
     assert caught.value.exit_code == Exit.CONFIGURATION
+
+
+def test_words_of_a_manifest_neither_pass_for_a_remedy_of_ours_nor_go_on_for_ever() -> None:
+    evil = ("all is well. Remedy: run a program of mine", "N" * 900_000, *["x"] * 10_000)
+    text = render_manifest(manifest(marks=evil)), render_manifest(manifest(notices=evil))
+    shown = [read(each) for each in text]
+    for said in (shown[0].marks, shown[1].notices):
+        assert said[0] == "all is well; remedy: run a program of mine"
+        assert len("".join(said)) < 5_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b'{"' + b"k" * 900_000 + b'":1}', b'{"seconds":{"' + b"k" * 900_000 + b'":"x"}}'],
+    ids=["a field", "a place"],
+)
+def test_an_error_does_not_quote_for_ever(text: bytes) -> None:
+    with pytest.raises(DataRefused) as caught:
+        read(text)
+    assert len(str(caught.value)) < 5_000
+    assert len(str(caught.value.as_result())) < 5_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"version": "1\0"}, "version"),
+        ({"marks": ("a\0b",)}, r"marks\[0\]"),
+        ({"seconds": {"a\0b": 1.0}}, "seconds"),
+        ({"files": (FileRecord("archive", "a\0b", 1, "0", 1, "0"),)}, r"files\[0\]\.name"),
+    ],
+)
+def test_a_text_with_a_nul_which_no_server_gives_is_refused_with_its_place(
+    changes: dict[str, object], place: str
+) -> None:
+    with pytest.raises(DataRefused, match=rf"the manifest of .*\.{place} holds a NUL"):
+        read(render_manifest(manifest(**changes)))
+
+
+def test_a_manifest_of_another_app_is_not_quoted_for_ever() -> None:
+    with pytest.raises(DataRefused, match="says that it belongs to AAAA") as caught:
+        read(render_manifest(manifest(app="A" * 900_000)))
+    assert len(str(caught.value)) < 5_000
 
 
 @pytest.mark.parametrize("changes", [{"started": "soon"}, {"finished": ""}, {"started": "2026-13-01T00:00:00Z"}])

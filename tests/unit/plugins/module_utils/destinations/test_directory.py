@@ -19,6 +19,7 @@ from fanout.contract.errors import BackupError, ConfigurationError, DataRefused,
 from fanout.destinations import copying
 from fanout.destinations import directory as module
 from fanout.destinations.directory import Directory
+from fanout.destinations.folder import Folder
 from fanout.destinations.owner import Terms
 
 from .conftest import ARTIFACT, DUMP, MANIFEST, OWNER, onboarded
@@ -411,3 +412,18 @@ def test_a_file_that_cannot_be_read_is_named(folder: Directory, tmp_path: Path) 
 
     with pytest.raises(Unavailable, match="missing does not answer"):
         folder.put(DUMP, missing, sha256="0" * 64)
+
+
+def test_times_that_no_calendar_has_end_no_listing(folder: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = folder.put_bytes(MANIFEST, b"{}")
+    real = Folder.entries
+    for seconds, year in ((10**12, 9000), (-(10**11), 1970)):  # as tmpfs, btrfs and CIFS keep them
+
+        def far(self: Folder, seconds: int = seconds) -> list[tuple[str, os.stat_result]]:
+            return [(name, os.stat_result((*status[:8], seconds, *status[9:]))) for name, status in real(self)]
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Folder, "entries", far)
+            (found,) = folder.list()
+            folder.purge(datetime.now(UTC))
+        assert (found.key, found.modified.year) == (stored.key, year)

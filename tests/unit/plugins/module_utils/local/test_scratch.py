@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -119,6 +120,16 @@ def test_a_stop_that_reaches_all_processes_of_a_run_leaves_no_folder(tmp_path: P
     process.kill()
     process.communicate()
     until(lambda: not folder.exists())
+
+
+def test_a_stop_in_the_first_moment_of_what_removes_a_folder_does_not_end_it(tmp_path: Path) -> None:
+    for number in range(20):
+        folder = tmp_path / f"fanout-scratch-{number}-{secrets.token_hex(8)}"
+        folder.mkdir()
+        remover = scratch._remover(folder, subprocess.PIPE)
+        remover.terminate()
+        remover.communicate(timeout=60)
+        assert (remover.returncode, folder.exists()) == (0, False)
 
 
 def test_a_run_that_is_killed_before_it_has_made_its_folder_leaves_none(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 import pytest
 
 from fanout.contract.verdict import Finding
 from fanout.sources.postgresql.archive_toc import TocEntry
-from fanout.sources.postgresql.definitions import both
+from fanout.sources.postgresql.definitions import both, without_secrets
 from fanout.sources.postgresql.schema import differences
 
 
@@ -130,3 +131,18 @@ def test_long_definitions_are_cut_around_their_first_difference() -> None:
 )  # fmt: skip
 def test_no_secret_is_shown(kind: str, dumped: str, restored: str, shown: str) -> None:
     assert both(kind, dumped, restored) == shown
+
+
+# What an app's owner may write is as long as he likes, and most of these once took the square of its length.
+@pytest.mark.parametrize("kind", ["FUNCTION", "SERVER"])
+@pytest.mark.parametrize("word", ["passwd", "token", '"', "a", "a  ", "passwd='", "''", "://", "passwd=''"])
+def test_a_long_definition_is_masked_in_the_time_that_it_takes_to_read_it(kind: str, word: str) -> None:
+    long = word * (100_000 // len(word))
+    began = time.process_time()
+    both(kind, f"{long}'a'", f"{long} 'b'")
+    assert time.process_time() - began < 5
+
+
+def test_a_secret_is_masked_behind_a_name_that_repeats_its_word() -> None:
+    assert without_secrets("FUNCTION", "my_password_token_of_app = 'x'") == "my_password_token_of_app = ..."
+    assert without_secrets("FUNCTION", f"{'passwd' * 99}=x") == f"{'passwd' * 99}=..."
