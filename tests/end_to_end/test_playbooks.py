@@ -280,8 +280,8 @@ def test_a_variable_that_ansible_cannot_resolve_fails_its_app_alone(opened: Run,
 
 def test_an_app_without_any_result_has_failed(play: Play, sandbox: Sandbox) -> None:
     playbook = folder_of(sandbox) / "lost.yml"
-    judge = {"judge_title": "BACKUP", "judge_act": "backup"}
-    outcome = {"acts": ["backup"], "threads": [], "lines": [], "failures": [], "unclaimed": []}
+    judge = {"judge_title": "BACKUP", "judge_act": "app/backup"}
+    outcome = {"acts": ["app/backup"], "threads": [], "lines": [], "failures": [], "unclaimed": []}
     tasks = [{"ansible.builtin.set_fact": {"outcome": outcome}}]
     playbook.write_text(
         yaml.safe_dump(
