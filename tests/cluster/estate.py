@@ -132,7 +132,7 @@ class Estate:
 
     def threads(self, *destinations: str) -> set[str]:
         """The threads to these destinations, as playbooks name them."""
-        return {f"{owner.app}/{destination}" for owner in self.owners.values() for destination in destinations}
+        return {f"{owner.app}/database/{destination}" for owner in self.owners.values() for destination in destinations}
 
     def change_password(self, app: str) -> None:
         """Give an app's login another password, at the server and in the vault."""
