@@ -99,7 +99,5 @@ def test_cron_jobs_back_up_and_drill_without_ansible(owner: Owner) -> None:
 
     drills = nas / owner.app / "database" / "drills"
     verdicts = [each for each in drills.iterdir() if not is_begun(f"drills/{each.name}")]
-        each for each in (nas / owner.app / "database" / "drills").iterdir() if not is_begun(f"drills/{each.name}")
-    ]
     verdict = verdicts[0]
     assert json.loads(verdict.read_text())["result"] == "pass"
