@@ -173,7 +173,7 @@ def test_any_number_of_verdicts_of_others_buries_none_of_a_drill_s_and_hidden_on
 
     assert found.last_pass is not None
     assert found.problems == ()
-    assert found.notices == ("16 hidden verdicts do not count, because no drill signed them",)
+    assert found.notices == ("16 hidden verdicts do not count: no drill signed them",)
 
 
 def test_a_drill_that_was_ended_from_outside_is_told_once_it_cannot_be_under_way_any_more(place: Folder) -> None:

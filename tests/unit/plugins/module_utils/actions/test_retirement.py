@@ -52,7 +52,7 @@ def test_nothing_is_retired_while_the_copy_just_written_is_not_given_back_whole(
     done = place.retire_old(name)
 
     assert done.artifacts == ()
-    assert done.warnings == (f"nothing is retired: the destination does not return {name}, which was just written",)
+    assert done.warnings == (f"nothing is retired: the destination does not return {name}, just written",)
 
 
 def test_a_destination_that_cannot_hide_retires_nothing_and_says_so(
