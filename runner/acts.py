@@ -50,7 +50,7 @@ def _backup(thread: Thread, options: argparse.Namespace, report: Report) -> Outc
     what = f"{counted(manifest.measures)}, {size / 1e6:.1f} MB in {took}; retired {len(done.retired)}"
     lines = [f"BACKUP {word} {thread.id}: {manifest.artifact}: {what}"]
     marks = [with_reason(mark, done.reasons) for mark in manifest.marks]
-    lines += [f"{thread.id}: kept, but marked, so that nothing is retired: {mark}" for mark in marks]
+    lines += [f"{thread.id}: kept, but marked, so nothing is retired: {mark}" for mark in marks]
     wanted = remedies(manifest.marks, accept="run once with --accept-shrink")
     lines += [f"{thread.id}: Remedy: {remedy}" for remedy in wanted]
     lines += [f"{thread.id}: {warning}" for warning in done.warnings]

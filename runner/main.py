@@ -54,17 +54,17 @@ def parser() -> argparse.ArgumentParser:
 
     backup = command("backup", "make one backup")
     backup.add_argument("--accept-shrink", action="store_true", help="take a much smaller database as the new normal")
-    backup.add_argument("--accept-server", action="store_true", help="back up a server that is not the one of before")
+    backup.add_argument("--accept-server", action="store_true", help="back up another server than before")
     drill = command("drill", "restore a backup into scratch and compare everything")
     drill.add_argument(
-        "--at", type=_time, metavar="TIME", help="newest backup of that time or before, as 20261125T093000Z"
+        "--at", type=_time, metavar="TIME", help="newest backup of that time or earlier, as 20261125T093000Z"
     )
     drill.add_argument("--live", type=Path, metavar="FILE", help="the live answers, as status --ask printed them")
     restore = command("restore", "restore a backup beside the live source")
     restore.add_argument(
         "--to", required=True, metavar="NAME", help="name of what is made, such as a new database; it must not exist"
     )
-    restore.add_argument("--at", type=_time, metavar="TIME", help="newest backup of that time or before")
+    restore.add_argument("--at", type=_time, metavar="TIME", help="newest backup of that time or earlier")
     restore.add_argument(
         "--only", action="append", default=[], metavar="PART", help="only this part, as a table; may be repeated"
     )
@@ -77,15 +77,17 @@ def parser() -> argparse.ArgumentParser:
     probe.add_argument("--login-only", action="store_true", help="prove only what the login reaches, and no key")
     status = command("status", "show how old and how proven the copies are")
     status.add_argument("--ask", action="store_true", help="also ask the live source the app's queries")
-    history = command("recover-history", "bring back what somebody else hid or wrote again")
+    history = command("recover-history", "bring back what somebody else hid or overwrote")
     history.add_argument("--check", action="store_true", help="only say what would come back")
     history.add_argument("--key", type=Path, metavar="FILE", help="a key.json whose key may delete versions")
     fetch = command("fetch", "download a backup's encrypted files and check them")
     fetch.add_argument("--to", required=True, type=Path, metavar="FOLDER", help="folder, made if need be")
-    fetch.add_argument("--at", type=_time, metavar="TIME", help="newest backup of that time or before")
-    onboard = command("onboard", "make the thread's prefix its owner's, as a roll-out does")
-    onboard.add_argument("--known", action="store_true", help="it was before: a prefix without owner.json is refused")
-    onboard.add_argument("--take-over", action="store_true", help="take what is another owner's or nobody's")
+    fetch.add_argument("--at", type=_time, metavar="TIME", help="newest backup of that time or earlier")
+    onboard = command("onboard", "claim the thread's prefix for its owner, as a roll-out does")
+    onboard.add_argument("--known", action="store_true", help="it was before: refuse a prefix without owner.json")
+    onboard.add_argument(
+        "--take-over", action="store_true", help="take a prefix that belongs to another owner or to nobody"
+    )
     onboard.add_argument("--check", action="store_true", help="write nothing")
     return top
 
@@ -96,7 +98,7 @@ def _time(text: str) -> datetime:
     try:
         return moment(spelled)
     except BackupError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no UTC time such as 20261125T093000Z") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a UTC time such as 20261125T093000Z") from None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -48,7 +48,7 @@ ENTRY_POINTS: Mapping[str, EntryPoint] = {
         ),
         (
             _ONLY,
-            Given("app_accept_server", "bool", "Back up a server that is not the one of the newest backup, once."),
+            Given("app_accept_server", "bool", "Back up a server other than that of the newest backup, once."),
             Given("app_accept_shrink", "bool", "Take a much smaller database as the new normal."),
         ),
     ),
@@ -62,7 +62,7 @@ ENTRY_POINTS: Mapping[str, EntryPoint] = {
     ),
     "probe": EntryPoint(
         "Prove what an app's keys and its login can reach, and what they cannot",
-        ("Tries each key below its own prefix, where it has to work, and outside of it, where it has to be refused.",),
+        ("Tries each key below its own prefix, where it must work, and outside of it, where it must be refused.",),
         (
             _ONLY,
             Given("app_probe_login_only", "bool", "Prove only what the login reaches. Set by playbooks."),
@@ -201,7 +201,7 @@ OF_PLAYBOOKS = (
         "list",
         "It restores these parts only: tables, as schema.table. A string separates them by commas.",
     ),
-    Given("restore_source", "str", "It restores this source. It has to be set if the app has several."),
+    Given("restore_source", "str", "It restores this source. It must be set if the app has several."),
     Given("restore_from", "str", "It restores from this destination. Default: the first that is drilled."),
     Given("recovery_answer", "str", "What a challenge of C(fanout.backup.recovery_check) says when it is decrypted."),
     Given("revert_server", "str", "The server whose volume C(fanout.backup.revert) reverts, with every app on it."),
@@ -217,5 +217,5 @@ OF_PLAYBOOKS = (
     Given("clone_server", "str", "The server of whose volume C(fanout.backup.clone) makes a copy."),
     Given("clone_to", "str", "Name of the new claim, beside the server's own."),
     Given("clone_from", "str", "The snapshot, as in C(revert_to). Default: C(latest)."),
-    Given("clone_claim", "str", "Which of the server's claims. It has to be given if there is more than one."),
+    Given("clone_claim", "str", "Which of the server's claims. It must be given if there is more than one."),
 )

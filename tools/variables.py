@@ -153,10 +153,10 @@ def _dumped(options: Mapping[str, Any], indent: int) -> str:
 # docs/variables.md
 
 _ABOUT = """One inventory host in the group `apps` is one app. Its variables may stand anywhere in the inventory.
-Types are taken as they are: `"5432"` is no number. A misspelt name that begins
+Types are taken as they are: `"5432"` is not a number. A misspelt name that begins
 with `app_` is refused, with the nearest right one."""
 _ABOUT_SERVERS = """Of servers whose volumes are Longhorn's. Set them once, in the group_vars of the server's group:
-they have to be the same for all apps on it."""
+they must be the same for all apps on it."""
 
 
 def _table() -> str:

@@ -25,11 +25,11 @@ attributes:
   check_mode:
     support: full
     details:
-      - Only reads, so that check mode changes nothing.
+      - Only reads, so check mode changes nothing.
   diff_mode:
     support: N/A
     details:
-      - Only reads, so that there is nothing to compare.
+      - Only reads, so there is nothing to compare.
   idempotent:
     support: full
 """

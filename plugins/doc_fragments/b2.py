@@ -11,7 +11,7 @@ class ModuleDocFragment:
 options:
   account_key_id:
     description:
-      - Id of the account's application key. It has to have the capabilities V(listBuckets) and V(writeBuckets) for
+      - Id of the account's application key. It must have the capabilities V(listBuckets) and V(writeBuckets) for
         buckets, V(listBuckets), V(listKeys), V(writeKeys) and V(deleteKeys) for keys.
       - Such a key can mint any other. Keep it on the control node.
       - If it is not set, the environment variable E(B2_APPLICATION_KEY_ID) is used. It may be missing altogether where

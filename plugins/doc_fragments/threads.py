@@ -11,7 +11,7 @@ class ModuleDocFragment:
 options:
   destinations:
     description:
-      - Names of destinations in C(app_destinations). Only their threads are meant.
+      - Names of destinations in C(app_destinations). Only their threads are used.
     type: list
     elements: str
 """
@@ -28,7 +28,7 @@ attributes:
   idempotent:
     support: none
     details:
-      - Each call acts anew.
+      - Each call acts again.
 """
 
     ACTION_GROUP = r"""

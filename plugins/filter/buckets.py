@@ -27,7 +27,7 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-- name: Have each bucket
+- name: Ensure each bucket
   fanout.backup.b2_bucket:
     name: "{{ item.name }}"
     api_url: "{{ item.api_url }}"

@@ -12,7 +12,7 @@ description:
   - Compares where the copies of all given hosts lie, C(app_prefix) at each of C(app_destinations). Two apps with one
     prefix, or one whose prefix begins with the other's, could read and hide each other's backups.
   - Before the first roll-out of an app nothing but the inventory knows of it, and apps are rolled out at the same time,
-    so that no module could see the other.
+    so no module could see the other.
   - A host whose variables cannot be read collides with nothing here. Its own roll-out says what is wrong with them.
 positional: hosts
 extends_documentation_fragment:

@@ -28,7 +28,7 @@ options:
     type: str
     required: true
   act:
-    description: What has to be noted of each host, such as V(app/backup).
+    description: What must be noted of each host, such as V(app/backup).
     type: str
     required: true
   good:

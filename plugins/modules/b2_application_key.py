@@ -58,14 +58,14 @@ attributes:
       - Not with O(rotate=true) or O(revoke=true).
 notes:
   - The native API's URL belongs to each destination (C(api_url) in C(app_destinations)). All of an app's destinations
-    of kind V(b2) have to belong to the same account.
+    of kind V(b2) must belong to the same account.
 seealso:
   - module: fanout.backup.b2_bucket
   - module: fanout.backup.b2_application_key_info
 """
 
 EXAMPLES = r"""
-- name: Have keys for the app's copies at Backblaze (the account's key comes from the environment)
+- name: Ensure that there are keys for the app's copies at Backblaze (the account's key comes from the environment)
   fanout.backup.b2_application_key:
     app:
       app_name: forgejo

@@ -66,13 +66,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Have a bucket for the backups of all apps
+- name: Create a bucket for the backups of all apps
   fanout.backup.b2_bucket:
     name: example-backups
     account_key_id: "{{ lookup('ansible.builtin.env', 'B2_APPLICATION_KEY_ID') }}"
     account_key: "{{ lookup('ansible.builtin.env', 'B2_APPLICATION_KEY') }}"
 
-- name: Have one where nothing can be deleted for a week (the account's key comes from the environment)
+- name: Create one where nothing can be deleted for a week (the account's key comes from the environment)
   fanout.backup.b2_bucket:
     name: example-locked-backups
     purge_days: 14

@@ -60,7 +60,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Have a column for forgejo
+- name: Create a column for forgejo
   fanout.backup.column:
     app:
       app_name: forgejo

@@ -11,7 +11,7 @@ author:
   - fanout.backup contributors (@fanout-backup)
 description:
   - Asks C(app_drill_queries) with the login of backups, after a revert for example. Nothing is restored.
-  - Fails if a query has no answer, or not the one that its value demands.
+  - Fails if a query has no answer, or not the one that its value requires.
 extends_documentation_fragment:
   - fanout.backup.attributes
   - fanout.backup.threads.acting

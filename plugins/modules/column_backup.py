@@ -13,7 +13,7 @@ description:
   - Runs the command of each thread at once, exactly as its timer does, and waits for all of them. A slow destination
     holds up no other, and one that hangs is ended a minute after C(app_deadline).
   - On platform V(kubernetes) that is a Job made from the thread's CronJob. A pod that does not start or is ended from
-    outside is told of in words, with the events about it.
+    outside is reported in words, with the events about it.
   - Fails if any thread failed, after all have ended, and names every one that did.
   - A backup that shrank beyond C(app_shrink_limit) is kept, marked, and fails its thread.
   - A server that is not the one of the newest backup is refused before anything is dumped.
@@ -25,7 +25,7 @@ options:
     default: false
   accept_server:
     description:
-      - Back up a server that is not the one of the newest backup, once, after an upgrade or a move.
+      - Back up a server other than that of the newest backup, once, after an upgrade or a move.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -65,7 +65,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 threads:
-  description: One entry for each thread that was meant, also when the module fails.
+  description: One entry for each selected thread, even if the module fails.
   returned: always
   type: list
   elements: dict

@@ -28,7 +28,8 @@ options:
     elements: str
   at:
     description:
-      - Drill the newest backup of this time (UTC) or before, such as V(20261125T093000Z). If it is not set, the newest.
+      - Drill the newest backup of this time (UTC) or earlier, such as V(20261125T093000Z). If it is not set, the
+        newest.
     type: str
 extends_documentation_fragment:
   - fanout.backup.attributes
@@ -78,7 +79,7 @@ lines:
   elements: str
 threads:
   description:
-    - One entry for each thread that was meant, also when the module fails, of the shape that
+    - One entry for each selected thread, even if the module fails, of the shape that
       M(fanout.backup.column_backup) returns.
     - Its C(ok) says whether the drill passed.
   returned: always

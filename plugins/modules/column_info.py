@@ -14,7 +14,7 @@ description:
   - Returns problems, such as a destination that does not answer, and does not fail because of them.
   - Compares the column with what M(fanout.backup.column) would make of it, by reading alone. What differs is a problem
     of its thread, and so is that it cannot be compared, and a suspended CronJob, though a roll-out leaves it so.
-  - For a column that is absent there are no threads.
+  - Returns no threads for a column that is absent.
   - Warns if no recovery identity of the app has answered a challenge of M(fanout.backup.recovery_check) for 365 days.
   - Warns about what the newest backup says about its source, such as a library for sorting that has changed under the
     data.

@@ -58,7 +58,7 @@ app:
   type: str
   returned: success
 asked:
-  description: Whether the app's backups have to be good before the node is taken down.
+  description: Whether the app's backups must be good before the node is taken down.
   type: bool
   returned: success
 places:

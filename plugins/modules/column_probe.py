@@ -15,13 +15,13 @@ description:
   - Fails unless every step passed. Any answer but the expected refusal proves nothing and fails, too.
   - Never reports a change. The one object that it writes is hidden again, and the column remembers what was proved, so
     that the next roll-out need not prove it again.
-  - A key with a wider reach than its thread, which somebody put into C(key.json) by hand, still makes good backups, so
-    that no backup waits for a judgement of its key. This module condemns it, and the next call of
+  - A key with a wider reach than its thread, which somebody put into C(key.json) by hand, still makes good backups: no
+    backup waits for a judgement of its key. This module condemns it, and the next call of
     M(fanout.backup.b2_application_key) replaces it. The master key of an account is refused by Backblaze itself.
 options:
   neighbours:
     description:
-      - Prefixes of other apps, such as V(nextcloud/), that have to be out of reach.
+      - Prefixes of other apps, such as V(nextcloud/), that must be out of reach.
     type: list
     elements: str
     default: []
@@ -68,7 +68,7 @@ lines:
   elements: str
 threads:
   description:
-    - One entry for each thread that was meant, also when the module fails, of the shape that
+    - One entry for each selected thread, even if the module fails, of the shape that
       M(fanout.backup.column_backup) returns.
     - Its C(ok) says whether every step passed.
   returned: always

@@ -49,7 +49,7 @@ lines:
   elements: str
 threads:
   description:
-    - One entry for each thread that was meant, also when the module fails, of the shape that
+    - One entry for each selected thread, even if the module fails, of the shape that
       M(fanout.backup.column_backup) returns.
     - Its C(ok) says whether everything came back that should.
   returned: always

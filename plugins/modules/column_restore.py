@@ -13,7 +13,7 @@ description:
   - Fetches a backup with the thread's own key, restores it into a new database on the live server and compares
     everything, as a drill does. The live database is not touched. The SQL that switches to the new database is returned
     and left to its owner.
-  - Nothing is restored over a database that exists. A failed restore leaves nothing behind.
+  - An existing database is never overwritten. A failed restore leaves nothing behind.
   - Also fails if the restored database differs from its backup. The database is kept then, so that you can look at it.
   - Needs a login that may create databases, and roles and extensions where they are missing. That is
     C(app_restore_user) with C(app_restore_password), or else the login of backups.
@@ -25,7 +25,7 @@ options:
     required: true
   at:
     description:
-      - Restore the newest backup of this time (UTC) or before, such as V(20261125T093000Z). If it is not set, the
+      - Restore the newest backup of this time (UTC) or earlier, such as V(20261125T093000Z). If it is not set, the
         newest.
     type: str
   only:
@@ -140,7 +140,7 @@ def restore(module: AnsibleModule) -> Outcome:
     name = _thread(module, column)
     if not column.present:
         raise ConfigurationError(
-            "app_state is absent, so that there is no key to fetch a backup with",
+            "app_state is absent, so there is no key to fetch a backup with",
             subject=column.app,
             remedy="set app_state to present and run playbooks/site.yml first",
         )

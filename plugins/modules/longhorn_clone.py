@@ -22,8 +22,8 @@ options:
     required: true
   snapshot:
     description:
-      - V(latest), a time in UTC such as V(20261125T093000Z) for the newest snapshot of then or before, or the name of a
-        snapshot.
+      - V(latest), a time in UTC such as V(20261125T093000Z) for the newest snapshot of that time or earlier, or the
+        name of a snapshot.
     type: str
     default: latest
   claim:

@@ -12,7 +12,7 @@ author:
 description:
   - Creates a RecurringJob, or updates it in place. It is never deleted and created again, since Longhorn would
     lose its labels or keep them at random.
-  - All fields are sent, on the server's side with the field manager V(fanout.backup), so that nothing that Longhorn
+  - All fields are sent, on the server's side with the field manager V(fanout.backup), so nothing that Longhorn
     fills in looks like a change.
   - Names, retention and tasks are checked before, because Longhorn rewrites some values, accepts names that it cannot
     run, and stops for ever at others.
@@ -35,7 +35,7 @@ options:
     description:
       - V(snapshot), V(snapshot-force-create), V(snapshot-cleanup), V(snapshot-delete) or V(filesystem-trim).
       - Tasks that send data off-site (V(backup), V(backup-force-create), V(system-backup)) are refused. Longhorn has
-        one backup target, so that all copies of all apps would share one fate.
+        one backup target, so all copies of all apps would share one fate.
     type: str
     default: snapshot
   cron:
@@ -105,7 +105,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Have hourly snapshots for a day
+- name: Take hourly snapshots and keep them for a day
   fanout.backup.longhorn_recurring_job:
     name: hourly
     cron: 17 * * * *

@@ -10,20 +10,20 @@ version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)
 description:
-  - Every app on the server goes back, and O(confirm) has to name each of them. Without it the plan is returned and
+  - Every app on the server goes back, and O(confirm) must name each of them. Without it the plan is returned and
     nothing is done.
   - Stops what runs on the volume and waits until it is detached, attaches it in maintenance mode, takes a snapshot with
     which the revert can be undone, reverts, looks whether the volume sits on the chosen snapshot, detaches it in every
     case, and starts again what it stopped.
   - Refuses volumes that are standby, migrating, faulted, in use as RWX, resized since the snapshot, one of several
     replicas, or managed by an operator; and servers with more than one volume.
-  - A run that was killed anywhere can be run again, also from another machine, and finishes. What it has to put back is
+  - A run that was killed anywhere can be run again, also from another machine, and finishes. What it must put back is
     written down in a ConfigMap beside the claim.
 options:
   to:
     description:
-      - V(latest), a time in UTC such as V(20261125T093000Z) for the newest snapshot of then or before, the name of a
-        snapshot, or V(before-revert) to undo the last revert. Needed unless O(action=release).
+      - V(latest), a time in UTC such as V(20261125T093000Z) for the newest snapshot of that time or earlier, the
+        name of a snapshot, or V(before-revert) to undo the last revert. Needed unless O(action=release).
     type: str
   confirm:
     description:

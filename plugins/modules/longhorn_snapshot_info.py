@@ -14,7 +14,7 @@ description:
     proves nothing, because Longhorn reports success even if it took no snapshot.
   - Returns problems and does not fail because of them. They are old or missing snapshots, snapshots that pile up, a
     volume that is detached or faulted, a job whose pod is stuck, a revert that was not finished.
-  - Warns of jobs and settings that delete snapshots, or keep them for ever.
+  - Warns about jobs and settings that delete snapshots, or keep them for ever.
 extends_documentation_fragment:
   - fanout.backup.attributes
   - fanout.backup.attributes.info

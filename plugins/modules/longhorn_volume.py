@@ -36,7 +36,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Have a server's volumes run its jobs
+- name: Ensure that a server's volumes run its jobs
   fanout.backup.longhorn_volume:
     server:
       longhorn_server: shared_postgresql

@@ -10,8 +10,8 @@ version_added: 1.0.0
 author:
   - fanout.backup contributors (@fanout-backup)
 description:
-  - Without O(answer) it has a challenge for each recipient in C(app_recovery_recipients), a random text that is
-    encrypted to that recipient alone. One that waits for its answer is kept.
+  - Without O(answer) it creates a challenge for each recipient in C(app_recovery_recipients), a random text that is
+    encrypted to that recipient alone. A challenge that waits for its answer is kept.
   - With O(answer) it finds the challenge that was answered and records the time. Any other answer fails.
   - Records lie below C(app_host_directory) in C(recovery) with mode 0600, one for each recipient, whichever apps name
     it. They hold digests of answers, never an answer.
@@ -43,7 +43,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Have a challenge for the owner of forgejo
+- name: Create a challenge for the owner of forgejo
   fanout.backup.recovery_check: &forgejo
     app:
       app_name: forgejo
@@ -61,7 +61,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 lines:
-  description: What the owner has to know or to do, in lines for people.
+  description: What the owner must know or do, in lines for people.
   returned: success
   type: list
   elements: str

@@ -66,7 +66,7 @@ _SHARES = (
     ("... without the database server", ""),
     ("a drill : the bare restore", "1.6"),
     ("... in elapsed time", ""),
-    ("... where definitions have to be parsed once more", "1.9"),
+    ("... where definitions must be parsed once more", "1.9"),
 )
 
 
@@ -120,7 +120,7 @@ The variants of a round run in turn, on databases that are the same in every run
 * the floor: the same `pg_dump -Fc -Z zstd:1` into a file, and boto3's `upload_file` of it.
 * a drill: all of it. Fetch, decrypt, start a scratch server, restore, read the archive whole beside the restored rows,
   compare the schemas, check each B-tree against its table. The bare restore: an empty server with the same settings,
-  the roles, and `pg_restore --create`. Client and server count in both. Definitions have to be parsed once more where
+  the roles, and `pg_restore --create`. Client and server count in both. Definitions must be parsed once more where
   the database was never restored before and has a condition such as `kind IN (...)` on a varchar: that is `app`, too.
 * Peak memory is that of the command's largest process. Half of `docs` takes {fraction}: a file travels in four parts of
   8 MiB, and none is read before there is room for it among these.

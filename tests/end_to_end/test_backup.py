@@ -280,7 +280,7 @@ def test_a_flipped_bit_fails_the_drill_by_its_digest(thread: Thread) -> None:
     data = bytearray(dump.read_bytes())
     data[len(data) // 2] ^= 1
     dump.write_bytes(data)
-    assert "another sha256" in drill(thread).verdict.reason
+    assert "does not have the sha256" in drill(thread).verdict.reason
 
 
 def test_a_hidden_newest_backup_is_found_all_the_same_and_its_hiding_fails_the_drill(thread: Thread) -> None:

@@ -82,7 +82,7 @@ def test_what_lies_there_is_drilled_fetched_and_restored_and_what_it_lacks_is_sa
 ) -> None:
     code, _said, backed_up = act("backup")
     assert code == Exit.OK
-    assert backed_up["warnings"] == ["nothing is retired: this destination cannot take objects away undoably"]
+    assert backed_up["warnings"] == ["nothing is retired: what this destination removes cannot be brought back"]
 
     code, said, drilled = act("drill")
     assert (code, drilled["result"]) == (Exit.OK, "pass"), said

@@ -146,7 +146,7 @@ def test_certificates_that_are_not_wanted_any_more_go_away(lab: Lab, tmp_path: P
         ({"app_database_ca": "/nonexistent/ca.pem"}, "app_database_ca /nonexistent/ca.pem cannot be read"),
         ({"app_database_ca": "{key}"}, "holds no certificate"),
         ({"app_database_ca": "ca.pem"}, "app_database_ca 'ca.pem' is not an absolute path"),
-        ({"app_database_sslmode": "prefer"}, "app_database_ca vouches for nobody while app_database_sslmode is prefer"),
+        ({"app_database_sslmode": "prefer"}, "app_database_ca has no effect while app_database_sslmode is prefer"),
     ],
 )
 def test_certificates_that_could_not_vouch_for_anybody_are_refused_at_the_roll_out(

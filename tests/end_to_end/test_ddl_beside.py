@@ -63,7 +63,7 @@ def test_a_function_that_goes_away_every_time_is_the_reason_why_there_is_no_back
     lab.run(_MADE, owner=True)
     with pytest.raises(TryAgain) as caught:
         backup(quiet(lab), report=Between(lab, "dump", *[f"{_DROPPED};;{_MADE}"] * 3))
-    assert "3 times in a row: the type public.pair went away while it was to be backed up" in str(caught.value)
+    assert "3 times in a row: the type public.pair disappeared during the backup" in str(caught.value)
     assert "database server's log" not in str(caught.value)
     lab.run(_DROPPED, owner=True)
 

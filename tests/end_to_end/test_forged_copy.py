@@ -81,7 +81,7 @@ def test_a_role_that_joins_two_others_by_an_attribute_is_refused_before_anything
     )
 
     verdict = drill(thread).verdict
-    with pytest.raises(DataRefused, match="the roles' file holds a foreign statement"):
+    with pytest.raises(DataRefused, match="the file of the roles holds a statement that does not belong there"):
         restored(lab, thread)
 
     assert verdict.result == "fail"
@@ -164,7 +164,7 @@ def test_a_superuser_s_table_that_others_make_act_is_given_to_the_app_s_owner_an
                     connection.execute(statement)
         assert is_no_superuser(lab)
     told = {finding.subject: finding.difference for finding in result.findings if finding.check == "superuser"}
-    far = "belongs to owner, not to postgres: owner is no member of postgres"
+    far = "belongs to owner, not to postgres: owner is not a member of postgres"
     assert told.pop("TABLE public.theirs") == far
     assert set(told.values()) <= {far}, "others are a superuser's too"
 
@@ -206,7 +206,7 @@ def test_nothing_is_given_to_a_member_of_another_app_s_owner(lab: Small) -> None
         assert connection.execute(kept).fetchone() == ("owner",)
     told = {finding.subject: finding.difference for finding in result.findings if finding.check == "superuser"}
     assert told == {
-        subject: f"belongs to owner, not to {role}: owner is no member of {role}"
+        subject: f"belongs to owner, not to {role}: owner is not a member of {role}"
         for subject, role in {
             'FUNCTION public."theirs()"': "neighbour_app",
             'FUNCTION public."read()"': "reads",
@@ -242,11 +242,12 @@ def test_a_database_that_is_gone_is_not_given_to_another_app_or_a_superuser(owne
 
         result = restored(lab, thread)
         if owner != "postgres":  # the login of these backups itself
-            with pytest.raises(ConfigurationError, match=r"there is no everything any more.*CREATE DATABASE"):
+            with pytest.raises(ConfigurationError, match=r"everything, which could .*is gone.*CREATE DATABASE"):
                 restore(powerful, RestoreOrder("again", login=Login("postgres", lab.server.superuser_password)))
 
         with lab.server.connect() as connection:
             found = connection.execute("SELECT datname, datdba::regrole::text FROM pg_database WHERE oid >= 16384")
             assert dict(found.fetchall()) == {"neighbour": "neighbour", "restored": "owner"}
     told = {finding.subject: finding.difference for finding in result.findings if finding.check == "superuser"}
-    assert told["DATABASE restored"].startswith(f"belongs to owner, not to {owner}: there is no everything any more")
+    gone = "everything, which could confirm it, is gone"
+    assert told["DATABASE restored"].startswith(f"belongs to owner, not to {owner}: {gone}")

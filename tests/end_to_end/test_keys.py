@@ -185,9 +185,9 @@ def test_keys_that_are_alive_and_unknown_are_refused_and_stay(app: App, account:
     for options in ({}, {"check": True}, {"rotate": True}):
         result = app.roll_out(**options)
         assert result["failure"]["code"] == "configuration"
-        assert f"keys of this thread are alive that are not stored here: {before[0]}" in result["msg"]
+        assert f"keys of this thread that are not stored here are still valid: {before[0]}" in result["msg"]
     app.variables["app_state"] = "absent"
-    assert "are alive that are not stored here" in app.roll_out()["msg"]
+    assert "that are not stored here are still valid" in app.roll_out()["msg"]
 
     assert account.names() == before
     assert not app.path.exists()
@@ -237,11 +237,11 @@ def test_an_altered_secret_is_a_lost_one(app: App, account: Account) -> None:
     old = app.key()
     altered = dataclasses.replace(old, secret=old.secret[::-1])
     app.path.write_text(render(dataclasses.replace(app.file(), current=altered)))
-    assert app.info()["difference"] == "the stored secret does not authorize"
+    assert app.info()["difference"] == "B2 does not accept the stored secret"
 
     result = app.roll_out()
 
-    assert result["application_keys"][0]["reason"] == "the stored secret does not authorize"
+    assert result["application_keys"][0]["reason"] == "B2 does not accept the stored secret"
     assert app.key().key_id != old.key_id
     assert app.info()["agrees"] is True
 

@@ -160,7 +160,7 @@ def test_a_server_that_cannot_start_yet_is_tried_again(lab: Lab) -> None:
         error = lab.refusal(port=port)
 
     assert isinstance(error, TryAgain)
-    assert "takes no connection now" in error.problem
+    assert "accepts no connections now" in error.problem
 
 
 def test_nobody_at_the_port_is_a_server_that_does_not_answer(lab: Lab) -> None:
@@ -237,7 +237,7 @@ def test_what_a_trigger_on_logins_says_stays_in_the_servers_log(tmp_path: Path) 
 
     assert isinstance(error, Unavailable)
     assert "28000 invalid_authorization_specification" in error.problem
-    assert "trigger on logins" in error.remedy
+    assert "login trigger" in error.remedy
     assert SECRET not in str(error)
 
 

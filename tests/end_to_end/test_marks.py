@@ -148,8 +148,8 @@ def test_a_question_that_cannot_be_answered_says_why_and_is_not_to_be_accepted(
     assert said[0].startswith("BACKUP MARKED forgejo/database/nas: ")
     assert 'could not be answered (relation "p_ci_pipelines" does not exist)' in said[1]
     assert [line for line in said if "Remedy" in line] == [
-        "forgejo/database/nas: Remedy: correct that question in app_drill_queries: what it asks for may have another"
-        " name since an upgrade"
+        "forgejo/database/nas: Remedy: correct that question in app_drill_queries: an upgrade may have"
+        " renamed what it asks for"
     ]
     (clear,) = (tmp_path / "nas").glob("forgejo/2*/manifest*.json")
     assert "p_ci_pipelines" not in clear.read_text(), "a manifest is clear text"

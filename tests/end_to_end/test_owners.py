@@ -164,7 +164,7 @@ def test_a_server_that_is_not_the_one_of_yesterday_is_refused_before_it_is_dumpe
 
     with pytest.raises(ConfigurationError) as refused:
         backup(moved)
-    assert "the source is another one: it has the system identifier " in str(refused.value)
+    assert "the source is a different one: it has the system identifier " in str(refused.value)
     assert "--accept-server (-e app_accept_server=true)" in str(refused.value)
     assert files_in(nas) == before
 

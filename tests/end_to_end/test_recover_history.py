@@ -118,7 +118,7 @@ def test_copies_that_were_each_hidden_soon_after_their_run_are_told_and_come_bac
         victims.add(name.time)
         assert str(name) in " ".join(looked(bucket).problems)
 
-    assert "were hidden within the time of their own run" in " ".join(looked(bucket).problems)
+    assert "were hidden during their own run" in " ".join(looked(bucket).problems)
     recovered(app)
     assert victims <= bucket.kept()
     assert "hidden" not in " ".join(looked(bucket).problems)
@@ -150,7 +150,7 @@ def test_a_thread_s_own_key_cannot_bring_anything_back(bucket: Bucket, capsys: p
 def test_the_file_of_an_artifact_that_was_hidden_comes_back(app: App, bucket: Bucket) -> None:
     victim = newest(bucket)
     bucket.destination.retire([victim.name.key(EVIDENCE)])
-    assert "is no backup: evidence.json.age is missing" in " ".join(looked(bucket).problems)
+    assert "is not a backup: evidence.json.age is missing" in " ".join(looked(bucket).problems)
     recovered(app)
     assert looked(bucket).problems == ()
 
@@ -184,7 +184,7 @@ def test_of_two_manifests_of_the_time_of_a_run_none_is_taken_away(app: App, buck
     failed = recovered(app)
 
     assert failed["failed"]
-    assert f"{victim} stays hidden: two manifests were stored within the time of its run" in str(failed)
+    assert f"{victim} stays hidden: two manifests were stored during its run" in str(failed)
     assert {stored.version for stored in bucket.destination.versions(manifest)} == before
 
 
@@ -273,7 +273,7 @@ def test_a_failed_drill_that_was_hidden_still_counts_and_comes_back(app: App, bu
     bucket.destination.retire([failed])
     told = " ".join(looked(bucket).problems)
     assert "the last drill failed" in told
-    assert f"the verdict {failed} was hidden and counts all the same" in told
+    assert f"the verdict {failed} was hidden, but still counts" in told
     recovered(app)
     assert failed in {stored.key for stored in bucket.destination.list("drills/")}
 
@@ -313,7 +313,7 @@ def test_a_made_up_copy_of_another_time_that_is_hidden_is_told_and_neither_drill
     assert pick(bucket.destination, None, bucket.thread).name == newest(bucket).name
     (told,) = looked(bucket).notices
     assert f"{real.time + late:%Y%m%dT%H%M%SZ}-ffffffff" in told
-    assert "are hidden and were stored at another time than their names say" in told
+    assert "are hidden and were not stored at the time that their names say" in told
 
 
 def test_a_copy_of_a_time_to_come_that_its_owner_hid_is_passed_over_in_a_folder_too(folder: Folder) -> None:

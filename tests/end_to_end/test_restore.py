@@ -271,7 +271,7 @@ def test_what_only_a_superuser_may_restore_breaks_off_with_the_remedy_and_leaves
     backup(thread)
 
     assert 'must be able to SET ROLE "postgres"' in said
-    assert f"was dropped again: there is no {name}. Remedy: set app_restore_user and app_restore_password" in said
+    assert f"was dropped again: {name} does not exist. Remedy: set app_restore_user and app_restore_password" in said
     assert name not in databases(server.server)
 
 
@@ -328,7 +328,7 @@ def test_a_restore_that_is_told_to_stop_leaves_nothing(
 
     assert process.returncode == Exit.TRY_AGAIN
     assert json.loads(stdout)["failure"]["code"] == "try_again"
-    assert f"what was made until then was dropped again: there is no {name}" in stderr
+    assert f"what was made so far was dropped again: {name} does not exist" in stderr
     assert name not in databases(server.server)
     assert list(Path(thread.scratch_directory).iterdir()) == []
 
@@ -382,7 +382,7 @@ def test_a_damaged_copy_is_refused_and_nothing_is_made(
     finally:
         dump.write_bytes(whole)
 
-    assert "another sha256" in said
+    assert "does not have the sha256" in said
     assert name not in databases(server.server)
 
 

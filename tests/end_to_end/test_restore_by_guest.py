@@ -220,15 +220,15 @@ def test_what_acts_with_the_rights_of_somebody_beyond_the_app_is_given_to_the_ap
 
     result = restored(lab, thread)
 
-    far = "belongs to owner, not to postgres: owner is no member of postgres"
+    far = "belongs to owner, not to postgres: owner is not a member of postgres"
     assert checks(result) == {
         'FUNCTION public."hashes()"': far,
         "VIEW public.secrets": far,
-        'FUNCTION public."theirs()"': ("belongs to owner, not to neighbour: owner is no member of neighbour"),
+        'FUNCTION public."theirs()"': ("belongs to owner, not to neighbour: owner is not a member of neighbour"),
         'FUNCTION public."f(integer)"': far,
         "TABLE public.ours": far,
         "TABLE public.plain": far,
-        "DEFAULT ACL DEFAULT PRIVILEGES FOR FUNCTIONS": "was not given: owner is no member of postgres",
+        "DEFAULT ACL DEFAULT PRIVILEGES FOR FUNCTIONS": "was not given: owner is not a member of postgres",
     }
     assert [str(finding) for finding in result.findings if finding.check != "superuser"] == []
     owner = "SELECT relname, relowner::regrole::text FROM pg_class WHERE relname IN ('plain', 'ours', 'secrets')"
@@ -280,9 +280,9 @@ def test_what_code_of_the_archive_has_made_anew_acts_with_nobody_s_rights(lab: S
         assert connection.execute("SELECT public.theirs()").fetchone() == ("owner",)
     assert is_nobody_s_but_the_superuser_s(lab.server)
     assert checks(result) == {
-        "TABLE public.plain": "belongs to owner, not to postgres: owner is no member of postgres",
-        'FUNCTION public."helps()"': "belongs to owner, not to postgres: owner is no member of postgres",
-        'FUNCTION public."theirs()"': "belongs to owner, not to neighbour: owner is no member of neighbour",
+        "TABLE public.plain": "belongs to owner, not to postgres: owner is not a member of postgres",
+        'FUNCTION public."helps()"': "belongs to owner, not to postgres: owner is not a member of postgres",
+        'FUNCTION public."theirs()"': "belongs to owner, not to neighbour: owner is not a member of neighbour",
     }
     assert '--   ALTER FUNCTION public.theirs() OWNER TO "neighbour";' in result.steps
 
@@ -428,7 +428,7 @@ def test_a_login_that_is_no_superuser_but_reaches_the_server_may_not_restore(lab
         with pytest.raises(NoPermission) as error:
             restore(thread, RestoreOrder("restored", login=Login("keeper", PASSWORD)))
         lab.run("DROP ROLE keeper")
-        assert "keeper is no superuser, and may do more on" in str(error.value)
+        assert "keeper is not a superuser, but may do more on" in str(error.value)
         assert "set app_restore_user and app_restore_password to a superuser" in str(error.value)
 
 
@@ -448,7 +448,7 @@ def test_a_login_that_is_more_than_the_app_s_owner_may_not_restore_by_itself(lab
 
     with pytest.raises(NoPermission) as error:
         restore(thread, order, report=lambda phase, _done, _total: phases.add(phase))
-    assert "than the owner of the new database (owner is no member of keeper)" in str(error.value)
+    assert "than the owner of the new database (owner is not a member of keeper)" in str(error.value)
     assert "to a superuser, who restores by a login made for it, or to owner, the database's own owner" in str(
         error.value
     )
@@ -456,7 +456,7 @@ def test_a_login_that_is_more_than_the_app_s_owner_may_not_restore_by_itself(lab
     lab.run("ALTER ROLE owner CREATEDB")
     with lab.server.connect(autocommit=True) as connection:
         connection.execute("DROP DATABASE everything")
-    with pytest.raises(NoPermission, match="owner is no member of keeper"):
+    with pytest.raises(NoPermission, match="owner is not a member of keeper"):
         restore(thread, order)
     assert rows(lab.server, of_neighbour) == [("neighbour",)]
     assert rows(lab.server, "SELECT FROM pg_database WHERE datname = 'restored'") == []

@@ -171,7 +171,7 @@ def test_a_run_whose_files_somebody_else_stored_before_it_fails_and_is_out_of_si
 
     with monkeypatch.context() as patch:
         patch.setattr(backup_module, "open_destination", with_a_thief)
-        with pytest.raises(DataRefused, match=r"somebody else has stored .* during this run"):
+        with pytest.raises(DataRefused, match=r"somebody else stored .* during this run"):
             backup(place.thread)
     (left,) = {stored.key.partition("/")[2] for stored in place.destination.list()}
     assert left == MANIFEST, "what the run sent is out of sight"
@@ -198,7 +198,7 @@ def test_a_run_before_whose_manifest_somebody_else_stored_one_fails_and_is_out_o
 
         with monkeypatch.context() as patch:
             patch.setattr(backup_module, "open_destination", with_a_thief)
-            with pytest.raises(DataRefused, match=r"somebody else has stored .*manifest.json during this run"):
+            with pytest.raises(DataRefused, match=r"somebody else stored .*manifest.json during this run"):
                 backup(place.thread)
         assert place.destination.list() == []
 

@@ -175,5 +175,5 @@ def test_a_kind_that_nobody_knows_is_refused_by_name(tmp_path: Path, rolled_out:
 
     (failure,) = [each.failure for each in ended]
     assert failure is not None
-    assert "kind has to be one of" in failure.problem
+    assert "kind must be one of" in failure.problem
     assert failure.exit_code == Exit.CONFIGURATION

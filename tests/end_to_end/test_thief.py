@@ -88,7 +88,7 @@ def test_a_manifest_that_names_other_files_is_refused_before_anything_is_written
     before = files(tmp_path)
     code = main([command[0], "--thread", str(tmp_path / "forgejo/database/b2/thread.json"), *command[1:]])
     assert code == Exit.DATA_REFUSED
-    assert "lists other files than a backup does" in capsys.readouterr().err
+    assert "lists files other than a backup's" in capsys.readouterr().err
     assert not [path for path in files(tmp_path) - before if TEXT in path.read_bytes()]
     assert not list(tmp_path.rglob("evil*"))
     assert not Path("/evil").exists()

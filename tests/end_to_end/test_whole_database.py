@@ -210,7 +210,7 @@ def test_indexes_that_were_not_valid_at_the_source_are_told_and_others_are_damag
     result = drill(thread)
     assert [str(finding) for finding in result.findings] == []
     assert [note for note in result.notes if "index " in note] == [
-        "the index shop.broken was not valid at the source, so that the dump does not carry it",
+        "the index shop.broken was not valid at the source, so the dump does not carry it",
         "the index shop.unfinished is not valid, as it was at the source",
     ]
     damaged(monkeypatch, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'shop.orders_total'::regclass")

@@ -154,7 +154,7 @@ PREVENTED = (
         "the scratch server is killed in the restore",
         scratch_server_is_killed,
         Exit.TRY_AGAIN,
-        r"restore: the scratch server went away .*Remedy: find out what ended it or the scratch server",
+        r"restore: the scratch server went away .*Remedy: find out what killed it or the scratch server",
         kinds=AT_A_DISK,
         database="large",
     ),

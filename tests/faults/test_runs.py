@@ -181,8 +181,10 @@ def test_a_run_that_shrank_is_kept_and_marked_and_retires_nothing_until_it_is_ac
         assert (ran.code, ran.result["ok"]) == (Exit.DATA_REFUSED, False)
         assert ran.lines[0].startswith(f"BACKUP MARKED {column.thread.id}: "), ran.lines
         (rows,) = (line for line in ran.lines if "rows shrank from 2400 to" in line)
-        assert rows.startswith(f"{column.thread.id}: kept, but marked, so that nothing is retired: ")
-        assert ran.lines[-1].endswith("Remedy: look at the app; if it is right so, run once with --accept-shrink")
+        assert rows.startswith(f"{column.thread.id}: kept, but marked, so nothing is retired: ")
+        assert ran.lines[-1].endswith(
+            "Remedy: look at the app; if the new size is right, run once with --accept-shrink"
+        )
         shrunken = ran.result["artifact"]
         assert column.artifacts() == [shrunken, earlier, OLD]
     with _deleted(column):

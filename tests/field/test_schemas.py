@@ -136,7 +136,7 @@ def test_42_a_row_that_names_what_a_new_server_lacks_fails_by_its_table_and_its_
 
     assert drilled.code == Exit.DATA_REFUSED
     assert words(r"TABLE DATA public\.book: cannot be made .*42704 undefined_object", drilled)
-    assert words(r"Remedy: mend the rows at the source that name what a new server does not have", drilled)
+    assert words(r"Remedy: correct the rows at the source that name what a new server does not have", drilled)
 
 
 _AGAIN = re.compile(r"^```text\n(psql .* DROP CONSTRAINT .*\n.*again\.list.*\n)```$", re.MULTILINE)

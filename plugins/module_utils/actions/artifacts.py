@@ -103,8 +103,8 @@ def manifest_of(destination: Destination, artifact: Artifact, thread: Thread) ->
     manifest = read_manifest(text, thread=thread, artifact=artifact.name)
     if artifact.manifest.key != artifact.name.key(MARKED if manifest.marks else MANIFEST):
         raise DataRefused(
-            f"the manifest of {artifact.name} has the name of {'a good' if manifest.marks else 'a marked'} backup",
-            remedy="find out who wrote it there; use an older artifact meanwhile",
+            f"the manifest of {artifact.name} is named as for {'a good' if manifest.marks else 'a marked'} backup",
+            remedy="find out who wrote it there; until then, use an older artifact",
         )
     return manifest
 

@@ -146,7 +146,7 @@ def _check_origin(session: Session, newest: Manifest) -> None:
     that took the name of the real one, would push the real one's backups out."""
     if newest.origin and newest.origin != session.origin:
         raise ConfigurationError(
-            f"the source is another one: it has {session.origin}, and the newest backup, {newest.artifact}, is of"
+            f"the source is a different one: it has {session.origin}, but the newest backup, {newest.artifact}, has"
             f" {newest.origin}",
             remedy="correct the host; after an upgrade or a move, back up once with --accept-server"
             " (-e app_accept_server=true)",
@@ -210,6 +210,6 @@ def _check_alone(destination: Destination, thread: Thread, name: ArtifactName, s
     foreign = {stored.key for stored in found} - set(sent) | {stored.key for stored in written_again(found, thread)}
     if foreign:
         raise DataRefused(
-            f"somebody else has stored {min(foreign)} during this run",
-            remedy="find out who holds the key, end that, and run the backup again",
+            f"somebody else stored {min(foreign)} during this run",
+            remedy="find out who holds the key, put an end to that, and run the backup again",
         )

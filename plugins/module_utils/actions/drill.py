@@ -170,7 +170,7 @@ def _begin(thread: Thread, destination: Destination, state: _State) -> None:
         record = encode_json(dataclasses.replace(begun, signature=signature))
         destination.put_bytes(begun_key(state.started), record.encode())
     except BackupError as error:
-        state.notes.append(f"that it began could not be stored: {error.problem}")
+        state.notes.append(f"the start of the drill could not be stored: {error.problem}")
 
 
 def _visible(artifact: Artifact) -> list[Finding]:

@@ -44,7 +44,7 @@ def pick(destination: Destination, at: datetime | None, thread: Thread) -> Artif
             return artifact
         forged += 1
     when = "" if at is None else f" from {timestamp(at)} or before"
-    passed = f" ({forged} passed over, stored at another time than their names say)" if forged else ""
+    passed = f" ({forged} passed over: they were not stored at the time that their names say)" if forged else ""
     raise DataRefused(
         f"there is no complete backup{when} at {destination.where}{passed}",
         remedy="run playbooks/backup.yml, then try again",
@@ -62,7 +62,7 @@ def fetch(destination: Destination, artifact: Artifact, manifest: Manifest, fold
         destination.get(artifact.files[record.name], target, progress=phases.advance)
         if sha256_of(target) != record.sha256:
             raise DataRefused(
-                f"{record.name} has another sha256 than the manifest says",
+                f"{record.name} does not have the sha256 that the manifest gives",
                 remedy="the copy is damaged: use another artifact or destination",
             )
 
@@ -94,8 +94,8 @@ def _read_evidence(file: Path, manifest: Manifest, thread: Thread) -> SourceEvid
         raise DataRefused(f"the evidence is of a source of kind {evidence.source.kind}", remedy="use another artifact")
     if changed := evidence.differs_from(manifest):
         raise DataRefused(
-            f"the manifest says something else than the evidence: {', '.join(changed)}",
-            remedy="find out who has changed it there; use another artifact or destination",
+            f"the manifest contradicts the evidence: {', '.join(changed)}",
+            remedy="find out who changed it there; use another artifact or destination",
         )
     return evidence.source
 
@@ -107,6 +107,6 @@ def _decrypted(folder: Path, record: FileRecord, thread: Thread) -> Path:
     with encrypted.open("rb") as stream, HashedFile(target, expected=record.plain_size) as plain:
         decrypt(stream, plain, Path(thread.identity_file))
     if (plain.size, plain.sha256) != (record.plain_size, record.plain_sha256):
-        raise DataRefused(f"{record.name} decrypts to something else than was encrypted", remedy="use another artifact")
+        raise DataRefused(f"{record.name} does not decrypt to what was encrypted", remedy="use another artifact")
     encrypted.unlink()
     return target

@@ -66,7 +66,7 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
         doubts = (
             *doubtful(objects, thread, clocked=destination.has_clock),
             *passed_over(objects, thread, clocked=destination.has_clock),
-            *([f"{found.passed_over} hidden verdicts that no drill signed do not count"] if found.passed_over else []),
+            *([f"{found.passed_over} hidden verdicts do not count: no drill signed them"] if found.passed_over else []),
         )
     age = _age(newest[0], now) if newest else None
     if newest is None or age is None:
@@ -96,7 +96,7 @@ def _replaced_keys(thread: Thread) -> list[str]:
     """Return what a user should know of keys that were replaced and still work: whoever has one may use it."""
     file = key_file.read(thread.key_file) if thread.key_file else None
     names = ", ".join(key.name for key in file.retiring) if file else ""
-    return [f"the replaced key {names} still works: site.yml deletes it when no run can need it"] if names else []
+    return [f"the replaced key {names} still works: site.yml deletes it once no run can need it"] if names else []
 
 
 def _whole(
@@ -118,7 +118,7 @@ def _whole(
             if not lacks:
                 yield artifact, manifest
                 return
-            problem = f"{artifact.name} is no backup: {lacks}"
+            problem = f"{artifact.name} is not a backup: {lacks}"
         if number == 0:
             problems.append(problem)
 
@@ -150,8 +150,8 @@ def _drill_problems(thread: Thread, found: Proofs) -> list[str]:
     if found.failed is not None:
         return [f"the drill of {found.failed.artifact or 'the newest backup'} failed, and none has passed since"]
     if found.passed is None:
-        return ["it was never drilled" if found.last is None else "what passed the last drill is not there any more"]
+        return ["it was never drilled" if found.last is None else "the copy that passed the last drill is gone"]
     limit = thread.limits.drilled_within
     if found.passed.age > limit:
-        return [f"the last drill is {spoken(found.passed.age)} ago, the limit is {spoken(limit)}"]
+        return [f"the last drill was {spoken(found.passed.age)} ago, the limit is {spoken(limit)}"]
     return []

@@ -45,9 +45,9 @@ def tampered(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tup
     told = _told([
         ("were written again after their run", [*again], RECOVER),
         ("are hidden although app_keep promises them (unless it was raised since)", names, RECOVER),
-        ("were stored at another time than their names say", [str(each.name) for each in forged], "hide them"),
-        ("have a manifest and not all of their files", partial, RECOVER),
-        ("are files of no backup", sorted(foreign), "hide them"),
+        ("were not stored at the time that their names say", [str(each.name) for each in forged], "hide them"),
+        ("have a manifest but not all of their files", partial, RECOVER),
+        ("are not part of any backup", sorted(foreign), "hide them"),
         ("have two manifests", [str(a.name) for a in _with_two_manifests(written)], f"hide the later, and {RECOVER}"),
     ])  # fmt: skip
     return (*told, *_told_of_hidden_soon([str(each.name) for each in hidden if each.name in soon]))
@@ -69,8 +69,8 @@ def _told(kinds: Iterable[tuple[str, Sequence[str], str]]) -> Iterator[str]:
 def _told_of_hidden_soon(names: Sequence[str]) -> Iterator[str]:
     if names:
         yield (
-            f"{_few(names)} were hidden within the time of their own run: it could not publish them, as its log then"
-            f" says, or somebody else hid them; find out which, then {RECOVER}"
+            f"{_few(names)} were hidden during their own run: either it could not publish them, and its log"
+            f" says so, or somebody else hid them; find out which, then {RECOVER}"
         )
 
 
@@ -175,7 +175,7 @@ def doubtful(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tup
     told_already = {each.name for each in hidden_against_policy(written, thread, clocked=clocked)}
     doubted = hidden_against_policy(written, thread, clocked=clocked, doubt=True)
     hidden = [str(each.name) for each in doubted if each.name not in told_already]
-    why = "copies there are closer together than app_period allows: by hand, at another app_period, or made up"
+    why = "copies there are closer together than app_period allows: made by hand, under another app_period, or forged"
     told = ((kept, "are kept as well"), (hidden, "were hidden and would be kept now"))
     return tuple(f"{_few(names)} {what}: {why}" for names, what in told if names)
 
@@ -186,7 +186,7 @@ def passed_over(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> 
     names = [str(each.name) for each in found if is_forged(each, thread, clocked=clocked)]
     if not names:
         return ()
-    what = "are hidden and were stored at another time than their names say: drills and restores pass over them"
+    what = "are hidden and were not stored at the time that their names say: drills and restores pass over them"
     return (f"{_few(names)} {what}",)
 
 

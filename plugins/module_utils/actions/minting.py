@@ -139,7 +139,7 @@ def flaw(client: B2Client, spec: KeySpec, found: Findings) -> str:
     try:
         client.with_key(stored.key_id, stored.secret).account()
     except NoPermission:
-        return "the stored secret does not authorize"
+        return "B2 does not accept the stored secret"
     return ""
 
 
@@ -191,8 +191,8 @@ def _check_owner(found: Findings, roll_out: RollOut) -> None:
     if found.strays and not roll_out.take_over:
         names = ", ".join(sorted(key.name for key in found.strays))
         raise ConfigurationError(
-            f"keys of this thread are alive that are not stored here: {names}",
-            remedy="roll out from the machine that has them; if there is none any more, take over once with take_over"
+            f"keys of this thread that are not stored here are still valid: {names}",
+            remedy="roll out from the machine that has them; if it is gone, take over once with take_over"
             " (site.yml --limit to this app, -e app_take_over=true), which deletes them",
         )
 

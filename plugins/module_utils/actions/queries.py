@@ -83,7 +83,7 @@ def judge(before: QueryAnswer, after: QueryAnswer) -> list[Finding]:
     else:
         wanted = query.value
         good = after.answer == wanted if query.compare == "equals" else _at_least(after.answer, wanted)
-    restored = "no value (NULL, as of no rows)" if after.answer is None else _text(after.answer)
+    restored = "no value (NULL, as when there are no rows)" if after.answer is None else _text(after.answer)
     return [] if good else [Finding("query", query.name, f"restored {restored}, {query.compare} {_text(wanted)}")]
 
 

@@ -131,7 +131,7 @@ def _check_rivals(destination: Destination, artifact: Artifact, rivals: Sequence
     else:
         return
     raise DataRefused(
-        "two manifests were stored within the time of its run, and either may be the run's. Fetch the copy before the"
+        "two manifests were stored during its run, and either may be the run's. Fetch the copy before the"
         " destination purges the first, and find out from the run's log which is right",
         remedy="use another artifact or destination meanwhile",
     )

@@ -95,7 +95,7 @@ def _read(folder: Path, new: Record) -> Record:
         ) from None
     record = decode_json(Record, text, str(path))
     if record.recipient != new.recipient:
-        raise ConfigurationError(f"{path} is of another recipient", remedy=f"remove it, then {_RUN}")
+        raise ConfigurationError(f"{path} belongs to another recipient", remedy=f"remove it, then {_RUN}")
     try:
         record.age(datetime.now(UTC))
     except DataRefused as error:
@@ -124,7 +124,7 @@ def answered(records: Sequence[Record], answer: str, now: datetime) -> tuple[Rec
         if not any(record.challenge for record in records):
             raise DataRefused("there is no challenge to answer", remedy=f"{_RUN} without an answer first")
         raise DataRefused(
-            "this answers no challenge to its recovery recipients",
+            "this does not answer any challenge to its recovery recipients",
             remedy="decrypt the challenge that playbooks/recovery_check.yml names and give what it says; where apps"
             " have different owners, name the apps with --limit",
         )
@@ -164,7 +164,7 @@ def lines(folder: Path, records: Sequence[Record]) -> tuple[str, ...]:
     """Return what the owner has to know or to do."""
     told = [_line(folder, record) for record in records]
     if any(record.challenge for record in records):
-        told.append("Then, with what age says: ansible-playbook playbooks/recovery_check.yml -e recovery_answer=ANSWER")
+        told.append("With what age prints: ansible-playbook playbooks/recovery_check.yml -e recovery_answer=ANSWER")
     return tuple(told)
 
 
@@ -193,5 +193,5 @@ def warnings(records: Sequence[Record], now: datetime) -> tuple[str, ...]:
         return (f"nobody has shown yet that the recovery identity of {shown} can be used: {_RUN}",)
     if min(ages) > VALID_FOR:
         ago, limit = (spoken(age.total_seconds()) for age in (min(ages), VALID_FOR))
-        return (f"that a recovery identity can be used was last shown {ago} ago, the limit is {limit}: {_RUN}",)
+        return (f"a recovery identity was last shown to be usable {ago} ago, the limit is {limit}: {_RUN}",)
     return ()

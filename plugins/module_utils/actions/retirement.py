@@ -36,7 +36,7 @@ def retire_old(thread: Thread, destination: Destination, name: ArtifactName) -> 
     try:
         if destination.can_retire:
             return _retire(thread, destination, name)
-        return Retired(warnings=("nothing is retired: this destination cannot take objects away undoably",))
+        return Retired(warnings=("nothing is retired: what this destination removes cannot be brought back",))
     except BackupError as error:
         return Retired(warnings=(f"retention stopped: {error.problem}",))
     except Exception as error:  # noqa: BLE001 (whatever somebody left at the destination)
@@ -54,7 +54,7 @@ def _retire(thread: Thread, destination: Destination, name: ArtifactName) -> Ret
         if not in_sight.isdisjoint(stored.key for stored in (artifact.manifest, artifact.second) if stored)
     }
     if not _is_good(thread, destination, whole.get(name)):
-        return Retired(warnings=(f"nothing is retired: the destination does not give back {name}, just written",))
+        return Retired(warnings=(f"nothing is retired: the destination does not return {name}, just written",))
     now = name.time
     found = proofs(destination, present, set(map(str, whole)), thread, now)
     old = [

@@ -110,7 +110,7 @@ def _signed(
             return
         age = max(0, int((now - min(time, stored.modified + SKEW)).total_seconds()))
         if max(time, stored.modified) > now + SKEW:
-            others.add(stored, "is of a time to come")
+            others.add(stored, "is dated in the future")
             continue
         if not is_verdict and (time in ended or age <= thread.limits.end):
             continue  # it may be under way
@@ -121,7 +121,7 @@ def _signed(
             continue
         looked_at += 1
         if stored.hidden:
-            others.told.append(f"the verdict {stored.key} was hidden and counts all the same: {RECOVER}")
+            others.told.append(f"the verdict {stored.key} was hidden, but still counts: {RECOVER}")
         if isinstance(record, Verdict):
             ended.add(time)
             yield Proof(record.result, record.artifact, age), record.chosen

@@ -79,7 +79,7 @@ def create_key(client: B2Client, name: str, scope: Scope, *, valid: int | None =
     key = _key(answer, VERSION)
     secret = answer.get("applicationKey")
     if not isinstance(secret, str) or not secret:
-        raise Unavailable("B2 created a key but did not answer its secret", remedy="run again: it will be replaced")
+        raise Unavailable("B2 created a key but did not return its secret", remedy="run again: it will be replaced")
     return KeyWithSecret(key, secret)
 
 
@@ -104,4 +104,4 @@ def _key(item: Mapping[str, Any], version: int) -> Key:
         scope = Scope(tuple(buckets), item.get("namePrefix") or "", tuple(sorted(item["capabilities"])))
         return Key(item["applicationKeyId"], item["keyName"], scope, version)
     except (KeyError, TypeError):
-        raise Unavailable("B2 answered a key without id, name or capabilities", remedy="run again later") from None
+        raise Unavailable("B2 returned a key without id, name or capabilities", remedy="run again later") from None

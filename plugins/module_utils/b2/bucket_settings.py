@@ -77,7 +77,7 @@ def ensure_bucket(client: B2Client, spec: BucketSpec, *, check_mode: bool) -> Bu
             return BucketChange(before, _apply(client, spec, found, check_mode=check_mode))
         except Conflict:
             found = find_bucket(client, spec.name)
-    raise TryAgain(f"the bucket {spec.name} keeps being changed by somebody else", remedy="run again later")
+    raise TryAgain(f"the bucket {spec.name} is repeatedly changed by somebody else", remedy="run again later")
 
 
 def _apply(client: B2Client, spec: BucketSpec, found: Bucket | None, *, check_mode: bool) -> dict[str, object]:
@@ -135,7 +135,7 @@ def _check_rule(rule: Mapping[str, Any], bucket: str) -> None:
     if prefix:
         raise ConfigurationError(
             f"a lifecycle rule of bucket {bucket} for the prefix {prefix!r} overlaps the one that backups need for all"
-            " files, and B2 accepts no two rules for one file",
+            " files, and B2 does not accept two rules for one file",
             remedy=remedy,
         )
 

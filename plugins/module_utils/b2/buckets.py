@@ -84,7 +84,7 @@ def _bucket(item: Mapping[str, Any]) -> Bucket:
             revision=item["revision"],
         )
     except (KeyError, TypeError):
-        raise Unavailable("B2 answered a bucket without id, name or type", remedy="run again later") from None
+        raise Unavailable("B2 returned a bucket without id, name or type", remedy="run again later") from None
 
 
 def _lock(answer: Mapping[str, Any]) -> Lock | None:

@@ -142,7 +142,7 @@ def items_of(answer: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     """Return the list `name` of an answer. Raise Unavailable if there is none: nothing found is an empty list."""
     items = answer.get(name)
     if not isinstance(items, list):
-        raise Unavailable(f"B2 answered without its list of {name}", remedy="run again later")
+        raise Unavailable(f"the answer of B2 lacks its list of {name}", remedy="run again later")
     return items
 
 

@@ -85,7 +85,7 @@ def _answer(status: int, headers: Message, text: bytes, url: str) -> Answer:
         body = None
     if status == 200 and not isinstance(body, dict):
         # A network that wants a login answers everything with a page. It must not pass for an empty list of keys.
-        raise unreachable(url, "it sent something that is no JSON")
+        raise unreachable(url, "it sent something that is not JSON")
     try:
         retry_after = float(headers.get("Retry-After", ""))
     except ValueError:

@@ -82,7 +82,7 @@ def decode_json(cls: type[T], text: str | bytes, where: str, *, error: type[Back
 
 
 def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")
 
 
 def encode(record: object) -> Any:
@@ -109,7 +109,7 @@ def _at(where: str, name: object) -> str:
 
 def _refuse(error: type[BackupError], where: str, wanted: str, value: object) -> BackupError:
     given = "nothing" if value is None else f"a value of type {type(value).__name__}"
-    return error(f"{where} has to be {wanted}, not {given}", remedy=f"correct {where}")
+    return error(f"{where} must be {wanted}, not {given}", remedy=f"correct {where}")
 
 
 def _value(wanted: Any, value: object, where: str, error: type[BackupError]) -> object:
@@ -123,7 +123,7 @@ def _value(wanted: Any, value: object, where: str, error: type[BackupError]) -> 
         if value not in typing.get_args(wanted) or isinstance(value, bool):
             near = nearest(str(value), [str(choice) for choice in typing.get_args(wanted)])
             choices_text = ", ".join(str(choice) for choice in typing.get_args(wanted))
-            raise error(f"{where} has to be one of {choices_text}, not {value!r}{near}", remedy=f"correct {where}")
+            raise error(f"{where} must be one of {choices_text}, not {value!r}{near}", remedy=f"correct {where}")
         return value
     if origin in (tuple, dict):
         return _several(wanted, value, where, error)
@@ -166,7 +166,7 @@ def _of_kind(kinds: Mapping[str, type], value: object, where: str, error: type[B
     kind = value.get("kind") if isinstance(value, Mapping) else None
     if not isinstance(kind, str) or kind not in kinds:
         near = nearest(str(kind), kinds)
-        raise error(f"{where}.kind has to be one of {', '.join(kinds)}, not {kind!r}{near}", remedy=f"correct {where}")
+        raise error(f"{where}.kind must be one of {', '.join(kinds)}, not {kind!r}{near}", remedy=f"correct {where}")
     return _record(kinds[kind], value, where, error)
 
 
@@ -205,5 +205,5 @@ def _bounded(value: T, where: str, error: type[BackupError]) -> T:
         raise error(f"{where} holds a NUL", remedy=f"correct {where}")
     endless = not math.isfinite(value) if isinstance(value, float) else isinstance(value, int) and abs(value) > _MOST
     if endless:
-        raise error(f"{where} is a number beyond all bounds", remedy=f"correct {where}")
+        raise error(f"{where} is a number out of range", remedy=f"correct {where}")
     return value

@@ -15,7 +15,7 @@ def seconds(text: str, where: str) -> int:
     match = re.fullmatch(r"([1-9][0-9]{0,8})([smhdw])", text)
     if not match:
         raise ConfigurationError(
-            f"{where} has to be a number and a unit, such as 30m, 6h or 7d, not {text!r}", remedy=f"correct {where}"
+            f"{where} must be a number and a unit, such as 30m, 6h or 7d, not {text!r}", remedy=f"correct {where}"
         )
     return int(match[1]) * _SECONDS[match[2]]
 

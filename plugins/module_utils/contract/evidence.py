@@ -125,5 +125,5 @@ class PostgresqlEvidence(SourceEvidence, kind="postgresql"):
         version: nobody can say what its files need."""
         match = re.match(r"[0-9]{1,3}(?![0-9])", self.server_version)
         if match is None:
-            raise DataRefused("the evidence is of a server whose version is none", remedy="use another artifact")
+            raise DataRefused("the evidence does not name a valid server version", remedy="use another artifact")
         return int(match[0])

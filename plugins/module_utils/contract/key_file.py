@@ -96,7 +96,7 @@ def parse(text: bytes, where: str) -> KeyFile:
         raise
     except BackupError:
         # Not even the reason is shown: it may quote a value, and a value may be the secret in a wrong place.
-        raise _unusable(where, "is no key file") from None
+        raise _unusable(where, "is not a key file") from None
 
 
 def read(path: str | os.PathLike[str]) -> KeyFile | None:

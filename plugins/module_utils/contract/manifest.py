@@ -22,7 +22,7 @@ MAXIMUM_SIZE = 1 << 20
 EVIDENCE_ROLE = "evidence"
 BYTES = "bytes"  # the measure that every kind has: of the plain data
 _MOST_WORDS = 100  # marks, notices or kinds of what was left out: more than any run leaves
-_OTHERS = "find out who wrote it there; use an older artifact meanwhile"
+_OTHERS = "find out who wrote it there; until then, use an older artifact"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,9 @@ class Manifest:
         """The artifact's name; checked when the manifest was read."""
         name = parse_artifact(self.artifact)
         if name is None:
-            raise DataRefused(f"the manifest names no artifact: {self.artifact!r}", remedy="drill an older artifact")
+            raise DataRefused(
+                f"the manifest names no valid artifact: {self.artifact!r}", remedy="drill an older artifact"
+            )
         return name
 
     @property
@@ -101,7 +103,7 @@ def read_manifest(text: bytes, *, thread: Thread, artifact: ArtifactName) -> Man
     wanted = {EVIDENCE_ROLE: EVIDENCE, **thread.source.ARTIFACT}
     if sorted((file.role, file.name) for file in manifest.files) != sorted(wanted.items()):
         odd = sorted({file.name for file in manifest.files}.symmetric_difference(wanted.values()))[:3]
-        raise DataRefused(f"{where} lists other files than a backup does: {', '.join(map(ascii, odd))}", remedy=_OTHERS)
+        raise DataRefused(f"{where} lists files other than a backup's: {', '.join(map(ascii, odd))}", remedy=_OTHERS)
     if any(size < 0 for file in manifest.files for size in (file.size, file.plain_size)):
         raise DataRefused(f"{where} gives a file a size below zero", remedy=_OTHERS)
     for time in (manifest.started, manifest.finished):
@@ -130,4 +132,4 @@ def moment(text: str) -> datetime:
     try:
         return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:
-        raise DataRefused(f"{text!r} is no UTC time", remedy="use another artifact") from None
+        raise DataRefused(f"{text!r} is not a UTC time", remedy="use another artifact") from None

@@ -43,14 +43,14 @@ def remedies(marks: Iterable[str], *, accept: str) -> tuple[str, ...]:
 
 def _remedy(mark: str, accept: str) -> str:
     if mark.startswith(_UNANSWERED):
-        return "correct that question in app_drill_queries: what it asks for may have another name since an upgrade"
+        return "correct that question in app_drill_queries: an upgrade may have renamed what it asks for"
     if mark == EMPTY:
-        return "look whether the inventory names the source that the app uses, and whether the app has lost its data"
+        return "check that the inventory names the source that the app uses, and that the app has not lost its data"
     if mark == NOT_COUNTED_TWICE:
         return (
             "update fanout.backup to a release that knows the archives of this PostgreSQL major; until then nothing is"
             " retired and no drill can be run"
         )
     if is_of_size(mark):
-        return f"look at the app; if it is right so, {accept}"
+        return f"look at the app; if the new size is right, {accept}"
     return "look at the app before you rely on this backup"

@@ -39,7 +39,7 @@ class Source(Kinds):
 
     def by(self, user: str, password_file: str | None) -> Self:  # noqa: ARG002 - its kinds need it
         """Return the source as the login `user` reaches it. Raise ConfigurationError where nobody logs in."""
-        raise ConfigurationError(f"nobody logs in to a source of kind {self.kind}", remedy=f"name no login {user}")
+        raise ConfigurationError(f"nobody logs in to a source of kind {self.kind}", remedy=f"leave out login {user}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -116,4 +116,4 @@ def check_key(key: str) -> None:
     """
     parts = key.split("/")
     if any(part.startswith(".") or not part for part in parts) or not key.isprintable() or "\\" in key or key == OWNER:
-        raise DataRefused(f"{key!r} is no key of an object", remedy="find out who wrote it; use another artifact")
+        raise DataRefused(f"{key!r} is not a valid object key", remedy="find out who wrote it; use another artifact")

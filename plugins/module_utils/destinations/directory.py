@@ -64,7 +64,7 @@ class Directory:
         doing = f"onboarding {self.where}"
         with about(doing=doing), told(doing, self._root), contextlib.ExitStack() as stack:
             if not self._root.is_dir():
-                raise Unavailable(f"{self._root} is no folder: is it mounted?", remedy="mount or create it")
+                raise Unavailable(f"{self._root} is not a folder: is it mounted?", remedy="mount or create it")
             root = stack.enter_context(Folder.opened(self._root))
             found: str | None = None
             there: Sequence[Stored] = ()
@@ -234,7 +234,7 @@ class Directory:
                 _retire(own, key)
 
     def uncover(self, stored: Stored) -> None:
-        """See Destination.uncover. What lies in its place stays."""
+        """See Destination.uncover. What is in its place stays."""
         check_key(stored.key)
         doing = f"bringing back {stored.key} in {self.where}"
         with about(doing=doing), told(doing, self._root / self._prefix), self._opened() as own:
@@ -304,7 +304,7 @@ def _everything(own: Folder) -> Sequence[Stored]:
 
 def _walk(top: Folder, under: str) -> Iterator[tuple[str, os.stat_result]]:
     """Yield key and state of every plain file below `top` whose key begins with `under`. Folders whose name begins with
-    a dot are passed over, and so is what lies deeper than anything of ours."""
+    a dot are passed over, and so is what is nested deeper than anything of ours."""
     folders = [""]
     while folders:
         above = folders.pop()
@@ -359,7 +359,7 @@ def _bring_back(own: Folder, key: str) -> None:
     ):
         with contextlib.suppress(FileNotFoundError):
             target.state(name)
-            raise DataRefused(f"{target.path / name} lies in its place", remedy="look at both; move one away")
+            raise DataRefused(f"{target.path / name} is in its place", remedy="look at both; move one away")
         source.rename(name, target, name)
         target.sync()
         source.sync()

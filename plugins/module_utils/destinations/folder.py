@@ -110,8 +110,8 @@ class Folder:
                     folder.remove_file(each)
                 elif depth <= 1:
                     raise DataRefused(
-                        f"{folder.path / each} lies deeper than anything of ours",
-                        remedy="find out who made it, and take it away",
+                        f"{folder.path / each} is nested deeper than anything of ours",
+                        remedy="find out who made it, and remove it",
                     )
                 else:
                     folder.remove_tree(each, depth - 1)
@@ -142,11 +142,11 @@ def _refusing_links(path: Path) -> Iterator[None]:
 
 def _in_the_way(path: Path) -> DataRefused:
     return DataRefused(
-        f"{path} is a link, or not what belongs there", remedy="find out who put it there, and take it away"
+        f"{path} is a link, or not what belongs there", remedy="find out who put it there, and remove it"
     )
 
 
 def _single(name: str) -> str:
     if not name or name in (".", "..") or "/" in name or "\0" in name:
-        raise DataRefused(f"{name!r} is no name of a file", remedy="find out who wrote it")
+        raise DataRefused(f"{name!r} is not a valid file name", remedy="find out who wrote it")
     return name

@@ -87,7 +87,7 @@ def is_to_be_claimed(
         raise missing(where, mounted=mounted)
     if any(stored.key != PROBE for stored in there()):
         raise ConfigurationError(
-            f"there is something in {where} already, and no owner.json that says whose it is",
+            f"{where} already holds something, but no owner.json that says whose it is",
             remedy=f"name another app_prefix; if what lies there is this app's, {TAKE_OVER}",
         )
     return True

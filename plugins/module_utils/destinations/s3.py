@@ -59,9 +59,7 @@ class S3Bucket:
         if self.can_retire:
             return ""
         if self._versioning == _UNKNOWN:
-            return (
-                "the key may not ask whether the bucket keeps versions, so that nothing is retired there and it grows"
-            )
+            return "the key may not ask whether the bucket keeps versions, so nothing is retired there and it grows"
         return (
             "the bucket keeps no versions: nothing is retired there and it grows, what a stolen key overwrites or "
             "deletes is lost, and no hidden backup can be brought back"

@@ -100,7 +100,9 @@ def _client(key: StoredKey, patience: Patience) -> S3Client:
             config=config,
         )
     except ValueError as error:
-        raise ConfigurationError(f"{key.endpoint!r} is no endpoint ({error})", remedy="correct the endpoint") from error
+        raise ConfigurationError(
+            f"{key.endpoint!r} is not a valid endpoint ({error})", remedy="correct the endpoint"
+        ) from error
     return cast("S3Client", client)
 
 

@@ -24,7 +24,7 @@ _CLOCK = "RequestTimeTooSkewed"
 
 
 class NotImplementedThere(ConfigurationError):
-    """The server does not have this kind of request at all: it will not have it a moment later either."""
+    """The server does not support this kind of request at all: it will not have it a moment later either."""
 
 
 @dataclass(frozen=True)
@@ -151,10 +151,12 @@ def _refused(error: ClientError, server: Server) -> BackupError:
     if answer.code in ("NoSuchKey", "NoSuchVersion"):
         return DataRefused(f"the object is gone ({answer})", remedy="list again; use another artifact")
     if answer.code == "BadDigest":
-        return DataRefused(f"the bytes are damaged on the way ({answer})", remedy="check network and memory, try again")
+        return DataRefused(
+            f"the bytes were damaged on the way ({answer})", remedy="check network and memory, try again"
+        )
     if answer.status in (405, 501) or answer.code == "NotImplemented":
         return NotImplementedThere(
-            f"{server.host} does not have this kind of request ({answer})", remedy="use a server that has it"
+            f"{server.host} does not support this kind of request ({answer})", remedy="use a server that supports it"
         )
     if answer.status >= 500 or answer.status in _REPEATED_STATUS:
         return Unavailable(

@@ -98,7 +98,7 @@ def _version_pages(connection: Connection, prefix: str) -> Iterator[ListObjectVe
 def _checked(connection: Connection, page: Page) -> Page:
     """Return a page of a listing. To the client, any page of a web server is an empty one: raise ConfigurationError."""
     if "IsTruncated" not in page:
-        raise ConfigurationError(f"{connection.server.host} is no S3 server", remedy="correct the endpoint")
+        raise ConfigurationError(f"{connection.server.host} is not an S3 server", remedy="correct the endpoint")
     return page
 
 

@@ -94,7 +94,7 @@ class Probe:
                 return body.read(2 * len(_CONTENT))
 
         if self._connection.run(f"reading {self._key}", request) != _CONTENT:
-            raise DataRefused(f"{self._key} came back with another content", remedy="run the probe again")
+            raise DataRefused(f"{self._key} came back with different content", remedy="run the probe again")
 
     def _list(self) -> None:
         if find(self._connection, self._key) is None:

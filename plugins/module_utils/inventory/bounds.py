@@ -33,12 +33,12 @@ def check_deadline(limits: Limits) -> None:
     """Raise ConfigurationError for runs that would be cleaned up while they still upload."""
     if limits.end >= UNFINISHED.total_seconds():
         raise ConfigurationError(
-            "app_deadline is too long: files of a run that is not finished after 48 h are taken away",
+            "app_deadline is too long: files of a run that is not finished after 48 h are removed",
             remedy="set app_deadline to 47h or less",
         )
 
 
 def _check(number: int, where: str, least: int, most: int) -> None:
     if not least <= number <= most:
-        problem = f"{where} is {number}, and has to be from {least} to {most}"
+        problem = f"{where} is {number}, but must be between {least} and {most}"
         raise ConfigurationError(problem, remedy=f"correct {where}")

@@ -195,7 +195,7 @@ def _check_names(given: Mapping[str, Any], known: type, other: type, option: str
     others = [field.name for field in dataclasses.fields(other)]
     for name in given:
         if name in others:
-            raise ConfigurationError(f"{name} belongs into the option '{option}'", remedy=f"move {name} there")
+            raise ConfigurationError(f"{name} belongs in the option '{option}'", remedy=f"move {name} there")
         if name not in names:
             near = nearest(name, [*names, *others])
             raise ConfigurationError(f"the variable {name} is unknown{near}", remedy=f"correct or remove {name}")
@@ -212,7 +212,9 @@ def _check(given: Variables, secrets: Secrets) -> None:
     for name in secrets.app_s3_keys:
         if name not in given.app_destinations:
             near = nearest(name, given.app_destinations)
-            raise ConfigurationError(f"app_s3_keys.{name} names no destination{near}", remedy="correct app_s3_keys")
+            raise ConfigurationError(
+                f"app_s3_keys.{name} does not name a destination{near}", remedy="correct app_s3_keys"
+            )
     for recipient in given.app_recovery_recipients:
         _check_recipient(recipient)
     if not given.app_recovery_recipients:
@@ -228,7 +230,7 @@ def _check(given: Variables, secrets: Secrets) -> None:
         check_cluster(given, secrets, threads, _drill_destinations(given))
     elif given.app_database_secret is not None:
         raise ConfigurationError(
-            "app_database_secret is a Secret of a cluster, and app_platform is host",
+            "app_database_secret is a Secret of a cluster, but app_platform is host",
             remedy="set app_database_password instead, vaulted",
         )
     for query in given.app_drill_queries:
@@ -325,7 +327,7 @@ def _check_trust(given: Variables) -> None:
         _check_absolute(given.app_database_ca, "app_database_ca")
     if given.app_database_sslmode in ("disable", "allow", "prefer"):
         raise ConfigurationError(
-            f"app_database_ca vouches for nobody while app_database_sslmode is {given.app_database_sslmode}",
+            f"app_database_ca has no effect while app_database_sslmode is {given.app_database_sslmode}",
             remedy="set app_database_sslmode to verify-full, or leave app_database_ca out",
         )
 
@@ -344,7 +346,7 @@ def _check_recipient(recipient: str) -> None:
         )
     if not _RECIPIENT.fullmatch(recipient):
         raise ConfigurationError(
-            "app_recovery_recipients holds something that is no age recipient",
+            "app_recovery_recipients holds something that is not an age recipient",
             remedy="use X25519 public keys as age-keygen prints them: age1 and 58 more characters",
         )
 
@@ -371,7 +373,7 @@ def _drill_destinations(given: Variables) -> tuple[str, ...]:
             if name not in given.app_destinations:
                 near = nearest(name, given.app_destinations)
                 raise ConfigurationError(
-                    f"app_drill_destinations names '{name}', which is no destination{near}",
+                    f"app_drill_destinations names '{name}', which is not a destination{near}",
                     remedy="correct app_drill_destinations",
                 )
         return given.app_drill_destinations

@@ -46,7 +46,7 @@ def check_cluster(given: Variables, secrets: Secrets, threads: Sequence[ThreadNa
     _check_names(threads)
     if not _SIZE.fullmatch(given.app_scratch_size):
         raise ConfigurationError(
-            f"app_scratch_size has to be a number and a unit, such as 500Mi or 20Gi, not {given.app_scratch_size!r}",
+            f"app_scratch_size must be a number and a unit, such as 500Mi or 20Gi, not {given.app_scratch_size!r}",
             remedy="correct app_scratch_size",
         )
     _check_database(given, secrets)
@@ -74,7 +74,7 @@ def _check_images(given: Variables, drilled: Sequence[str]) -> None:
                 f"{name} is missing, which app_platform kubernetes needs", remedy=f"set {name} to an image with its tag"
             )
         if image is not None and (not image or any(character.isspace() for character in image)):
-            raise ConfigurationError(f"{name} {image!r} is no image", remedy=f"correct {name}")
+            raise ConfigurationError(f"{name} {image!r} is not a valid image", remedy=f"correct {name}")
 
 
 def _check_names(threads: Sequence[ThreadName]) -> None:
@@ -85,7 +85,7 @@ def _check_names(threads: Sequence[ThreadName]) -> None:
             name = object_name(thread, suffix)
             if name in taken:
                 raise ConfigurationError(
-                    f"the thread {thread} needs an object {name}, a name that is taken",
+                    f"the thread {thread} needs an object named {name}, but that name is taken",
                     remedy=f"give its destination a name that does not end in {DRILL} or {KEY}",
                 )
             taken[name] = str(thread)
@@ -100,10 +100,13 @@ def _check_database(given: Variables, secrets: Secrets) -> None:
         if not _LABEL.fullmatch(given.app_database_secret.namespace) or not _NAME.fullmatch(
             given.app_database_secret.name
         ):
-            raise ConfigurationError("app_database_secret names no Secret", remedy="correct its namespace and name")
+            raise ConfigurationError(
+                "app_database_secret does not name a valid Secret", remedy="correct its namespace and name"
+            )
     if given.app_database_ca is None and given.app_database_sslmode in ("verify-ca", "verify-full"):
         raise ConfigurationError(
-            f"app_database_sslmode {given.app_database_sslmode} needs app_database_ca: a pod knows no certificates",
+            f"app_database_sslmode {given.app_database_sslmode} needs app_database_ca: a pod has no certificates of its"
+            " own",
             remedy="set app_database_ca to a file with the certificate that vouches for the server's",
         )
     block = address_block(given.app_database_host)
@@ -119,7 +122,7 @@ def _check_network(network: Network | None, host: str, where: str) -> None:
     if network is None or not (network.addresses or network.pods):
         if address_block(host) is None:
             raise ConfigurationError(
-                f"{where} is missing: a NetworkPolicy cannot hold the name {host}",
+                f"{where} is missing: a NetworkPolicy cannot contain the host name {host}",
                 remedy=f"set {where} to its addresses, as [192.168.1.10/32], or to its pods, as"
                 " {namespace: databases, labels: {app: postgresql}}",
             )
@@ -129,25 +132,28 @@ def _check_network(network: Network | None, host: str, where: str) -> None:
             ipaddress.ip_network(address)
         except ValueError:
             raise ConfigurationError(
-                f"{where}.addresses: {address!r} is no block of addresses", remedy="write it as 192.168.1.10/32"
+                f"{where}.addresses: {address!r} is not a block of addresses", remedy="write it as 192.168.1.10/32"
             ) from None
     if network.pods and (not _LABEL.fullmatch(network.pods.namespace) or not network.pods.labels):
         raise ConfigurationError(
-            f"{where}.pods names no pods", remedy="give it a namespace and at least one label of the server's pods"
+            f"{where}.pods does not select any pods",
+            remedy="give it a namespace and at least one label of the server's pods",
         )
 
 
 def _check_volume(where: DirectoryDestination, variable: str) -> None:
     if (where.nfs is None) == (where.claim is None):
         raise ConfigurationError(
-            f"{variable} has {'neither nfs nor claim' if where.nfs is None else 'both nfs and claim'}, and app_platform"
-            " kubernetes needs one of them",
+            f"{variable} has {'neither nfs nor claim' if where.nfs is None else 'both nfs and claim'}, but app_platform"
+            " kubernetes needs exactly one of them",
             remedy="say where the folder is with nfs: {server: nas.home.arpa, path: /volume1/backups}, or name a"
             " PersistentVolumeClaim with claim",
         )
     if where.nfs is not None and (not where.nfs.server or "/" in where.nfs.server):
-        raise ConfigurationError(f"{variable}.nfs.server {where.nfs.server!r} is no server", remedy="correct it")
+        raise ConfigurationError(
+            f"{variable}.nfs.server {where.nfs.server!r} is not a valid server", remedy="correct it"
+        )
     if where.nfs is not None and (not PurePosixPath(where.nfs.path).is_absolute() or ".." in where.nfs.path.split("/")):
-        raise ConfigurationError(f"{variable}.nfs.path {where.nfs.path!r} is no absolute path", remedy="correct it")
+        raise ConfigurationError(f"{variable}.nfs.path {where.nfs.path!r} is not an absolute path", remedy="correct it")
     if where.claim is not None and not _NAME.fullmatch(where.claim):
-        raise ConfigurationError(f"{variable}.claim {where.claim!r} is no name of a claim", remedy="correct it")
+        raise ConfigurationError(f"{variable}.claim {where.claim!r} is not a valid claim name", remedy="correct it")

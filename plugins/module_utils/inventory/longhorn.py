@@ -92,19 +92,21 @@ def parse_server(variables: Mapping[str, Any], apps: Iterable[str]) -> Server:
 def _check(given: LonghornVariables) -> None:
     if not _SERVER.fullmatch(given.longhorn_server):
         raise ConfigurationError(
-            f"longhorn_server {given.longhorn_server!r} is no name of at most 40 letters, digits, - and _",
+            f"longhorn_server {given.longhorn_server!r} is not a name of at most 40 letters, digits, - and _",
             remedy="set it to the name of the server's group",
         )
     volumes = given.longhorn_volumes
     if not _NAMESPACE.fullmatch(volumes.namespace):
-        raise ConfigurationError(f"longhorn_volumes.namespace {volumes.namespace!r} is none", remedy="correct it")
+        raise ConfigurationError(
+            f"longhorn_volumes.namespace {volumes.namespace!r} is not a valid namespace", remedy="correct it"
+        )
     if not volumes.claims:
         raise ConfigurationError("longhorn_volumes.claims is empty", remedy="name the server's claims there")
     for claim in volumes.claims:
         if not _CLAIM.fullmatch(claim):
             raise ConfigurationError(
-                f"longhorn_volumes.claims: {claim!r} is no name of a claim",
-                remedy="name a PersistentVolumeClaim, as data-db-0, or those of a StatefulSet, as data-db-*",
+                f"longhorn_volumes.claims: {claim!r} is not a valid claim name",
+                remedy="name a PersistentVolumeClaim, such as data-db-0, or those of a StatefulSet, such as data-db-*",
             )
     if given.longhorn_keep.hourly < 0 or given.longhorn_keep.daily < 0:
         raise ConfigurationError("longhorn_keep is negative", remedy="set 0 for no snapshots, or a number above")

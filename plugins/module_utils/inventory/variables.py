@@ -191,7 +191,7 @@ class LonghornVariables:
     longhorn_keep: LonghornKeep = _variable("How many snapshots of each volume stay.", default=LonghornKeep())
     longhorn_default_group: Literal["keep", "leave"] | None = _variable(
         "What becomes of Longhorn's group C(default), which a volume leaves as soon as it has another job: C(keep)"
-        " names it beside our jobs, C(leave) gives it up. It has to be set if a volume is in no other group.",
+        " names it beside our jobs, C(leave) gives it up. It must be set if a volume is in no other group.",
         default=None,
     )
     longhorn_namespace: str = _variable("Where Longhorn is in the cluster.", default="longhorn-system")

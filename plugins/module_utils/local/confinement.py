@@ -72,8 +72,8 @@ _INSTALL = "install bubblewrap on the machine that drills (with apt), or bubblew
 _ALLOW = (
     "let the account that drills make user namespaces and read PostgreSQL's programs: run drills as root, or set the"
     " sysctl kernel.unprivileged_userns_clone=1 (Debian) or kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu);"
-    " a container needs them, too. Where root drills, everybody has to be able to read PostgreSQL's programs, those of"
-    " a virtual environment as well (chmod -R go+rX), and setpriv (util-linux) has to be there"
+    " a container needs them, too. Where root drills, everybody must be able to read PostgreSQL's programs, those of"
+    " a virtual environment as well (chmod -R go+rX), and setpriv (util-linux) must be installed"
 )
 
 

@@ -89,7 +89,7 @@ def decrypt(reader: BinaryIO, writer: Writer, identity_file: Path) -> None:
     identity = read_identity(identity_file)
     header, end, _rest = reader.read(_HEADER).partition(_HEADER_ENDS)
     if not end or header.count(_STANZA) > _RECIPIENTS:
-        raise _damaged("it has no header of age, or an endless one")
+        raise _damaged("it has no age header, or an endless one")
     reader.seek(0)
     source, sink = _Remembering(reader), _Remembering(writer)
     try:

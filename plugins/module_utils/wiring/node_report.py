@@ -30,7 +30,7 @@ def on_node(results: Mapping[str, Mapping[str, Any]], node: str) -> dict[str, An
         for doubt in ["where its database runs could not be asked"] if unknown else result.get("doubts") or ():
             doubts.setdefault(doubt, []).append(app)
     lines = [f"{place}: {', '.join(sorted(apps))}" for place, apps in sorted(places.items())]
-    lines += [f"{', '.join(sorted(apps))}: {doubt}, so asked for too" for doubt, apps in sorted(doubts.items())]
+    lines += [f"{', '.join(sorted(apps))}: {doubt}, so also asked for" for doubt, apps in sorted(doubts.items())]
     refusal = ""
     if node not in nodes and all("app" in result for result in results.values()):
         known = ", ".join(sorted(nodes))

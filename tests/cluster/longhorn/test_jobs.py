@@ -134,7 +134,7 @@ def test_a_task_that_leaves_the_cluster_is_refused_with_the_reason(jobs: Jobs, t
     refused = jobs.call(task=task)
 
     assert (
-        "one backup target, so that all copies of all apps would share one target, one login and one fate"
+        "one backup target, so all copies of all apps would share one target, one login and one fate"
         in (refused["msg"])
     )
     assert jobs.live() is None

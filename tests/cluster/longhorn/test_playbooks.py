@@ -121,7 +121,7 @@ def test_a_server_whose_variables_are_wrong_fails_its_apps_and_no_others(
     failed = play("status.yml", "--limit", "forgejo,nextcloud,immich", also=estate)
 
     assert last_word(failed, "STATUS") == "STATUS FAILED for 2 of 3 apps: forgejo, nextcloud"
-    assert "longhorn_keep.hourly has to be a whole number" in failed.stdout
+    assert "longhorn_keep.hourly must be a whole number" in failed.stdout
 
 
 def test_without_variables_of_longhorn_no_cluster_is_asked_for_anything(play: Play) -> None:

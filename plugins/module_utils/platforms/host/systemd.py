@@ -41,7 +41,7 @@ class Systemd:
         link = self.folder / unit.name
         target = _target(link)
         if target is None and link.exists():
-            raise ConfigurationError(f"{link} is in the way", remedy=f"remove {link}, which is none of ours")
+            raise ConfigurationError(f"{link} is in the way", remedy=f"remove {link}, which is not one of ours")
         if target is not None and target != _real(unit):
             raise ConfigurationError(
                 f"the unit {unit.name} belongs to {target.parent.parent}",

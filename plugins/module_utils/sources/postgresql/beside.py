@@ -267,12 +267,12 @@ def _owner(
         owner, why = measure, beyond(connection, said, measure, missing)
     else:
         asked = connection.execute(_MAY_OWN, {"role": said, "login": login}).fetchone()
-        owner, why = login, f"there is no {live} any more that says so, and {said} may be another app's"
+        owner, why = login, f"{live}, which could confirm it, is gone, and {said} may be another app's"
         if said in missing or asked == (True,):
             return said
         if connection.execute(_PLAIN, [login]).fetchone() != (True,):
             raise ConfigurationError(
-                f"the backup says that its database belonged to {said}, and there is no {live} any more that says so",
+                f"the backup says that its database belonged to {said}, but {live}, which could confirm it, is gone",
                 remedy=f"if that is so: CREATE DATABASE {quoted(live)} OWNER {quoted(said)}; restore under another"
                 " name, and switch",
             )
@@ -375,7 +375,7 @@ def _guest_gone(new: NewDatabase, made: _Made) -> Iterator[None]:
                 with _server(new) as (connection, _target):
                     said = guest.end(connection, made.guest.name)
             except BackupError as error:
-                said = f"the login {made.guest.name} could not be taken away ({error.problem}): drop it"
+                said = f"the login {made.guest.name} could not be removed ({error.problem}): drop it"
         if said and failure:
             failure.problem = f"{failure.problem}; {said}"
         elif said:
@@ -407,8 +407,8 @@ def _take_back(new: NewDatabase, made: _Made) -> str:
             for role in reversed(made.roles):
                 connection.execute(f"DROP ROLE {quoted(role)}".encode())
     except BackupError as error:
-        return f"what was made until then could not be dropped again ({error.problem}): drop {new.name} yourself"
-    return f"what was made until then was dropped again: there is no {new.name}"
+        return f"what was made so far could not be dropped again ({error.problem}): drop {new.name} yourself"
+    return f"what was made so far was dropped again: {new.name} does not exist"
 
 
 # The comparison

@@ -152,16 +152,16 @@ def tables(connection: psycopg.Connection[Any]) -> Tables:
         (schema, name, locks, condition, of_extension, readable, filtered, foreign, absent, runs, narrow) = row
         table, whole = shown(schema, name), readable and not filtered
         if readable is None:
-            raise Moved(f"the table {table} went away while it was to be backed up")
+            raise Moved(f"the table {table} disappeared during the backup")
         if foreign or absent:
             excluded[table] = FOREIGN if foreign else UNLOGGED
             continue
         kind = "carried"
         if of_extension:
-            excluded[table] = "belongs to an extension, which makes it anew"
+            excluded[table] = "belongs to an extension, which creates it again"
             kind = "configuration" if condition is not None else "fixed" if whole else "hidden"
         if kind != "hidden" and not whole:
-            raise Moved(f"the right to read the table {table} was taken away while it was to be backed up")
+            raise Moved(f"the right to read the table {table} was revoked during the backup")
         found[kind].append(Table((schema, name), locks, condition, runs, narrow))
     return Tables(
         tuple(found["carried"]), excluded, tuple(found["configuration"]), tuple(found["fixed"]), len(found["hidden"])
@@ -256,11 +256,11 @@ def answer(connection: psycopg.Connection[Any], query: Query) -> QueryAnswer:
             value = _value(found) if one else None
             connection.execute("CLOSE question")
     except psycopg.errors.SyntaxError as error:
-        return QueryAnswer(query, error=f"it has to be one SELECT: {reason(error)}")
+        return QueryAnswer(query, error=f"it must be one SELECT: {reason(error)}")
     except psycopg.Error as error:
         return QueryAnswer(query, error=reason(error))
     if not one:
-        return QueryAnswer(query, error="it has to return one row with one column")
+        return QueryAnswer(query, error="it must return one row with one column")
     return QueryAnswer(query, answer=value)
 
 

@@ -92,7 +92,7 @@ def special_large_objects(
     present = {oid for (oid,) in connection.execute("SELECT oid::bigint FROM pg_largeobject_metadata")}
     for oid in sorted(contents.large_objects.keys() & present):
         if special.get(str(oid)) != evidence.special_large_objects.get(str(oid)):
-            yield Finding("large object", str(oid), "has another owner, grant or comment than in the dump")
+            yield Finding("large object", str(oid), "differs from the dump in owner, grants or comment")
 
 
 def _large_object(connection: psycopg.Connection[Any], oid: int, size: int) -> str:
@@ -193,7 +193,7 @@ def indexes(
     findings = [Finding("index", name, "is not valid") for name in unexpected]
     for name in evidence.invalid_indexes:
         if name not in valid and not selected:
-            notes.append(f"the index {name} was not valid at the source, so that the dump does not carry it")
+            notes.append(f"the index {name} was not valid at the source, so the dump does not carry it")
         elif not valid.get(name, True):
             notes.append(f"the index {name} is not valid, as it was at the source")
     return findings, notes
@@ -213,7 +213,7 @@ def roles_and_locale(connection: psycopg.Connection[Any], evidence: PostgresqlEv
     for name in sorted(set(evidence.roles) - present):
         yield Finding("role", name, "is missing")
     if catalog.locale(connection) != evidence.locale:
-        yield Finding("locale", "the database", "sorts or encodes otherwise than the source")
+        yield Finding("locale", "the database", "does not sort or encode as the source does")
 
 
 def amcheck(connection: psycopg.Connection[Any]) -> tuple[list[Finding], bool]:

@@ -74,14 +74,14 @@ def failure(code: int, said: str, locks: Locks) -> BackupError:
     # that waited for somebody who waits for us.
     if "statement timeout" in own or "lock timeout" in own or "user request" in own:
         return TryAgain(problem, remedy=_PASSES)
-    return TryAgain(problem, remedy="look into the database server's log, unless the next run gets through")
+    return TryAgain(problem, remedy="see the database server's log, unless the next run succeeds")
 
 
 def _too_large(problem: str, said: str) -> ConfigurationError:
     found = _COPIED.search(said) or _TABLE.search(said)
     table = found[1] if found else "the table"
     return ConfigurationError(
-        f"{table} holds a value that is too large to be written as text, and there is no backup until it is gone"
+        f"{table} holds a value that is too large to be written as text, so there can be no backup until it is gone"
         f" ({problem})",
         remedy=f"look for it with SELECT ... FROM {table} WHERE octet_length(column) > 500000000, in each column of"
         " type bytea or text, and split it or move it elsewhere",

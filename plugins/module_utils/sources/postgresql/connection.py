@@ -44,7 +44,7 @@ _SILENCE = 10
 _PATIENCE = 8.0
 _PAUSE = 0.5
 _LONGEST = 2000  # characters of a server's words that are looked at
-_OTHERWISE = (TryAgain, "look into the database server's log")
+_OTHERWISE = (TryAgain, "see the database server's log")
 
 
 def connect(
@@ -174,7 +174,7 @@ def open_ways(address: str, encrypted: bool, sslmode: str) -> list[str]:
     does not leave this machine or the server has proved who it is."""
     if not address or ipaddress.ip_address(address).is_loopback or (encrypted and sslmode.startswith("verify-")):
         return []
-    what = "encrypted, but nobody checks whose it is" if encrypted else "not encrypted"
+    what = "encrypted, but nobody checks who answers" if encrypted else "not encrypted"
     return [
         f"the connection to the database server is {what}: app_database_sslmode verify-full ends that (docs/login.md)"
     ]

@@ -52,8 +52,8 @@ def _check_shared(connection: psycopg.Connection[Any], encoding: str | None) -> 
     for kind, name in names:
         if not name.isascii():
             raise ConfigurationError(
-                f"the name of the {kind} {name} is not ASCII, and a server whose databases are not in {encoding}, as"
-                " this one is, knows it by another",
+                f"the name of the {kind} {name} is not ASCII, and this database is in {encoding}: a server whose"
+                " databases are in another encoding knows it by another name",
                 remedy=f"rename it (ALTER {kind.upper()} ... RENAME TO ...), or move the database to one in UTF8",
             )
 

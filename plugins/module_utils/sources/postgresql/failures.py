@@ -168,8 +168,8 @@ def _check_server(found: Sequence[Failure], target: Target) -> None:
 
 
 _LACKING = (
-    "install what the server misses, or have it load the library at its start; what may be in one database of a server"
-    " only is made by hand after the switch"
+    "install what the server lacks, or have it load the library at its start; what only one database of a server can"
+    " have must be made by hand after the switch"
 )
 _CHOICE = "choose the tables that its functions read as well, or restore the whole database"
 
@@ -177,8 +177,8 @@ _CHOICE = "choose the tables that its functions read as well, or restore the who
 def _installing(evidence: PostgresqlEvidence) -> str:
     loads = f" (the source's server loads {', '.join(evidence.preload)})" if evidence.preload else ""
     return (
-        "install what it misses for this major version of PostgreSQL on the server's machine (drills on Kubernetes: in"
-        f" app_drill_image); a library that has to be loaded at the start belongs into app_drill_preload{loads}"
+        "install what it lacks for this major version of PostgreSQL on the server's machine (drills on Kubernetes: in"
+        f" app_drill_image); a library that must be loaded at the start belongs in app_drill_preload{loads}"
     )
 
 
@@ -205,7 +205,7 @@ def finding(failure: Failure, search_path: Sequence[str], *, made: bool) -> Find
     if made and failure.sqlstate:
         difference = f"could only be made with the search_path of the source{why}"
     elif made:
-        difference = "could only be made in a second pass: it reads what the archive holds behind it"
+        difference = "could only be made in a second pass: it reads what comes after it in the archive"
     else:
         difference = f"cannot be made from its own definition{why}"
     if failure.followers:
@@ -218,21 +218,21 @@ def _remedy(failure: Failure, search_path: Sequence[str], *, made: bool) -> str:
     if failure.of(("23505", "23P01")):
         return f"remove the rows that share a key at the source, then REINDEX there{by_hand}"
     if failure.of(("23503",)):
-        return f"give the rows at the source that refer to nothing what they refer to, or remove them{by_hand}"
+        return f"at the source, add what the rows refer to and is missing, or remove those rows{by_hand}"
     if failure.of(("23514",)) and failure.entry.description == "TABLE DATA":
         return (
-            "at the source, drop the constraint and add it again as NOT VALID, or mend the rows that it refuses; a"
+            "at the source, drop the constraint and add it again as NOT VALID, or correct the rows that it refuses; a"
             " restored table has none of its rows until the constraint is dropped there (docs/recovery.md, step 6)"
         )
     if failure.of(("23",)):
-        return f"mend the rows at the source that its own rules refuse{by_hand}"
+        return f"correct the rows at the source that its own rules refuse{by_hand}"
     if failure.of(("42P17",)):
         return (
-            "at the source, let it call functions of your own that are IMMUTABLE: what was altered in one of an"
-            f" extension is in no dump{by_hand}"
+            "at the source, let it call functions of your own that are IMMUTABLE: changes to a function of an"
+            f" extension are in no dump{by_hand}"
         )
     if not failure.sqlstate and failure.entry.description == "MATERIALIZED VIEW DATA":
-        return "at the source, let the view itself read what now a function reads for it"
+        return "at the source, let the view itself read what a function now reads for it"
     if not failure.sqlstate:
         return "at the source, use a foreign key or a trigger instead of a rule that reads other tables"
     if failure.of(_UNFINDABLE) and not made:
@@ -252,7 +252,7 @@ def _unfound(failure: Failure) -> str:
             " setting that a new session lacks"
         )
     if failure.entry.description == "TABLE DATA":
-        return "mend the rows at the source that name what a new server does not have"
+        return "correct the rows at the source that name what a new server does not have"
     return "look at it at the source"
 
 

@@ -72,7 +72,9 @@ def read_globals(text: str) -> tuple[RoleStatement, ...]:
             continue
         match = _STATEMENT.fullmatch(line)
         if match is None:
-            raise DataRefused("the roles' file holds a foreign statement", remedy="use another artifact")
+            raise DataRefused(
+                "the file of the roles holds a statement that does not belong there", remedy="use another artifact"
+            )
         name = match["made"] or match["set"] or match["member"] or match["granted"]
         statements.append(RoleStatement(unquoted(name), line))
     return tuple(statements)

@@ -104,8 +104,8 @@ def end(connection: psycopg.Connection[Any], name: str) -> str:
             else:
                 lines.append(f"in {quoted(database)}: DROP OWNED BY {quoted(name)};")
         return (
-            f"the login {name} is still there, as it owns something, and lets nobody in any more. To remove it, as a"
-            f" superuser: {' '.join([*lines, f'DROP ROLE {quoted(name)};'])}"
+            f"the login {name} is still there, because it owns something, but nobody can log in with it. To remove it,"
+            f" as a superuser: {' '.join([*lines, f'DROP ROLE {quoted(name)};'])}"
         )
     return ""
 
@@ -131,8 +131,8 @@ def check_harmless(connection: psycopg.Connection[Any], target: Target, owner: s
     else:
         return
     raise NoPermission(
-        f"{user} is no superuser, and may do more on {target.label} than {more}: all that the backup brings would run"
-        " with that",
+        f"{user} is not a superuser, but may do more on {target.label} than {more}: all that the backup brings would"
+        " run with those rights",
         remedy="set app_restore_user and app_restore_password to a superuser, who restores by a login made for it, or"
         f" to {f'{owner}, the' if owner else 'the'} database's own owner, with CREATEDB and nothing more",
     )

@@ -91,13 +91,11 @@ def collations(connection: psycopg.Connection[Any]) -> dict[str, str]:
 def remarks(database: str, missing: tuple[str, ...], changed: Mapping[str, str]) -> tuple[list[str], list[str]]:
     """Return warnings, which may name objects, and notices, which name none, for what `left_out` and `collations`
     found."""
-    remedy = "Remedy: let a login back up that sees all of it, or note elsewhere how to make it again"
+    remedy = "Remedy: back up with a login that sees all of it, or note elsewhere how to make it again"
     warnings = [f"not in this backup: {what}. {remedy}" for what in missing]
     notices = [f"not in the newest backup: {what}" for what in missing]
     if changed:
-        problem = (
-            "the library that sorts text has changed under the data, so that indexes may miss rows or hold duplicates"
-        )
+        problem = "the library that sorts text has changed under the data, so indexes may miss rows or hold duplicates"
         check = "check the indexes with the extension amcheck, then"
         names = ", ".join(f"{name} ({versions})" for name, versions in changed.items())
         refresh = [

@@ -52,7 +52,7 @@ class Listing:
         try:
             code = self._process.wait(_END_TIMEOUT)
         except subprocess.TimeoutExpired:
-            raise TryAgain("pg_restore --list does not end", remedy="try again") from None
+            raise TryAgain("pg_restore --list did not end", remedy="try again") from None
         if code != 0:
             raise DataRefused(
                 f"the archive is damaged: pg_restore --list {client.ended(code)}",

@@ -93,6 +93,6 @@ def check(before: Catalogue, now: Catalogue) -> None:
     for (kind, oid), (name, version, columns) in before.items():
         found = now.get((kind, oid))
         if found is None:
-            raise Moved(f"the {kind} {name} went away while it was to be backed up")
+            raise Moved(f"the {kind} {name} disappeared during the backup")
         if found[:2] != (name, version) or found[2][: len(columns)] != columns:
-            raise Moved(f"the {kind} {name} was changed while it was to be backed up")
+            raise Moved(f"the {kind} {name} was changed during the backup")

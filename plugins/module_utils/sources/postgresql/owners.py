@@ -186,4 +186,4 @@ def beyond(connection: psycopg.Connection[Any], role: str, owner: str, roles: Co
     if row is None:
         return ""
     (more,) = row
-    return f"{owner} is no member of {role}" if more == role else f"{owner} is no member of {more}, and {role} is one"
+    return f"{owner} is not a member of {role}" if more == role else f"{owner} is not a member of {more}, but {role} is"

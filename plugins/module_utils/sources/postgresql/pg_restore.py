@@ -61,7 +61,7 @@ def _check(target: Target) -> None:
 
 
 def _remedy(target: Target) -> str:
-    return f"find out what ended it or {target.label}: memory, or somebody's signal"
+    return f"find out what killed it or {target.label}: lack of memory, or a signal"
 
 
 def pg_restore(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import psycopg
 
 _INSIDE = "login reads its own database"
-_OUTSIDE = "login reads no sibling"
+_OUTSIDE = "login cannot read other databases"
 _READS_ALL = "SELECT rolsuper OR pg_has_role('pg_read_all_data', 'USAGE') FROM pg_roles WHERE rolname = current_user"
 _SIBLINGS = """
 SELECT datname FROM pg_database

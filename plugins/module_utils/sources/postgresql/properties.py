@@ -122,7 +122,7 @@ def renamed(definition: str, database: str, name: str) -> Iterator[str]:
         if len(places) == 1:
             statement[places[0]] = quoted(name)
         elif places or not "".join(statement).strip().startswith(_SESSION):
-            raise DataRefused("a statement about the database is about another one", remedy="use another artifact")
+            raise DataRefused("a statement about the database names another one", remedy="use another artifact")
         yield "".join(statement).strip()
 
 

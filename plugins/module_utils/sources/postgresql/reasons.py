@@ -73,7 +73,7 @@ def explained(locks: Locks) -> Iterator[None]:
     except (psycopg.errors.CharacterNotInRepertoire, psycopg.errors.UntranslatableCharacter):
         raise ConfigurationError(
             "a name, setting or comment in the catalogue of the server is not in the encoding of the database",
-            remedy="write it anew with a client in its own encoding: the names of databases and roles belong to the"
+            remedy="write it again with a client in its own encoding: the names of databases and roles belong to the"
             " whole server, and large objects have comments, too",
         ) from None
 

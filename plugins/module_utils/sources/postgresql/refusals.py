@@ -64,7 +64,9 @@ def refused(source: PostgresqlSource, login: Mapping[str, Any], words: str) -> B
         )
     refusal = _tried(login)
     if refusal.connected:
-        return NoAnswer(f"{where} took no connection a moment ago ({words})", remedy="none: the next run tries again")
+        return NoAnswer(
+            f"{where} accepted no connection a moment ago ({words})", remedy="none: the next run tries again"
+        )
     if refusal.needs_password or refusal.code == "28P01":
         return NoPermission(
             f"{where} refused the password of {source.user}",
@@ -75,7 +77,7 @@ def refused(source: PostgresqlSource, login: Mapping[str, Any], words: str) -> B
     if refusal.code and (is_raised(refusal.function, refusal.file) or not only_names(refusal.code, None)):
         return Unavailable(
             f"{where} refused the connection ({named(refusal.code)})",
-            remedy="look into the database server's log: a trigger on logins may have its own opinion",
+            remedy="see the database server's log: a login trigger may have refused it",
         )
     if refusal.code:
         return _by_code(refusal, source, words)
@@ -110,18 +112,18 @@ def _by_code(refusal: _Refusal, source: PostgresqlSource, words: str) -> BackupE
         )
     if code == "55000":
         return ConfigurationError(
-            f"{database} on {where} takes no connections ({words})",
+            f"{database} on {where} accepts no connections ({words})",
             remedy=f"correct app_database, or ALTER DATABASE {quoted(database)} ALLOW_CONNECTIONS true",
         )
     if code.startswith("58"):
         return ConfigurationError(
-            f"{where} cannot load what {database} asks of every session ({words})",
+            f"{where} cannot load what {database} demands for every session ({words})",
             remedy="install that library for this major version of PostgreSQL on the server's machine (drills on"
             " Kubernetes: in app_drill_image)",
         )
     if code.startswith(("53", "57")):
-        return TryAgain(f"{where} takes no connection now ({words})", remedy=_until(refusal, source))
-    return Unavailable(f"{where} refused the connection ({words})", remedy="look into the database server's log")
+        return TryAgain(f"{where} accepts no connections now ({words})", remedy=_until(refusal, source))
+    return Unavailable(f"{where} refused the connection ({words})", remedy="see the database server's log")
 
 
 def _way_in(refusal: _Refusal, source: PostgresqlSource) -> str:

@@ -89,7 +89,7 @@ def create_database(
 def exists(target: Target) -> ConfigurationError:
     """The refusal to restore over a database."""
     return ConfigurationError(
-        f"{target.label} has a database {target.source.database} already, and nothing is restored over it",
+        f"{target.label} already has a database {target.source.database}, and nothing is restored over it",
         remedy="choose another name, or drop that database yourself",
     )
 

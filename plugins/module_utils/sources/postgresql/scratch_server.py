@@ -176,7 +176,7 @@ def _wait_for_login(target: Target, hold: Callable[[], None], ended: Callable[[]
         except (Unavailable, TryAgain):
             if time.monotonic() > limit:
                 raise TryAgain(
-                    f"the scratch server took no login for {patience} s",
+                    f"the scratch server accepted no login for {patience} s",
                     remedy="drill again when the machine has less to do",
                 ) from None
             time.sleep(0.05)
@@ -194,6 +194,6 @@ def _cause(complaints: str, what: str) -> Full | ConfigurationError:
         return Full(f"{what}: scratch is full", remedy="free space in app_scratch_directory, or set another one")
     return ConfigurationError(
         f"{what} ({client.tail(complaints)})",
-        remedy="install what it misses on the machine that drills (on Kubernetes: in app_drill_image), or name the"
+        remedy="install what it lacks on the machine that drills (on Kubernetes: in app_drill_image), or name the"
         " right programs in app_database_binaries and the right libraries in app_drill_preload",
     )

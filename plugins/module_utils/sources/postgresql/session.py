@@ -162,7 +162,7 @@ class Session:
         try:
             self._connection.execute(f"LOCK TABLE {tables} IN ACCESS SHARE MODE".encode())
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-            raise Moved(f"a table went away while it was to be backed up ({reason(error)})") from None
+            raise Moved(f"a table disappeared during the backup ({reason(error)})") from None
 
     def _end_snapshot(self) -> None:
         with translated("ending the snapshot"):
@@ -234,7 +234,7 @@ class Session:
         notices += open_ways(*way, self._source.sslmode)
         if locks.needed > locks.room:
             warnings.append(
-                f"a dump locks {locks.needed} tables, and the server has room for {locks.room} locks of all"
+                f"a dump locks {locks.needed} tables, but the server has room for {locks.room} locks of all"
                 f" sessions: the app may fail meanwhile. Remedy: {locks.remedy}"
             )
         return Taken(

@@ -117,8 +117,9 @@ def found(connection: psycopg.Connection[Any]) -> list[Name]:
 def _refusal(name: Name) -> ConfigurationError:
     kind = "the sequence" if name.sequence else "the table, which its extension dumps with a filter,"
     return ConfigurationError(
-        f"{kind} {shown(name.schema, name.name)} is read by its name, and the login of backups may do more than who"
-        f" owns the schema {quoted(name.schema)} or what is in it: code of his could run with the login's rights",
+        f"{kind} {shown(name.schema, name.name)} is read by its name, and the login of backups may do more than the"
+        f" owner of the schema {quoted(name.schema)} or of what is in it: that owner's code could run with the login's"
+        " rights",
         remedy="back up with the login of the database's owner (app_database_user), or give the schema and what is in"
         " it to a role that may do all that the login may (docs/login.md)",
     )
@@ -154,11 +155,11 @@ def _hold(connection: psycopg.Connection[Any], names: Sequence[Name], timeout: i
         try:
             connection.execute(f"LOCK TABLE {tables} IN ACCESS SHARE MODE".encode())
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.WrongObjectType):
-            raise Moved("a table of an extension went away while it was to be backed up") from None
+            raise Moved("a table of an extension disappeared during the backup") from None
     now = {row[0]: row[1:] for row in connection.execute(_NAMES, [[name.oid for name in names]])}
     for name in names:
         if now.get(name.oid) != (name.space, name.schema, name.name):
-            raise Moved(f"{shown(name.schema, name.name)} got another name while it was to be backed up")
+            raise Moved(f"{shown(name.schema, name.name)} was renamed during the backup")
 
 
 @contextlib.contextmanager

@@ -36,7 +36,7 @@ def steps(
         return (f"-- There was no database {live}: this is the live one now. Start the app.", *told)
     rename = _rename(new, live)
     if live not in present:
-        first = ("-- To switch, there being no database of the old name:", _in_psql(login), _close(new))
+        first = ("-- To switch, as there is no database of the old name:", _in_psql(login), _close(new))
         return (*first, rename, *told, "-- Start the app.")
     old = _free(live, present)
     return (
@@ -53,7 +53,7 @@ def steps(
         _rename(live, new),
         _rename(old, live),
         *_within(live, [f"ALTER SUBSCRIPTION {quoted(name)} ENABLE;" for name in subscribed]),
-        "-- Start the app. When nothing of the old database is wanted any more:",
+        "-- Start the app. When you no longer need the old database:",
         *_within(old, [line for name in subscribed for line in _forget(name)]),
         f"DROP DATABASE {quoted(old)};",
     )
@@ -62,7 +62,7 @@ def steps(
 def steps_for_tables(login: PostgresqlSource, new: str) -> tuple[str, ...]:
     """Return what to do with a database that holds some tables only."""
     return (
-        f"-- {new} holds these tables only: take from it what you need. When nothing of it is wanted any more:",
+        f"-- {new} holds these tables only: take from it what you need. When you no longer need it:",
         _in_psql(login),
         f"DROP DATABASE {quoted(new)};",
     )

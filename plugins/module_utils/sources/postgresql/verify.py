@@ -86,7 +86,8 @@ def verify(
     )
     uncompared = [name for name in uncompared if not (beside and ("schema", name) in beside.told)]
     if uncompared:
-        notes.append(f"could not be compared, as {target.label} makes it no second time: {', '.join(uncompared)}")
+        names = ", ".join(uncompared)
+        notes.append(f"could not be compared, because {target.label} does not make it a second time: {names}")
     for more, noted in (*checks, (found, [])):
         findings += more
         notes += noted

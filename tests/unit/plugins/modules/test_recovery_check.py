@@ -127,7 +127,7 @@ def test_a_damaged_record_is_a_warning_with_its_remedy_and_hides_no_copy(owner: 
     owner.check(answer=owner.decrypt(owner.check()))
     owner.answered_at("yesterday")
     (warning,) = owner.warnings()
-    assert "'yesterday' is no UTC time" in warning
+    assert "'yesterday' is not a UTC time" in warning
 
     (file,) = owner.folder.glob("*.json")
     file.write_text("{")

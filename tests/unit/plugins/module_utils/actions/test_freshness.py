@@ -173,7 +173,7 @@ def test_any_number_of_verdicts_of_others_buries_none_of_a_drill_s_and_hidden_on
 
     assert found.last_pass is not None
     assert found.problems == ()
-    assert found.notices == ("16 hidden verdicts that no drill signed do not count",)
+    assert found.notices == ("16 hidden verdicts do not count: no drill signed them",)
 
 
 def test_a_drill_that_was_ended_from_outside_is_told_once_it_cannot_be_under_way_any_more(place: Folder) -> None:
@@ -247,7 +247,7 @@ def test_a_verdict_of_a_time_to_come_is_a_problem_and_hides_no_failure(place: Fo
     problems = freshness(place.thread).problems
 
     assert any(problem.startswith("the last drill failed") for problem in problems)
-    assert any("is of a time to come" in problem for problem in problems)
+    assert any("is dated in the future" in problem for problem in problems)
 
 
 def test_a_pass_of_an_artifact_that_somebody_chose_ends_no_failure(place: Folder) -> None:
@@ -284,7 +284,7 @@ def test_a_pass_of_a_copy_that_is_not_there_any_more_proves_nothing(place: Folde
     place.drilled("pass", gone)
     place.destination.retire([gone.key(MANIFEST)])
 
-    assert "what passed the last drill is not there any more" in freshness(place.thread).problems
+    assert "the copy that passed the last drill is gone" in freshness(place.thread).problems
 
 
 def test_a_manifest_and_nothing_else_is_no_backup(place: Folder) -> None:
@@ -294,7 +294,7 @@ def test_a_manifest_and_nothing_else_is_no_backup(place: Folder) -> None:
     found = freshness(place.thread)
 
     assert found.newest is None
-    assert {f"{artifact} is no backup: database.dump.age is missing", "there is no backup"} <= set(found.problems)
+    assert {f"{artifact} is not a backup: database.dump.age is missing", "there is no backup"} <= set(found.problems)
 
 
 def test_a_backup_that_is_ahead_of_the_clock_is_a_problem_and_not_fresh(place: Folder) -> None:

@@ -85,7 +85,7 @@ def test_a_whole_copy_that_was_hidden_within_the_time_of_its_own_run_is_told_in_
     (told,) = tampered(objects, THREAD, clocked=True)
 
     name = artifacts.complete(failed)[0].name
-    assert told.startswith(f"{name} were hidden within the time of their own run: it could not publish them")
+    assert told.startswith(f"{name} were hidden during their own run: either it could not publish them")
     assert "recover_history.yml" in told
     assert [each.name for each in hidden_against_policy(objects, THREAD, clocked=True)] == [name]
 
@@ -132,7 +132,7 @@ def test_other_bytes_of_the_same_size_are_no_second_try_however_soon_they_come(d
 def test_a_name_of_another_time_than_the_upload_s_is_told_where_the_destination_has_a_clock() -> None:
     fake = run(2, stored=timedelta(days=9))
     (told,) = tampered([*runs(2), *fake], THREAD, clocked=True)
-    assert "were stored at another time than their names say" in told
+    assert "were not stored at the time that their names say" in told
     assert tampered([*runs(2), *fake], THREAD, clocked=False) == ()
 
 
@@ -151,7 +151,7 @@ def test_forged_copies_of_past_days_take_no_place_of_real_ones() -> None:
 
 def test_a_manifest_without_files_is_told() -> None:
     (told,) = tampered([*runs(3), run(3)[-1]], THREAD, clocked=True)
-    assert "have a manifest and not all of their files" in told
+    assert "have a manifest but not all of their files" in told
 
 
 def test_a_foreign_file_is_no_part_of_a_copy_hidden_or_not() -> None:
@@ -169,7 +169,7 @@ def test_a_copy_of_which_only_what_was_stored_over_it_is_left_is_told_and_counts
     (copy,) = artifacts.complete([later, *others])
     assert not is_good(copy, THREAD, clocked=True)
     (told,) = tampered([*runs(2), later, *others], THREAD, clocked=True)
-    assert f"{copy.name} were stored at another time than their names say" in told
+    assert f"{copy.name} were not stored at the time that their names say" in told
 
 
 def test_what_is_hidden_together_is_judged_once_however_many_somebody_makes_up(monkeypatch: pytest.MonkeyPatch) -> None:

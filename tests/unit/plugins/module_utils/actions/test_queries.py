@@ -80,7 +80,7 @@ def test_no_value_where_one_is_demanded_is_a_difference(dumped: Answer, compare:
     found = compared([answered(query, dumped)], [answered(query, None)], None)
 
     assert [str(finding) for finding in found.findings] == [
-        f"query: people: restored no value (NULL, as of no rows), {compare} {value}"
+        f"query: people: restored no value (NULL, as when there are no rows), {compare} {value}"
     ]
 
 

@@ -95,13 +95,13 @@ def test_an_answer_that_is_given_again_changes_nothing_and_answers_no_later_chal
     answered = recovery.answered([record], answer, NOW)
 
     assert recovery.answered(answered, answer, NOW + DAY) == answered
-    with pytest.raises(DataRefused, match="this answers no challenge"):
+    with pytest.raises(DataRefused, match="this does not answer any challenge"):
         recovery.answered([recovery.challenged(answered[0], NOW + DAY)], answer, NOW + 2 * DAY)
 
 
 @pytest.mark.parametrize("wrong", ["", "aaaa-bbbb-cccc-dddd", "AGE-SECRET-KEY-1"])
 def test_a_wrong_answer_is_refused_and_not_repeated(owner: Owner, wrong: str) -> None:
-    with pytest.raises(DataRefused, match="this answers no challenge") as caught:
+    with pytest.raises(DataRefused, match="this does not answer any challenge") as caught:
         recovery.answered([challenge(owner)], wrong, NOW)
     assert not wrong or wrong not in str(caught.value)
 
@@ -162,7 +162,10 @@ def test_a_record_of_another_recipient_or_format_is_refused_with_its_path(
     recovery.store(folder, record)
     (file,) = folder.iterdir()
     for wrong, why in (
-        (file.read_text().replace(owner.recipient, other.recipient), "is of another recipient.* Remedy: remove it"),
+        (
+            file.read_text().replace(owner.recipient, other.recipient),
+            "belongs to another recipient.* Remedy: remove it",
+        ),
         (file.read_text().replace('"format": 1', '"format": 2'), "has format 2.* Remedy: update"),
     ):
         file.write_text(wrong)
@@ -174,7 +177,7 @@ def test_a_record_whose_proof_has_no_time_is_refused_with_its_path(owner: Owner,
     folder, (record,) = recovery.records_of(column(tmp_path, owner))
     recovery.store(folder, dataclasses.replace(record, proof=recovery.Proof("soon", "0")))
     (file,) = folder.iterdir()
-    with pytest.raises(ConfigurationError, match=rf"{file}: 'soon' is no UTC time.* Remedy: remove it"):
+    with pytest.raises(ConfigurationError, match=rf"{file}: 'soon' is not a UTC time.* Remedy: remove it"):
         recovery.records_of(column(tmp_path, owner))
 
 

@@ -52,7 +52,7 @@ def test_nothing_is_retired_while_the_copy_just_written_is_not_given_back_whole(
     done = place.retire_old(name)
 
     assert done.artifacts == ()
-    assert done.warnings == (f"nothing is retired: the destination does not give back {name}, just written",)
+    assert done.warnings == (f"nothing is retired: the destination does not return {name}, just written",)
 
 
 def test_a_destination_that_cannot_hide_retires_nothing_and_says_so(
@@ -64,7 +64,7 @@ def test_a_destination_that_cannot_hide_retires_nothing_and_says_so(
     done = place.run()
 
     assert done.artifacts == ()
-    assert done.warnings == ("nothing is retired: this destination cannot take objects away undoably",)
+    assert done.warnings == ("nothing is retired: what this destination removes cannot be brought back",)
 
 
 def test_trouble_is_a_warning_because_the_backup_itself_is_safe(place: Folder, tmp_path: Path) -> None:
@@ -163,8 +163,8 @@ def test_a_file_that_somebody_puts_beside_a_copy_s_takes_nothing_from_it_and_is_
 
     assert first.time in place.kept(), "it is the first of its day"
     told = " ".join(freshness(place.thread).problems)
-    assert f"{first.key('zzz.dump.age')} are files of no backup" in told
-    assert "have a manifest and not all of their files" not in told
+    assert f"{first.key('zzz.dump.age')} are not part of any backup" in told
+    assert "have a manifest but not all of their files" not in told
 
 
 def test_a_retirement_of_a_time_before_all_copies_is_none_of_ours(place: Folder) -> None:
@@ -195,7 +195,7 @@ def test_folders_in_each_other_among_the_retired_end_no_run_and_keep_nothing_els
 
     (told,) = place.run().warnings
 
-    assert "lies deeper than anything of ours" in told
+    assert "is nested deeper than anything of ours" in told
     assert ours.isdisjoint(path.name for path in retired.iterdir())
 
 

@@ -13,7 +13,7 @@ def test_each_kind_of_mark_has_one_remedy_and_only_sizes_can_be_accepted() -> No
 
     assert "app_drill_queries" in questions
     assert "the inventory names the source" in tables
-    assert sizes == "look at the app; if it is right so, accept it"
+    assert sizes == "look at the app; if the new size is right, accept it"
     assert "accept it" not in questions + tables + other
 
 

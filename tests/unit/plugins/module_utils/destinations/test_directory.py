@@ -129,7 +129,7 @@ def test_a_folder_with_something_in_it_that_says_not_whose_it_is_is_somebody_s(r
     (root / "forgejo" / below / MANIFEST).write_bytes(b"{}")
     folder = Directory(root, "forgejo/", owner=OWNER)
 
-    with pytest.raises(ConfigurationError, match=r"there is something in .*forgejo already"):
+    with pytest.raises(ConfigurationError, match=r"forgejo already holds something"):
         folder.onboard(Terms())
     assert not (root / "forgejo/owner.json").exists()
 

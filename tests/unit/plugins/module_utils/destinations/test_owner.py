@@ -19,7 +19,7 @@ from fanout.destinations.s3_upload import send_bytes
 
 from .conftest import DUMP, HASTY, MANIFEST, OWNER, Lab
 
-WORDS = {"missing": r"no owner\.json: somebody hid or removed it", "something": "there is something in .* already"}
+WORDS = {"missing": r"no owner\.json: somebody hid or removed it", "something": "already holds something"}
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ def test_a_web_page_is_no_empty_bucket(key: StoredKey) -> None:
     with server(speak_html) as url:
         bucket = S3Bucket(replace(key, endpoint=url), patience=HASTY)
         for act in (bucket.check, bucket.list, bucket.versions):
-            with pytest.raises(ConfigurationError, match="is no S3 server"):
+            with pytest.raises(ConfigurationError, match="is not an S3 server"):
                 act()
 
 

@@ -95,7 +95,7 @@ def test_a_key_that_may_not_list_the_versions_that_there_are_is_told(lab: Lab, b
 def test_a_request_that_the_server_does_not_have_is_no_passing_trouble(lab: Lab, bucket: S3Bucket) -> None:
     answers(lab, "PutObject", NOT_IMPLEMENTED)
 
-    with pytest.raises(ConfigurationError, match="does not have this kind of request") as caught:
+    with pytest.raises(ConfigurationError, match="does not support this kind of request") as caught:
         bucket.put_bytes(MANIFEST, b"{}")
 
     assert "next run" not in caught.value.remedy

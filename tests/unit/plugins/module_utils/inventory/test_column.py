@@ -74,7 +74,7 @@ def test_a_misspelt_variable_is_refused_with_the_nearest_right_name() -> None:
 
 def test_a_password_among_the_open_variables_is_refused_without_its_value() -> None:
     line = refusal(app_database_password=PASSWORD)
-    assert "belongs into the option 'secrets'" in line
+    assert "belongs in the option 'secrets'" in line
     assert PASSWORD not in line
 
 
@@ -96,18 +96,18 @@ def test_a_private_identity_in_place_of_a_recipient_is_refused_and_not_shown() -
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
-        ({"app_database": 5}, "app_database has to be a string"),
-        ({"app_database_port": "5432"}, "app_database_port has to be a whole number"),
-        ({"app_database_port": True}, "app_database_port has to be a whole number"),
+        ({"app_database": 5}, "app_database must be a string"),
+        ({"app_database_port": "5432"}, "app_database_port must be a whole number"),
+        ({"app_database_port": True}, "app_database_port must be a whole number"),
         ({"app_name": "Forge_jo"}, "app_name 'Forge_jo' is not a DNS label"),
         ({"app_name": "f" * 41}, "not a DNS label"),
         ({"app_prefix": "forgejo"}, "app_prefix 'forgejo'"),
         ({"app_prefix": "../x/"}, "app_prefix '../x/'"),
         ({"app_prefix": "/"}, "app_prefix '/'"),
         ({"app_period": "7h"}, "no timer can express. Remedy: set app_period to 6h or 8h"),
-        ({"app_period": "hourly"}, "app_period has to be a number and a unit"),
+        ({"app_period": "hourly"}, "app_period must be a number and a unit"),
         ({"app_destinations": {}}, "app_destinations is empty"),
-        ({"app_destinations": {"b2": {"kind": "b3", "bucket": "x"}}}, "has to be one of b2, s3, directory, not 'b3'"),
+        ({"app_destinations": {"b2": {"kind": "b3", "bucket": "x"}}}, "must be one of b2, s3, directory, not 'b3'"),
         ({"app_destinations": {"b2": {"kind": "b2"}}}, "app_destinations.b2.bucket is missing"),
         ({"app_destinations": {"b2": {"kind": "b2", "buckt": "x"}}}, "did you mean 'bucket'?"),
         ({"app_destinations": {"B_2": {"kind": "b2", "bucket": "x"}}}, "is not a DNS label"),
@@ -116,14 +116,14 @@ def test_a_private_identity_in_place_of_a_recipient_is_refused_and_not_shown() -
             "app_destinations.b overlaps app_destinations.a",
         ),
         ({"app_destinations": {"nas": {"kind": "directory", "path": "nas"}}}, "is not an absolute path"),
-        ({"app_drill_destinations": ["b3"]}, "names 'b3', which is no destination (did you mean 'b2'?)"),
-        ({"app_keep": {"hourly": 1.5}}, "app_keep.hourly has to be a whole number"),
+        ({"app_drill_destinations": ["b3"]}, "names 'b3', which is not a destination (did you mean 'b2'?)"),
+        ({"app_keep": {"hourly": 1.5}}, "app_keep.hourly must be a whole number"),
         ({"app_drill_queries": [{"name": "n", "sql": "SELECT 1", "compare": "equals"}]}, "has no value"),
         ({"app_drill_queries": [{"name": "n", "sql": "SELECT 1", "value": 3}]}, "compares with the snapshot"),
         ({"app_drill_queries": [{"name": "n", "sql": "SELECT 1", "compare": "equal"}]}, "did you mean 'equals'?"),
-        ({"app_keep": {"hourly": -1}}, "app_keep.hourly is -1, and has to be from 0 to 87840"),
+        ({"app_keep": {"hourly": -1}}, "app_keep.hourly is -1, but must be between 0 and 87840"),
         ({"app_keep": {"daily": 99999999}}, "app_keep.daily"),
-        ({"app_shrink_limit": {"bytes": 1000}}, "app_shrink_limit.bytes is 1000, and has to be from 0 to 99"),
+        ({"app_shrink_limit": {"bytes": 1000}}, "app_shrink_limit.bytes is 1000, but must be between 0 and 99"),
         ({"app_shrink_limit": {"tables": -3}}, "app_shrink_limit.tables"),
         ({"app_deadline": "30d"}, "app_deadline is too long"),
         ({"app_deadline": "48h"}, "app_deadline is too long"),
@@ -139,7 +139,7 @@ def test_what_cannot_work_is_refused_by_name(changes: dict[str, Any], part: str)
 def test_an_s3_key_for_an_unknown_destination_is_refused() -> None:
     key = {"access_key_id": "id", "secret_access_key": "secret-of-the-test"}
     line = refusal(secrets={"app_s3_keys": {"nass": key}})
-    assert "app_s3_keys.nass names no destination (did you mean 'nas'?)" in line
+    assert "app_s3_keys.nass does not name a destination (did you mean 'nas'?)" in line
     assert "secret-of-the-test" not in line
 
 

@@ -56,12 +56,12 @@ def test_a_pattern_takes_the_claims_of_its_stateful_set_and_no_others() -> None:
     [
         ({"longhorn_volume": VOLUMES}, "longhorn_volume is unknown (did you mean 'longhorn_volumes'?)"),
         ({"longhorn_volumes": {"namespace": "databases", "claims": []}}, "longhorn_volumes.claims is empty"),
-        ({"longhorn_volumes": {"namespace": "databases", "claims": ["*"]}}, "'*' is no name of a claim"),
+        ({"longhorn_volumes": {"namespace": "databases", "claims": ["*"]}}, "'*' is not a valid claim name"),
         ({"longhorn_volumes": {"namespace": "Data", "claims": ["a"]}}, "longhorn_volumes.namespace 'Data'"),
-        ({"longhorn_server": "no good"}, "is no name"),
+        ({"longhorn_server": "no good"}, "is not a name"),
         ({"longhorn_keep": {"hourly": 0, "daily": 0}}, "keeps no snapshot at all"),
         ({"longhorn_keep": {"hourly": -1}}, "is negative"),
-        ({"longhorn_default_group": "ask"}, "has to be one of keep, leave"),
+        ({"longhorn_default_group": "ask"}, "must be one of keep, leave"),
     ],
 )
 def test_a_variable_that_cannot_work_is_refused_with_the_server_s_name(change: dict[str, Any], words: str) -> None:

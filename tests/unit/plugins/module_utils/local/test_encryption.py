@@ -45,7 +45,7 @@ def test_what_was_encrypted_to_many_recipients_is_read_with_any_of_their_identit
 )
 def test_a_header_that_does_not_end_is_refused_at_once(identity: Path, data: bytes) -> None:
     began = time.process_time()
-    with pytest.raises(DataRefused, match=r"decryption failed \(it has no header of age, or an endless one\)"):
+    with pytest.raises(DataRefused, match=r"decryption failed \(it has no age header, or an endless one\)"):
         decrypt_bytes(data, identity)
     assert time.process_time() - began < 1
 

@@ -55,5 +55,5 @@ def test_an_unset_secret_is_none() -> None:
 def test_a_password_among_the_open_variables_is_refused_without_showing_it() -> None:
     result = call("b2_application_key_info", app={**APP, "app_database_password": "correct-horse"})
 
-    assert "belongs into the option 'secrets'" in result["msg"]
+    assert "belongs in the option 'secrets'" in result["msg"]
     assert "correct-horse" not in result["msg"]

@@ -35,8 +35,8 @@ def test_apps_elsewhere_are_not_asked_for_and_those_of_which_nobody_knows_are() 
 
     assert found["asked"] == ["notes", "lost"]
     assert found["lines"] == [
-        "lost: where its database runs could not be asked, so asked for too",
-        "notes: where its database runs is not known (app_platform host), so asked for too",
+        "lost: where its database runs could not be asked, so also asked for",
+        "notes: where its database runs is not known (app_platform host), so also asked for",
     ]
 
 

@@ -220,7 +220,7 @@ def test_a_destination_that_is_not_there_leaves_all_others_rolled_out(
 
     assert isinstance(change.failure, Unavailable)
     assert str(change.failure).startswith(
-        f"forgejo/database/away: onboarding {tmp_path / 'away'}/forgejo/database: {tmp_path / 'away'} is no folder"
+        f"forgejo/database/away: onboarding {tmp_path / 'away'}/forgejo/database: {tmp_path / 'away'} is not a folder"
     )
     assert load(folder / "database/b2/thread.json").id == "forgejo/database/b2"
     assert load(folder / "database/nas/thread.json").id == "forgejo/database/nas"

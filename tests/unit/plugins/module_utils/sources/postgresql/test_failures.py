@@ -123,8 +123,11 @@ def test_functions_without_a_search_path_are_named_with_what_to_do_at_the_source
             "at the source, let public.tenant() name what they use with its schema, and ask for no setting that a new"
             " session lacks; after a restore",
         ),
-        (failure("42704", "TABLE DATA"), "mend the rows at the source that name what a new server does not have"),
-        (failure("23514", "TABLE DATA"), "at the source, drop the constraint and add it again as NOT VALID, or mend"),
+        (failure("42704", "TABLE DATA"), "correct the rows at the source that name what a new server does not have"),
+        (
+            failure("23514", "TABLE DATA"),
+            "at the source, drop the constraint and add it again as NOT VALID, or correct",
+        ),
         (failure("42P17"), "at the source, let it call functions of your own that are IMMUTABLE"),
     ],
 )
@@ -136,7 +139,7 @@ def test_what_to_do_at_the_source_fits_what_was_refused(found: Failure, remedy: 
 
 def test_a_view_that_a_second_pass_fills_has_its_own_remedy() -> None:
     (finding,), _notes = judge([failure("", "MATERIALIZED VIEW DATA")], set(), target(scratch=True), SAID)
-    assert finding.remedy == "at the source, let the view itself read what now a function reads for it"
+    assert finding.remedy == "at the source, let the view itself read what a function now reads for it"
 
 
 def test_what_was_made_in_spite_of_an_error_is_left_to_the_comparison() -> None:
