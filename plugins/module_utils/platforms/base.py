@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from ..contract.errors import BackupError
+from ..contract.errors import BackupError, ConfigurationError
 from .probe_record import Proof
 
 
@@ -29,6 +29,13 @@ class Change:
 # How a column differs from what would be rolled out: lines by destination, each with its remedy; "" has what is no
 # thread's alone. None of them shows a value.
 Drift: TypeAlias = Mapping[str, Sequence[str]]
+
+
+class NotRolledOut(ConfigurationError):
+    """What a thread runs from is `missing`: its CronJob, or its thread.json."""
+
+    def __init__(self, missing: str, *, subject: str = "") -> None:
+        super().__init__(f"there is no {missing}", remedy="roll out first: run playbooks/site.yml", subject=subject)
 
 
 @dataclass(frozen=True)
