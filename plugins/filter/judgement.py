@@ -28,7 +28,7 @@ options:
     type: str
     required: true
   act:
-    description: What has to be noted of each host, such as V(backup).
+    description: What has to be noted of each host, such as V(app/backup).
     type: str
     required: true
   good:
@@ -60,7 +60,7 @@ options:
 EXAMPLES = r"""
 - name: Judge
   ansible.builtin.set_fact:
-    judged: "{{ hostvars | fanout.backup.judgement(ansible_play_hosts_all, 'BACKUP', 'backup') }}"
+    judged: "{{ hostvars | fanout.backup.judgement(ansible_play_hosts_all, 'BACKUP', 'app/backup') }}"
 """
 
 RETURN = r"""

@@ -22,7 +22,7 @@ options:
     type: dict
     required: true
   act:
-    description: The entry point of the role, such as V(main) or V(backup).
+    description: The role and its entry point, such as V(app/backup) or V(longhorn/revert).
     type: str
     required: true
   app:
@@ -41,7 +41,7 @@ options:
 EXAMPLES = r"""
 - name: Note what was done
   ansible.builtin.set_fact:
-    outcome: "{{ outcome | default({}) | fanout.backup.noted(result, 'backup', inventory_hostname) }}"
+    outcome: "{{ outcome | default({}) | fanout.backup.noted(result, 'app/backup', inventory_hostname) }}"
 """
 
 RETURN = r"""
@@ -49,7 +49,7 @@ _value:
   description:
     - The C(acts), their C(threads), C(lines) for a table, C(failures), and columns that are C(unclaimed).
   type: dict
-  sample: {acts: [main], threads: [], lines: ["forgejo: column unchanged"], failures: [], unclaimed: []}
+  sample: {acts: [app/main], threads: [], lines: ["forgejo: column unchanged"], failures: [], unclaimed: []}
 """
 
 from collections.abc import Callable

@@ -21,8 +21,9 @@ from fanout.destinations.registry import open_destination
 from fanout.local.progress import Phases, silent
 from fanout.local.scratch import scratch_folder
 from fanout.sources.postgresql.artifact import archive_of, globals_of
-from fanout.sources.postgresql.client import environment
+from fanout.sources.postgresql.client import SESSION_OPTIONS
 from fanout.sources.postgresql.globals import read_globals
+from fanout.sources.postgresql.program import Connection, environment
 from fanout.sources.postgresql.restore import create_roles
 from fanout.sources.postgresql.scratch_server import scratch_server
 
@@ -63,7 +64,7 @@ def _bare(thread: Thread) -> tuple[float, float]:
                 target.programs.path("pg_restore"), "--create", "--exit-on-error", "--dbname=template1",
                 str(archive_of(copy)),
             )  # fmt: skip
-            with environment(target.source, folder, "bare") as variables:
+            with environment(Connection(target.source, "bare", SESSION_OPTIONS), folder) as variables:
                 subprocess.run(command, env=variables, check=True, timeout=600)
         return tree(os.getpid()) - cpu, time.monotonic() - wall
 

@@ -132,7 +132,7 @@ class Estate:
 
     def threads(self, *destinations: str) -> set[str]:
         """The threads to these destinations, as playbooks name them."""
-        return {f"{owner.app}/{destination}" for owner in self.owners.values() for destination in destinations}
+        return {f"{owner.app}/database/{destination}" for owner in self.owners.values() for destination in destinations}
 
     def change_password(self, app: str) -> None:
         """Give an app's login another password, at the server and in the vault."""
@@ -162,12 +162,12 @@ class Estate:
     def copies(self, app: str) -> set[str]:
         """The artifacts of an app at all its destinations that nobody has retired."""
         owner = self.owners[app]
-        on_nas = {f"nas/{path.parent.name}" for path in owner.folder.glob(f"nas/{owner.app}/*/manifest.json")}
+        on_nas = {f"nas/{path.parent.name}" for path in owner.folder.glob(f"nas/{owner.app}/*/*/manifest.json")}
         there = find_bucket(self.account.client, BUCKET)  # no bucket before the first roll-out
         versions = self.account.control.versions(BUCKET, f"{owner.app}/") if there else []
         newest = {version["key"]: version for version in versions}
         kept = [key for key, version in newest.items() if key.endswith("/manifest.json") and not version["hides"]]
-        return on_nas | {f"b2/{key.split('/')[1]}" for key in kept}
+        return on_nas | {f"b2/{key.split('/')[-2]}" for key in kept}
 
     def clean(self) -> None:
         """Remove all that the apps had in the cluster."""

@@ -129,8 +129,9 @@ class Neighbours:
             "login": {"host": self.database.host, "user": "forgejo"},
             "databases": ["forgejo", "ledger"],
             "places": {
-                "own": {"prefix": f"{self.ours.app}/", "key": key(self.ours)},
-                "theirs": {"prefix": f"{self.theirs.app}/", "key": key(self.theirs)},
+                "own": {"prefix": f"{self.ours.app}/database/", "key": key(self.ours)},
+                "theirs": {"prefix": f"{self.theirs.app}/database/", "key": key(self.theirs)},
+                "source": {"prefix": f"{self.ours.app}/data/", "key": f"{self.ours.app}/data/x"},
                 "sibling": {"prefix": f"{self.ours.app}-evil/", "key": f"{self.ours.app}-evil/x"},
             },
         }

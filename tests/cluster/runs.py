@@ -89,12 +89,12 @@ class Run:
 def start(owner: Owner, destination: str, *, image: str | None = None, **spec: Any) -> Run:
     """Make a Job from a thread's CronJob as `kubectl create job --from` does, with `spec` and `image` changed."""
     client = owner.access.batch.api_client
-    cron = owner.access.batch.read_namespaced_cron_job(f"{owner.app}-{destination}", owner.namespace)
+    cron = owner.access.batch.read_namespaced_cron_job(f"{owner.app}-database-{destination}", owner.namespace)
     template = client.sanitize_for_serialization(cron.spec.job_template)
     template["spec"] |= spec
     if image:
         template["spec"]["template"]["spec"]["containers"][0]["image"] = image
-    name = f"{owner.app}-{destination}-{secrets.token_hex(4)}"
+    name = f"{owner.app}-database-{destination}-{secrets.token_hex(4)}"
     metadata = {"name": name, "annotations": {"cronjob.kubernetes.io/instantiate": "manual"}}
     owner.access.batch.create_namespaced_job(owner.namespace, {"metadata": metadata, "spec": template["spec"]})
     return Run(owner, name)
@@ -107,7 +107,7 @@ def scheduled(owner: Owner, destination: str) -> list[Run]:
         job
         for job in jobs
         if "batch.kubernetes.io/cronjob-scheduled-timestamp" in (job.metadata.annotations or {})
-        and job.metadata.owner_references[0].name == f"{owner.app}-{destination}"
+        and job.metadata.owner_references[0].name == f"{owner.app}-database-{destination}"
     ]
     mine.sort(key=lambda job: job.metadata.creation_timestamp)
     return [Run(owner, job.metadata.name) for job in mine]
@@ -121,7 +121,7 @@ def first_run(owner: Owner, job: str) -> Run:
 
 def change(owner: Owner, job: str, **spec: Any) -> None:
     """Change such a CronJob behind the back of the column."""
-    owner.access.batch.patch_namespaced_cron_job(f"{owner.app}-{job}", owner.namespace, {"spec": spec})
+    owner.access.batch.patch_namespaced_cron_job(f"{owner.app}-database-{job}", owner.namespace, {"spec": spec})
 
 
 def starts_every_minute(owner: Owner, job: str) -> None:
@@ -133,4 +133,4 @@ def missed_a_run(owner: Owner, job: str) -> None:
     starts_every_minute(owner, job)
     earlier = datetime.now(UTC) - timedelta(minutes=3)
     status = {"status": {"lastScheduleTime": earlier.strftime("%Y-%m-%dT%H:%M:%SZ")}}
-    owner.access.batch.patch_namespaced_cron_job_status(f"{owner.app}-{job}", owner.namespace, status)
+    owner.access.batch.patch_namespaced_cron_job_status(f"{owner.app}-database-{job}", owner.namespace, status)

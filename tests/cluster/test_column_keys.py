@@ -73,7 +73,7 @@ def test_the_column_neither_owns_nor_prunes_the_key(owner: Owner, account: Accou
     assert stored(owner)["current"], "only b2_application_key removes it"
     assert mint(owner, account)["changed"]
     (name,) = account.names()
-    assert f"{owner.app}-other" in name
+    assert f"{owner.app}-database-other" in name
 
 
 def damage(owner: Owner, kind: str) -> None:

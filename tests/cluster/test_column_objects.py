@@ -83,8 +83,8 @@ def test_a_destination_that_leaves_takes_its_objects_along_and_what_is_not_ours_
 
     left = [each.metadata.name for each in owner.access.core.list_namespaced_config_map(owner.namespace).items]
     assert f"{owner.app}-notes" in left
-    assert f"{owner.app}-minio" not in left
-    assert f"{owner.app}-minio-key" not in [
+    assert f"{owner.app}-database-minio" not in left
+    assert f"{owner.app}-database-minio-key" not in [
         each.metadata.name for each in owner.access.core.list_namespaced_secret(owner.namespace).items
     ]
 
@@ -111,7 +111,7 @@ def test_a_conflict_in_one_thread_keeps_no_other_back(owner: Owner) -> None:
     refused = owner.call("column")
 
     assert refused["failure"]["subject"] == f"{owner.app}/database/b2"
-    minio = owner.access.batch.read_namespaced_cron_job(f"{owner.app}-minio", owner.namespace)
+    minio = owner.access.batch.read_namespaced_cron_job(f"{owner.app}-database-minio", owner.namespace)
     assert minio.spec.job_template.spec.active_deadline_seconds == 2 * 3600 + 60
 
 

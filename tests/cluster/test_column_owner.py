@@ -48,8 +48,8 @@ def test_a_pod_of_one_app_sees_its_own_folder_of_the_nas_and_no_neighbour_s(owne
     seen = json.loads(access.finished_job(owner.namespace, "look").output)
 
     assert seen["/mnt/nas"] == [owner.app]
-    (artifact,) = set(seen[f"/mnt/nas/{owner.app}"]) - {"owner.json"}
-    assert (nas / owner.app / artifact / "manifest.json").exists()
+    (artifact,) = set(seen[f"/mnt/nas/{owner.app}/database"]) - {"owner.json"}
+    assert (nas / owner.app / "database" / artifact / "manifest.json").exists()
     assert (nas / owner.app).stat().st_mode & 0o777 == 0o700, "made by the Job of the onboarding, and not by the node"
 
 
@@ -75,8 +75,8 @@ def test_a_column_that_comes_back_while_its_nas_is_away_takes_no_empty_folder_fo
 def test_a_nas_that_was_emptied_stops_backups_until_it_is_taken_over(owner: Owner) -> None:
     nas = owner.bring_nas()
     owner.good("column")
-    (nas / owner.app / "owner.json").rename(owner.folder / "owner.json")
-    (nas / owner.app).rmdir()
+    (nas / owner.app / "database" / "owner.json").rename(owner.folder / "owner.json")
+    (nas / owner.app / "database").rmdir()
 
     refused = owner.call("column_backup")
 

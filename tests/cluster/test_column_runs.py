@@ -43,19 +43,19 @@ def test_an_app_is_onboarded_backed_up_drilled_probed_and_looked_at(owner: Owner
     nas = owner.bring_nas()
 
     rolled_out = owner.good("column")
-    owned = (nas / owner.app / "owner.json").read_text()
+    owned = (nas / owner.app / "database" / "owner.json").read_text()
     assert rolled_out["changed"]
     assert PASSWORD not in rolled_out["printed"]
 
     again = owner.good("column")
     assert not again["changed"], again["diff"]
-    assert (nas / owner.app / "owner.json").read_text() == owned
+    assert (nas / owner.app / "database" / "owner.json").read_text() == owned
 
     backup = owner.good("column_backup")
     (thread,) = backup["threads"]
     assert thread["exit_code"] == 0
-    assert thread["result"]["rows"] == 500
-    assert (nas / owner.app / thread["result"]["artifact"] / "manifest.json").exists()
+    assert thread["result"]["measures"]["rows"] == 500
+    assert (nas / owner.app / "database" / thread["result"]["artifact"] / "manifest.json").exists()
 
     drill = owner.good("column_drill")
     assert drill["verdicts"] == {f"{owner.app}/database/nas": "pass"}
@@ -97,6 +97,7 @@ def test_cron_jobs_back_up_and_drill_without_ansible(owner: Owner) -> None:
         missed_a_run(owner, job)
         first_run(owner, job).succeeds()
 
-    verdicts = [each for each in (nas / owner.app / "drills").iterdir() if not is_begun(f"drills/{each.name}")]
+    drills = nas / owner.app / "database" / "drills"
+    verdicts = [each for each in drills.iterdir() if not is_begun(f"drills/{each.name}")]
     verdict = verdicts[0]
     assert json.loads(verdict.read_text())["result"] == "pass"

@@ -36,7 +36,7 @@ def owner(access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 def change_pod(owner: Owner, **container: Any) -> None:
     """Change the container of the thread's CronJob behind the back of the column."""
-    name = f"{owner.app}-minio"
+    name = f"{owner.app}-database-minio"
     container = {"name": "fanout", **container}
     template = {"spec": {"jobTemplate": {"spec": {"template": {"spec": {"containers": [container]}}}}}}
     owner.access.batch.patch_namespaced_cron_job(name, owner.namespace, template)
@@ -44,7 +44,7 @@ def change_pod(owner: Owner, **container: Any) -> None:
 
 def change_spec(owner: Owner, **spec: Any) -> None:
     template = {"spec": {"jobTemplate": {"spec": spec}}}
-    owner.access.batch.patch_namespaced_cron_job(f"{owner.app}-minio", owner.namespace, template)
+    owner.access.batch.patch_namespaced_cron_job(f"{owner.app}-database-minio", owner.namespace, template)
 
 
 def failure(owner: Owner) -> dict[str, Any]:
@@ -151,6 +151,6 @@ def test_an_image_without_the_command_is_told_from_a_command_that_failed(owner: 
 
 
 def test_a_thread_that_was_not_rolled_out_is_told_so(owner: Owner) -> None:
-    owner.access.batch.delete_namespaced_cron_job(f"{owner.app}-minio", owner.namespace)
+    owner.access.batch.delete_namespaced_cron_job(f"{owner.app}-database-minio", owner.namespace)
 
-    assert f"there is no CronJob {owner.namespace}/{owner.app}-minio" in failure(owner)["problem"]
+    assert f"there is no CronJob {owner.namespace}/{owner.app}-database-minio" in failure(owner)["problem"]

@@ -148,7 +148,7 @@ def test_a_column_with_every_kind_of_destination_has_no_difference_after_its_rol
     try:
         owner.good("column")
 
-        assert told(owner) == [f"Secret NAMESPACE/APP-b2-key is missing. {SITE}"]
+        assert told(owner) == [f"Secret NAMESPACE/APP-database-b2-key is missing. {SITE}"]
     finally:
         owner.variables["app_state"] = "absent"
         owner.good("column")

@@ -33,7 +33,7 @@ def changes(run: Run) -> dict[str, int]:
 
 def threads_in(run: Run, word: str) -> set[str]:
     """The threads that have a line that begins with `word`."""
-    return {found[1] for line in said(run) if (found := re.match(rf"{word} ([a-z0-9-]+/[a-z0-9]+)", line))}
+    return {found[1] for line in said(run) if (found := re.match(rf"{word} ([a-z0-9-]+/[a-z]+/[a-z0-9]+)", line))}
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def test_the_roll_out_gives_each_of_the_five_apps_its_threads_and_proves_its_new
     assert last_word(rolled_out.run, "ROLL-OUT") == "ROLL-OUT OK (apps: 5, threads: 10)"
     assert threads_in(rolled_out.run, "PROBE PASS") == home.threads("nas", "b2")
     for app, found in rolled_out.objects.items():
-        name = home.owners[app].app
+        name = f"{home.owners[app].app}-database"
         assert found["CronJob"] == sorted([f"{name}-b2", f"{name}-b2-drill", f"{name}-nas"])
         assert found["Secret"] == sorted(["drill-identity", f"{name}-b2", f"{name}-b2-key", f"{name}-nas"])
 
@@ -218,8 +218,8 @@ def test_the_diff_says_what_changed_line_by_line(changed: tuple[Chapter, Chapter
     lines = [line for line in shown["forgejo"].splitlines() if line.startswith("+ ")]
     assert [line for line in lines if re.search(r" schedule: \d+,\d+ \* \* \* \*$", line)], shown["forgejo"]
     assert [line for line in lines if line.endswith(" password: <changed>")], shown["forgejo"]
-    assert f"-    CronJob {paperless}-nas:" in shown["paperless"].splitlines()
-    assert f"{forgejo}-b2-key" not in shown["forgejo"], "nobody asked for another key"
+    assert f"-    CronJob {paperless}-database-nas:" in shown["paperless"].splitlines()
+    assert f"{forgejo}-database-b2-key" not in shown["forgejo"], "nobody asked for another key"
 
 
 def test_no_secret_shows_at_the_highest_verbosity_that_is_read_nor_in_a_diff(

@@ -78,8 +78,8 @@ def nas(apps: list[Owner]) -> Iterator[Orders]:
 def backs_up(owner: Owner, *destinations: str) -> None:
     """Back up as a user does. Fail if any of the threads fails."""
     result = owner.good("column_backup", destinations=list(destinations))
-    done = {thread["thread"]: thread["result"]["rows"] for thread in result["threads"]}
-    assert done == {f"{owner.app}/{destination}": 500 for destination in destinations}
+    done = {thread["thread"]: thread["result"]["measures"]["rows"] for thread in result["threads"]}
+    assert done == {f"{owner.app}/database/{destination}": 500 for destination in destinations}
 
 
 def is_running(run: Run) -> bool:
@@ -127,7 +127,7 @@ def test_the_bucket_is_backed_up_to_while_the_nas_hangs_in_the_middle_of_a_backu
         assert held.is_under_way
         assert is_running(held)
     held.succeeds()
-    assert held.result["rows"] == 500
+    assert held.result["measures"]["rows"] == 500
 
 
 @faults.fuse

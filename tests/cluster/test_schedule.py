@@ -109,7 +109,7 @@ def test_a_run_made_by_hand_beside_a_scheduled_one_is_stopped_by_the_lock_and_th
     b2_for_pods.control.reset()
     first.succeeds()
     assert len(first.pods) == 1
-    assert first.result["rows"] == 500
+    assert first.result["measures"]["rows"] == 500
 
 
 def test_an_evicted_run_is_retried_without_using_up_an_attempt_and_whoever_asked_for_it_hears_of_the_retry(
@@ -129,7 +129,7 @@ def test_an_evicted_run_is_retried_without_using_up_an_attempt_and_whoever_asked
         result = asked.result()
 
     (thread,) = result["threads"]
-    assert (thread["exit_code"], thread["result"]["rows"]) == (0, 500)
+    assert (thread["exit_code"], thread["result"]["measures"]["rows"]) == (0, 500)
     run.succeeds()
     assert run.job.spec.backoff_limit == 0, "a failure that counts would have been the last"
     (retry,) = run.pods

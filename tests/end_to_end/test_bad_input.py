@@ -45,7 +45,7 @@ class Story:
 
     def fanout(self, command: str, app: str, destination: str = "nas") -> Run:
         """Run the command for one thread, as its timer does."""
-        thread = self.estate.columns / app / destination / "thread.json"
+        thread = self.estate.columns / app / "database" / destination / "thread.json"
         program = Path(sys.executable).with_name("fanout")
         done = subprocess.run(
             (program, command, "--thread", thread), capture_output=True, text=True, timeout=120, check=False
@@ -56,7 +56,8 @@ class Story:
     def secrets(self) -> set[str]:
         """Every secret that the estate knows."""
         columns, sandbox = self.estate.columns, self.estate.sandbox
-        minted = [file.current.secret for path in columns.glob("*/*/key.json") if (file := read(path)) and file.current]
+        files = [read(path) for path in columns.glob("*/*/*/key.json")]
+        minted = [file.current.secret for file in files if file and file.current]
         identities = [path.read_text().split()[-1] for path in columns.glob("*/drill-identity.txt")]
         passwords = [app.password for app in sandbox.apps.values()]
         ours = (self.foreign.secret, self.wide.secret, sandbox.b2.application_key)
@@ -89,7 +90,7 @@ def _with(key: StoredKey, minted: dict[str, Any]) -> StoredKey:
 def _tamper(story: Story) -> None:
     """What people do to the files of a column by hand."""
     columns, b2 = story.estate.columns, story.estate.sandbox.b2
-    newer = columns / "newer/nas/thread.json"
+    newer = columns / "newer/database/nas/thread.json"
     newer.write_text(json.dumps({**json.loads(newer.read_text()), "format": 2, "something": "new"}))
     master = dataclasses.replace(story.wide, key_id=b2.account_id)
     for app, key in (("foreign-key", story.foreign), ("master-key", master), ("wide-key", story.wide)):
@@ -139,7 +140,7 @@ def test_an_app_that_cannot_work_is_refused_in_one_line_and_leaves_nothing(
 
     assert part in said
     assert remedy in told
-    assert not list(story.estate.columns.glob(f"{app}/*/*"))
+    assert not list(story.estate.columns.glob(f"{app}/*/*/*"))
 
 
 @pytest.mark.parametrize("app", ["ruled", "ruled-too"])

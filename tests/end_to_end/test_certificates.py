@@ -159,4 +159,4 @@ def test_certificates_that_could_not_vouch_for_anybody_are_refused_at_the_roll_o
     assert result["failed"]
     assert part in result["msg"]
     assert "app_database_" in result["msg"]
-    assert not list(tmp_path.glob("columns/*/nas"))
+    assert not list(tmp_path.glob("columns/*/*/nas"))

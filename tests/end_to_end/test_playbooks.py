@@ -30,12 +30,12 @@ THREADS = {f"{app}/database/{destination}" for app in APPS for destination in ("
 
 def threads_in(lines: list[str], word: str) -> set[str]:
     """The threads that have a line that begins with `word`."""
-    return {found[1] for line in lines if (found := re.match(rf"{word} ([a-z]+/[a-z0-9]+)", line))}
+    return {found[1] for line in lines if (found := re.match(rf"{word} ([a-z]+/[a-z]+/[a-z0-9]+)", line))}
 
 
 def artifacts(sandbox: Sandbox) -> set[str]:
     """Every backup on the NAS and at B2."""
-    on_nas = {str(path.relative_to(sandbox.nas.path)) for path in Path(sandbox.nas.path).glob("*/*/manifest.json")}
+    on_nas = {str(path.relative_to(sandbox.nas.path)) for path in Path(sandbox.nas.path).glob("*/*/*/manifest.json")}
     versions = Control(sandbox.b2.control_url).versions(sandbox.b2.bucket)
     return on_nas | {version["key"] for version in versions if version["key"].endswith("/manifest.json")}
 
@@ -49,7 +49,7 @@ def key_names(sandbox: Sandbox) -> set[str]:
 def secrets_of(sandbox: Sandbox) -> set[str]:
     """Every secret that the sandbox and the columns know, also those that the roll-out made."""
     columns = folder_of(sandbox) / "columns"
-    keys = [read(path) for path in columns.glob("*/*/key.json")]
+    keys = [read(path) for path in columns.glob("*/*/*/key.json")]
     identities = [line for path in columns.glob("*/drill-identity.txt") for line in path.read_text().splitlines()]
     return {
         *(app.password for app in sandbox.apps.values()),
@@ -107,8 +107,8 @@ def test_the_roll_out_gives_every_app_its_keys_and_its_column(rolled_out: Run, s
     probed = set(re.findall(r"PROBE PASS (\S+):", rolled_out.stdout))
     assert len(probed) == 10, "every new key is tried where it must be refused"
     columns = folder_of(sandbox) / "columns"
-    assert {f"{path.parts[-3]}/{path.parts[-2]}" for path in columns.glob("*/*/thread.json")} == THREADS
-    assert {path.parts[-3] for path in columns.glob("*/b2/key.json")} == set(APPS)
+    assert {str(path.parent.relative_to(columns)) for path in columns.glob("*/*/*/thread.json")} == THREADS
+    assert {path.parts[-4] for path in columns.glob("*/database/b2/key.json")} == set(APPS)
     assert {f"fanout-{app}-database-b2" for app in APPS} <= key_names(sandbox)
 
 
@@ -280,8 +280,8 @@ def test_a_variable_that_ansible_cannot_resolve_fails_its_app_alone(opened: Run,
 
 def test_an_app_without_any_result_has_failed(play: Play, sandbox: Sandbox) -> None:
     playbook = folder_of(sandbox) / "lost.yml"
-    judge = {"judge_title": "BACKUP", "judge_act": "backup"}
-    outcome = {"acts": ["backup"], "threads": [], "lines": [], "failures": [], "unclaimed": []}
+    judge = {"judge_title": "BACKUP", "judge_act": "app/backup"}
+    outcome = {"acts": ["app/backup"], "threads": [], "lines": [], "failures": [], "unclaimed": []}
     tasks = [{"ansible.builtin.set_fact": {"outcome": outcome}}]
     playbook.write_text(
         yaml.safe_dump(

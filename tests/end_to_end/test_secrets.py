@@ -309,8 +309,8 @@ def test_the_account_s_key_is_in_the_environment_of_ansible_where_the_user_put_i
 # The files that are made for secrets, by path below the folder, with the secrets that they may hold and their modes.
 PLACES = (
     (r"inventory\.yml", "password of .*|key of .*/minio|superuser's password", {0o600}),
-    (r"columns/(?P<app>\w+)/(\.database\.password\.\w+|database\.password)", "password of {app}", {0o600}),
-    (r"columns/(?P<app>\w+)/(?P<to>b2|minio)/(\.key\.json\.\w+|key\.json)", "key of {app}/{to}", {0o600}),
+    (r"columns/(?P<app>\w+)/database/(\.password\.\w+|password)", "password of {app}", {0o600}),
+    (r"columns/(?P<app>\w+)/(?P<to>database/(b2|minio))/(\.key\.json\.\w+|key\.json)", "key of {app}/{to}", {0o600}),
     (r"columns/(?P<app>\w+)/(\.drill-identity\.txt\.\w+|drill-identity\.txt)", "drill identity of {app}", {0o600}),
     (r"scratch/[^/]+/(\.database\.password\.\w+|database\.password)", "superuser's password", {0o600}),
     (r"scratch/[^/]+/\.pgpass-\d+", "password of .*|superuser's password", {0o600}),

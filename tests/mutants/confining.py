@@ -134,10 +134,10 @@ CONFINING = (
     ),
     Mutant(
         name="the judge forgets hosts without a result",
-        file="playbooks/judge.yml",
-        original='judge_failed: "{{ judge_lost | union(',
-        mutated='judge_failed: "{{ [] | union(',
-        tests=(f"{END}/test_playbooks.py::test_an_app_without_any_result_has_failed",),
+        file=f"{LIBRARY}/wiring/judgement.py",
+        original="sorted({*lost, *(host for host",
+        mutated="sorted({*(host for host",
+        tests=(f"{UNIT}/wiring/test_judgement.py",),
         harm="an app that fell out of the play is counted as backed up",
     ),
 )

@@ -151,8 +151,8 @@ MAKING = (
     Mutant(
         name="a run that shrank is not marked",
         file=f"{LIBRARY}/actions/backup.py",
-        original="if now * 100 < before * (100 - percent)",
-        mutated="if now * 100 < before * (100 - percent) < 0",
+        original="(before := previous.measures.get(measure, 0)) * (100 - percent)",
+        mutated="(before := previous.measures.get(measure, 0)) * 0",
         tests=(f"{END}/test_backup.py::test_a_run_that_shrank_is_kept_and_marked_until_it_is_accepted",),
         harm="backups of an emptied database push out the good ones",
     ),

@@ -46,8 +46,8 @@ PROVING = (
     Mutant(
         name="a manifest of another app is accepted",
         file=f"{LIBRARY}/contract/manifest.py",
-        original="if manifest.app != app or manifest.artifact != str(artifact):",
-        mutated="if not manifest.app or not manifest.artifact:",
+        original="if (manifest.app, manifest.artifact) != (thread.app, str(artifact)):",
+        mutated="if not all((manifest.app, manifest.artifact)):",
         tests=(f"{UNIT}/contract/test_codec.py",),
         harm="a copy that somebody moved counts as a fresh one",
     ),
@@ -144,8 +144,8 @@ PROVING = (
     Mutant(
         name="rows that psql could not read to their end count as read",
         file=f"{POSTGRESQL}/read_back.py",
-        original="if (code := process.wait()) != 0:",
-        mutated="if (code := process.wait()) < 0:",
+        original="if (code := program.process.wait()) != 0:",
+        mutated="if (code := program.process.wait()) < 0:",
         tests=(f"{END}/test_drill.py::test_large_tables_are_read_through_psql_to_the_same_end",),
         harm="the reason why a table cannot be read is lost",
     ),
@@ -178,8 +178,8 @@ PROVING = (
     Mutant(
         name="the verdict tells in clear what differs",
         file=f"{LIBRARY}/actions/drill.py",
-        original='reason=verdict.reason if verdict.result == "inconclusive" else ""',
-        mutated="reason=verdict.reason",
+        original="clear = dataclasses.replace(verdict, reason=told.text, remedy=told.remedy)",
+        mutated="clear = dataclasses.replace(verdict, remedy=told.remedy)",
         tests=(f"{END}/test_proof.py::test_what_is_stored_of_a_failed_drill_names_nothing_in_clear",),
         harm="whoever reads the bucket learns names of tables and people",
     ),

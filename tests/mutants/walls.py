@@ -38,8 +38,8 @@ WALLS = (
     Mutant(
         name="a manifest may name any file",
         file=f"{LIBRARY}/contract/manifest.py",
-        original="    if set(manifest.files) != files:\n",
-        mutated="    if not files:\n",
+        original="    if sorted((file.role, file.name) for file in manifest.files) != sorted(wanted.items()):\n",
+        mutated="    if not wanted:\n",
         tests=(f"{UNIT}/contract/test_codec.py",),
         harm="a thief writes files on the machine that drills",
     ),
@@ -78,7 +78,7 @@ WALLS = (
     Mutant(
         name="what was stored over a copy is deleted unseen",
         file=f"{LIBRARY}/actions/recover_history.py",
-        original="            if sha256_of(target) != manifest.files[name].sha256:\n",
+        original="            if sha256_of(target) != file.sha256:\n",
         mutated="            if not target.exists():\n",
         tests=(f"{END}/test_recover_history.py",),
         harm="the only whole version of a copy goes for good",

@@ -30,36 +30,37 @@ def noted(
     It has `acts`, `threads`, `lines` for the table, of which the same one is shown once, `failures`, and `unclaimed`
     columns, each a list of texts. `result`
     is a module's as Ansible returns it, with the `others` that came before it in the act, of which only failures count;
-    `act` is an entry point of the role app, or with `server` of the role longhorn.
-    With `strict`, problems are failures.
+    `act` is a role and its entry point, such as "app/backup"; of the role longhorn, `server` is the server's name. With
+    `strict`, problems are failures.
     """
     # What is known of a server is shown beside the threads of each app on it.
     whose = "" if server is None else f"{app}: "
     problems = [f"{whose}{problem}" for problem in result.get("problems") or ()]
-    warnings = [f"{whose}warning: {text}" for text in result.get("warnings") or ()] if act == "info" else []
+    entry = act.rpartition("/")[2]
+    warnings = [f"{whose}warning: {text}" for text in result.get("warnings") or ()] if entry == "info" else []
     failures = [failure for each in (*result.get("others", ()), result) for failure in _failure(each, app)]
     threads: Sequence[Result] = result.get("threads") or ()
     more = {
-        "acts": [act if server is None else f"longhorn_{act}"],
+        "acts": [act],
         "threads": [thread["thread"] for thread in threads],
-        "lines": [*_lines(result, act, app, server), *problems, *warnings],
+        "lines": [*_lines(result, entry, app, server), *problems, *warnings],
         "failures": [*failures, *(problems if strict else ())],
         "unclaimed": list(result.get("unclaimed") or ()),
     }
     return {name: [*outcome.get(name, ()), *texts] for name, texts in more.items()}
 
 
-def _lines(result: Result, act: str, app: str, server: str | None) -> Iterable[str]:
+def _lines(result: Result, entry: str, app: str, server: str | None) -> Iterable[str]:
     if result.get("skipped") and "msg" in result:
         return [result["msg"]]
-    if act == "main" and not _failed(result):
+    if entry == "main" and not _failed(result):
         what = f"{app}: column" if server is None else f"server {server}: snapshots"
         return [f"{what} {'changed' if result.get('changed') else 'unchanged'}"]
-    if "lines" in result and server is not None and act == "info":
+    if "lines" in result and server is not None and entry == "info":
         return [f"{app}: {line}" for line in result["lines"]]
-    if "lines" in result and act in _IN_FULL:
+    if "lines" in result and entry in _IN_FULL:
         return list(result["lines"])
-    if result.get("lines") and act in _AS_ONE:
+    if result.get("lines") and entry in _AS_ONE:
         return ["\n".join(result["lines"])]
     return [thread["line"] for thread in result.get("threads") or () if thread["line"] and not _is_error(thread)]
 

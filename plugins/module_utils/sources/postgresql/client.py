@@ -3,20 +3,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import ConfigurationError
 from ...contract.source import PostgresqlSource
-from ...local.files import new_private
 from .identifiers import literal
 
 if TYPE_CHECKING:
@@ -61,7 +58,6 @@ UNION ALL VALUES {{}}) AS wanted(name, value)
 # setting, connect behind ours.
 AUTHENTICATION = "scram-sha-256,gss,sspi,none"
 _VERSION_TIMEOUT = 30
-_PIPE = 1 << 20  # the most that Linux grants everybody
 
 
 @dataclass(frozen=True)
@@ -163,68 +159,15 @@ def password_of(source: PostgresqlSource) -> str | None:
         ) from None
 
 
-@contextlib.contextmanager
-def environment(source: PostgresqlSource, scratch: Path, application_name: str) -> Iterator[dict[str, str]]:
-    """Yield the environment in which a program connects to `source`.
-
-    The password goes into a passfile that exists only meanwhile: arguments and environment of a process can be read by
-    others.
-    """
-    passfile = scratch / f".pgpass-{os.getpid()}"
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    settings = {
-        "PGHOST": source.host,
-        "PGPORT": str(source.port),
-        "PGUSER": source.user,
-        "PGDATABASE": source.database,
-        "PGSSLMODE": source.sslmode,
-        "PGREQUIREAUTH": AUTHENTICATION,
-        "PGAPPNAME": application_name,
-        "PGCONNECT_TIMEOUT": "10",
-        "PGOPTIONS": SESSION_OPTIONS,
-        "PGPASSFILE": str(passfile),
-        "LC_ALL": "C",
-        **({"PGSSLROOTCERT": source.ca_file} if source.ca_file else {}),
-    }
-    password = password_of(source)
-    try:
-        if password is not None:
-            escaped = re.sub(r"([\\:])", r"\\\1", password)
-            with new_private(passfile) as stream:
-                stream.write(f"*:*:*:*:{escaped}\n".encode())
-        yield {**inherited, **settings}
-    finally:
-        passfile.unlink(missing_ok=True)
-
-
 def conninfo(database: str) -> str:
     """Return the database's name for an option: as it is, a name with an equals sign would be taken for settings."""
     escaped = re.sub(r"([\\'])", r"\\\1", database)
     return f"dbname='{escaped}'"
 
 
-def widen(pipe: IO[bytes] | None) -> None:
-    """Make a program's pipe wider, which saves switches between it and us; where the system allows none, the usual one
-    does as well."""
-    with contextlib.suppress(OSError, AttributeError):
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)  # type: ignore[arg-type]
-
-
 def tail(text: str, *, limit: int = 500) -> str:
     """Return the last lines of a program's complaints in one line."""
     return " / ".join(line.strip() for line in text.strip().splitlines()[-4:])[-limit:] or "it said nothing"
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a program of ours that is still running, and wait for its end."""
-    if process.poll() is not None:
-        return
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(10)
 
 
 def ended(code: int) -> str:

@@ -6,13 +6,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import Any
 
 from ...contract.errors import Unavailable
 from ...contract.manifest import FileRecord
@@ -26,6 +24,7 @@ from .archive_toc import VERSIONED, NewerArchive
 from .artifact import ARCHIVE
 from .complaints import failure, warnings
 from .listing import Listed, Listing, listing
+from .program import Connection, Program, running
 from .reasons import Locks
 
 PORTION = 256 * 1024  # bytes at a time: what a processor's cache holds is hashed, read and encrypted faster
@@ -70,17 +69,8 @@ class _Archive:
 class _DumpReader(io.RawIOBase):
     """pg_dump's output as a stream that ends only when pg_dump ended well: a dump that died looks like its end, too."""
 
-    def __init__(
-        self,
-        process: subprocess.Popen[bytes],
-        complaints: IO[bytes],
-        order: Order,
-        phases: Phases,
-        start_listing: Callable[[], Listing],
-    ) -> None:
-        self._process = process
-        self._pipe: BinaryIO = process.stdout  # type: ignore[assignment]
-        self._complaints = complaints
+    def __init__(self, program: Program, order: Order, phases: Phases, start_listing: Callable[[], Listing]) -> None:
+        self._program = program
         self._order = order
         self._described = False
         self._phases = phases
@@ -93,7 +83,7 @@ class _DumpReader(io.RawIOBase):
 
     def readinto(self, buffer: Any, /) -> int:
         view = memoryview(buffer)
-        count = self._pipe.readinto(view)  # type: ignore[attr-defined]
+        count = self._program.output.readinto(view)
         if not count:
             self._end()
             return 0
@@ -115,11 +105,10 @@ class _DumpReader(io.RawIOBase):
     @property
     def complaints(self) -> str:
         """What pg_dump has said, which is not much."""
-        self._complaints.seek(0)
-        return self._complaints.read(_MOST_COMPLAINTS).decode(errors="replace")
+        return self._program.said(_MOST_COMPLAINTS)
 
     def _end(self) -> None:
-        code = self._process.wait(_END_TIMEOUT)
+        code = self._program.process.wait(_END_TIMEOUT)
         if code != 0:
             error = failure(code, self.complaints, self._order.locks)
             if not self._described:
@@ -188,22 +177,9 @@ def _pg_dump(order: Order, folder: Path, phases: Phases) -> Iterator[_DumpReader
         "--no-password",
         "--no-tablespaces",  # else CREATE DATABASE names the source's, which no other server has
     )
+    connection = Connection(order.source, order.application_name, f"{client.SESSION_OPTIONS} {client.ITSELF}")
     with (
-        tempfile.TemporaryFile(dir=folder) as complaints,
-        client.environment(order.source, folder, order.application_name) as environment,
-        subprocess.Popen(
-            command,
-            env={**environment, "PGOPTIONS": f"{environment['PGOPTIONS']} {client.ITSELF}"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=complaints,
-            bufsize=0,
-        ) as process,
+        running(command, connection, folder) as program,
         contextlib.ExitStack() as stack,
     ):
-        try:
-            client.widen(process.stdout)
-            start_listing = partial(stack.enter_context, listing(order.programs, folder))
-            yield _DumpReader(process, complaints, order, phases, start_listing)
-        finally:
-            client.stop(process)
+        yield _DumpReader(program, order, phases, partial(stack.enter_context, listing(order.programs, folder)))

@@ -16,6 +16,7 @@ from ...contract.errors import DataRefused, TryAgain
 from . import client
 from .identifiers import shown
 from .moving import Moved
+from .program import stop
 
 Name: TypeAlias = "tuple[str, str]"
 
@@ -85,7 +86,7 @@ def listing(programs: client.Programs, folder: Path) -> Iterator[Listing]:
         try:
             yield Listing(process, text)
         finally:
-            client.stop(process)
+            stop(process)
 
 
 def check_listed(counted: Collection[Name], configuration: Collection[Name], listed: Listed) -> None:

@@ -5,8 +5,6 @@ which entries those were."""
 from __future__ import annotations
 
 import re
-import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,7 @@ from ...contract.verdict import Finding
 from ...local.streams import room
 from . import client, compare, steps
 from .archive_toc import TocEntry
+from .program import Connection, running
 from .target import Target
 
 _FAILED_ENTRY = re.compile(rb"pg_restore: from TOC entry ([0-9]+); ")
@@ -77,20 +76,11 @@ def pg_restore(
             target.programs.path("pg_restore"), *options, f"--use-list={chosen}", "--no-password",
             f"--dbname={client.conninfo(target.source.database)}", str(archive),
         )  # fmt: skip
-        with (
-            tempfile.TemporaryFile(dir=folder) as complaints,
-            client.environment(target.source, folder, target.application_name) as environment,
-            subprocess.Popen(
-                command, env={**environment, "PGOPTIONS": _options(target)}, stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=complaints,
-            ) as process,
-        ):  # fmt: skip
-            try:
-                code = process.wait()
-            finally:
-                client.stop(process)
-            complaints.seek(0)
-            return _read(code, complaints)
+        connection = Connection(target.source, target.application_name, _options(target))
+        with running(command, connection, folder) as program:
+            code = program.process.wait()
+            program.complaints.seek(0)
+            return _read(code, program.complaints)
     finally:
         chosen.unlink(missing_ok=True)
 

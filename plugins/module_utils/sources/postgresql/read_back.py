@@ -5,7 +5,7 @@ otherwise."""
 from __future__ import annotations
 
 import contextlib
-import subprocess
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ...contract.errors import TryAgain
 from . import client
 from .archive_toc import COPY, TocEntry
+from .program import Connection, running
 from .target import Target
 
 if TYPE_CHECKING:
@@ -95,23 +96,14 @@ class Reader:
     @contextlib.contextmanager
     def _by_psql(self, entry: TocEntry) -> Iterator[Text]:
         """Read a table through a psql of its own."""
-        command = (self.target.programs.path("psql"), "--no-psqlrc", "--quiet", "--no-password", "--command")
-        with client.environment(self.target.source, self.folder, self.target.application_name) as environment:
-            environment["PGOPTIONS"] += f" {client.options(_SETTINGS)} {self.target.role}"
-            environment["PGOPTIONS"] += f" {self.target.programs.later_timeouts}"
-            environment["PGCLIENTENCODING"] = self.encoding
-            with subprocess.Popen(
-                (*command, self._statement(entry)), env=environment,
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            ) as process:  # fmt: skip
-                try:
-                    client.widen(process.stdout)
-                    yield process.stdout  # type: ignore[misc]  # a pipe, as asked for
-                    if (code := process.wait()) != 0:
-                        problem = f"psql {client.ended(code)} while it read {entry.label}"
-                        raise PsqlFailed(problem, remedy="try again")
-                finally:
-                    client.stop(process)
+        target = self.target
+        psql = (target.programs.path("psql"), "--no-psqlrc", "--quiet", "--no-password", "--command")
+        settings = (client.SESSION_OPTIONS, client.options(_SETTINGS), target.role, target.programs.later_timeouts)
+        connection = Connection(target.source, target.application_name, " ".join(settings), self.encoding)
+        with running((*psql, self._statement(entry)), connection, self.folder, deaf=True) as program:
+            yield io.BufferedReader(program.output)
+            if (code := program.process.wait()) != 0:
+                raise PsqlFailed(f"psql {client.ended(code)} while it read {entry.label}", remedy="try again")
 
     def _statement(self, entry: TocEntry) -> bytes:
         """Return the statement that reads those rows of a table which pg_dump read."""

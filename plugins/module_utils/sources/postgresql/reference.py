@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from .archive import ArchiveReader
 from .archive_toc import TocEntry
 from .handover import Handover
 from .identifiers import literal, quoted
+from .program import Connection, running
 from .restore import create_database, load
 from .selection import Selection
 from .target import Target
@@ -27,6 +26,7 @@ from .target import Target
 if TYPE_CHECKING:
     import psycopg
 
+_MOST_COMPLAINTS = 1 << 16  # bytes
 # Stands on the second database as long as it is there: a run that is killed leaves it behind.
 INCOMPLETE = "incomplete: fanout was comparing a restored database with this one"
 
@@ -34,7 +34,7 @@ INCOMPLETE = "incomplete: fanout was comparing a restored database with this one
 def quiet(connection: psycopg.Connection[Any]) -> str:
     """Return options for further sessions of this login in which no trigger acts that the archive brings, as far as it
     may ask for that, and which may write whatever the database's own settings say."""
-    options = " -c default_transaction_read_only=off"
+    options = "-c default_transaction_read_only=off"
     if connection.info.parameter_status("is_superuser") == "on":
         options += " -c session_replication_role=replica"
         if connection.info.server_version >= 170000:
@@ -111,23 +111,12 @@ class Schemas:
             target.programs.path("pg_dump"), "--format=custom", "--schema-only", "--compress=0", "--no-password",
             f"--encoding={catalog.text_encoding(self.evidence.locale)}",
         )  # fmt: skip
-        with (
-            tempfile.TemporaryFile(dir=self.folder) as complaints,
-            client.environment(target.source, self.folder, target.application_name) as environment,
-        ):
-            environment["PGOPTIONS"] += f"{self.options} {target.role}"
-            with subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints
-            ) as process:
-                try:
-                    while process.stdout and (data := process.stdout.read(CHUNK)):
-                        reader.feed(data)
-                    code = process.wait()
-                finally:
-                    client.stop(process)
-            complaints.seek(0)
-            if code != 0:
-                raise _failed(code, complaints.read().decode(errors="replace"))
+        settings = f"{client.SESSION_OPTIONS} {self.options} {target.role}"
+        with running(command, Connection(target.source, target.application_name, settings), self.folder) as program:
+            while data := program.output.read(CHUNK):
+                reader.feed(data)
+            if (code := program.process.wait()) != 0:
+                raise _failed(code, program.said(_MOST_COMPLAINTS))
         return reader.finish().entries
 
 
