@@ -65,9 +65,14 @@ class ThreadResult:
 
 
 def joined(errors: Sequence[BackupError]) -> BackupError | None:
-    """Return one error that says what all of them say, or None when there is none. Its code is that of the first."""
+    """Return one error that says what all of them say, or None when there is none. Its code is that of the first. What
+    several of them say in the same words is said once, of all of them."""
     if len(errors) < 2:
         return errors[0] if errors else None
-    parts = [": ".join(part for part in (error.subject, error.doing, error.problem) if part) for error in errors]
+    subjects: dict[str, dict[str, None]] = {}
+    for error in errors:
+        said = ": ".join(part for part in (error.doing, error.problem) if part)
+        subjects.setdefault(said, {})[error.subject] = None
+    parts = [": ".join(part for part in (", ".join(filter(None, of)), said) if part) for said, of in subjects.items()]
     remedies = dict.fromkeys(error.remedy for error in errors)
     return type(errors[0])("; ".join(parts), remedy="; ".join(remedies))
