@@ -24,7 +24,7 @@ def amount(quantity: str) -> Fraction:
     """Return how much a quantity is, such as 500m, 0.5 or 2Gi."""
     number, unit, decimal = _parts(quantity)
     if unit in _BINARY:
-        return Fraction(number) * 1024 ** (_BINARY.index(unit) + 1)
+        return Fraction(number) * Fraction(1024) ** (_BINARY.index(unit) + 1)
     return Fraction(decimal) if decimal else Fraction(number) * Fraction(1000) ** (_DECIMAL.index(unit) - 1)
 
 
