@@ -81,9 +81,9 @@ def plan(column: Column, found: Found, passwords: Mapping[str, str], keys: Drill
                 objects.append(key_secret(column, name, KeyFile(current=column.s3_key(name)), minted=False))
             planned.objects[name] = objects
     live = found.objects.get(("Namespace", column.namespace))
-    keys = keys_in(column, {**found.objects, **planned.all()})
+    tried = keys_in(column, {**found.objects, **planned.all()})
     before, after = _logins(column, found.objects), _logins(column, planned.all())
-    planned.proved = record_after(proved_in(live), keys, before, after)
+    planned.proved = record_after(proved_in(live), tried, before, after)
     planned.objects[None] = [namespace(column, planned.proved), default_deny(column)]
     return planned
 
