@@ -94,7 +94,7 @@ def plan(
             planned.claimed.append(f"{name.source}/{name.destination}: {OWNER}")
         planned.warnings += [f"{name}: {onboarding.warning}"] if onboarding.warning else []
     _leave_minted_keys(column, found, planned)
-    tried = keys_in(column, found | planned.files)
+    tried = keys_in(column, {**found, **planned.files})
     planned.proved = record_after(proved_in(found), tried, _logins(found), _logins(planned.files))
     planned.files[COLUMN_FILE] = mark_of(column, planned.proved)
     return planned
