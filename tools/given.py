@@ -66,6 +66,7 @@ ENTRY_POINTS: Mapping[str, EntryPoint] = {
         (
             _ONLY,
             Given("app_probe_login_only", "bool", "Prove only what the login reaches. Set by playbooks."),
+            Given("app_probe_rolled_out_only", "bool", "Leave out threads that are not rolled out. Set by playbooks."),
             Given("app_probe_tamper", "bool", "Also prove that the keys cannot delete history."),
             Given(
                 "app_probe_neighbours", "list", "Prefixes of other apps that must be out of reach. Set by playbooks."

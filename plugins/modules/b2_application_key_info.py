@@ -31,7 +31,7 @@ EXAMPLES = r"""
       app_database: forgejo
       app_destinations:
         b2: {kind: b2, bucket: example-backups}
-      app_recovery_recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
+      app_recovery_recipients: ["{{ recovery_recipient }}"]
   register: result
 
 - name: Stop if a key is not what it should be

@@ -68,7 +68,7 @@ EXAMPLES = r"""
       app_destinations:
         b2: {kind: b2, bucket: example-backups}
         nas: {kind: directory, path: /mnt/nas}
-      app_recovery_recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
+      app_recovery_recipients: ["{{ recovery_recipient }}"]
     secrets:
       app_database_password: "{{ vault_forgejo_password }}"
 
@@ -80,7 +80,7 @@ EXAMPLES = r"""
       app_destinations:
         b2: {kind: b2, bucket: example-backups}
         nas: {kind: directory, path: /mnt/nas}
-      app_recovery_recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
+      app_recovery_recipients: ["{{ recovery_recipient }}"]
       app_state: absent
 """
 

@@ -31,7 +31,7 @@ EXAMPLES = r"""
       app_database: forgejo
       app_destinations:
         nas: {kind: directory, path: /mnt/nas}
-      app_recovery_recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
+      app_recovery_recipients: ["{{ recovery_recipient }}"]
       app_drill_queries:
         - {name: people, sql: 'SELECT count(*) FROM "user"', compare: at_least, value: 1}
 """

@@ -48,7 +48,7 @@ EXAMPLES = r"""
       app_destinations:
         b2: {kind: b2, bucket: example-backups}
         nas: {kind: directory, path: /mnt/nas}
-      app_recovery_recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
+      app_recovery_recipients: ["{{ recovery_recipient }}"]
 
 - name: Back up forgejo to the NAS only, after a big clean-up in the app
   fanout.backup.column_backup:
@@ -58,7 +58,7 @@ EXAMPLES = r"""
       app_destinations:
         b2: {kind: b2, bucket: example-backups}
         nas: {kind: directory, path: /mnt/nas}
-      app_recovery_recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
+      app_recovery_recipients: ["{{ recovery_recipient }}"]
     destinations: [nas]
     accept_shrink: true
 """

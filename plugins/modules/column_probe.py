@@ -36,6 +36,11 @@ options:
         no meaning then.
     type: bool
     default: false
+  rolled_out_only:
+    description:
+      - Leave out threads that are not rolled out, instead of failing for them. The roll-out has told why they are not.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - fanout.backup.attributes
   - fanout.backup.threads
@@ -55,7 +60,7 @@ EXAMPLES = r"""
       app_destinations:
         b2: {kind: b2, bucket: example-backups}
         nas: {kind: directory, path: /mnt/nas}
-      app_recovery_recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
+      app_recovery_recipients: ["{{ recovery_recipient }}"]
     neighbours: [nextcloud/, immich/]
     tamper: true
 """
@@ -86,6 +91,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fanout.backup.plugins.module_utils.contract.thread import ThreadName
 from ansible_collections.fanout.backup.plugins.module_utils.inventory.column import Column
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.base import NotRolledOut
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.registry import acts_of
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.argument_spec import ArgumentSpec
 from ansible_collections.fanout.backup.plugins.module_utils.wiring.failures import Outcome, run
@@ -96,6 +102,7 @@ PROBE_OPTIONS = ArgumentSpec(
         "neighbours": {"type": "list", "elements": "str", "default": []},
         "tamper": {"type": "bool", "default": False},
         "login_only": {"type": "bool", "default": False},
+        "rolled_out_only": {"type": "bool", "default": False},
     }
 )
 
@@ -107,7 +114,10 @@ def probe(module: AnsibleModule) -> Outcome:
             results = acts.probe_logins(column)
         else:
             results = acts.probe(column, threads, options["neighbours"], options["tamper"])
-        whole = not options["login_only"] and set(threads) == set(column.thread_names)
+        if options["rolled_out_only"]:
+            results = [result for result in results if not isinstance(result.failure, NotRolledOut)]
+        whole = {result.thread for result in results} == set(map(str, column.thread_names))
+        whole = whole and not options["login_only"]
         if (whole or options["login_only"]) and not any(result.failure for result in results):
             acts.note_proof(column, whole)
         return outcome_of(results, Outcome(values={"lines": [line for result in results for line in result.lines]}))

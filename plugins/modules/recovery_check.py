@@ -51,7 +51,7 @@ EXAMPLES = r"""
       app_destinations:
         b2: {kind: b2, bucket: example-backups}
         nas: {kind: directory, path: /mnt/nas}
-      app_recovery_recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
+      app_recovery_recipients: ["{{ recovery_recipient }}"]
 
 - name: Record the answer
   fanout.backup.recovery_check:

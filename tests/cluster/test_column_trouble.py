@@ -108,8 +108,8 @@ def test_a_claim_that_nothing_binds_is_named(access: Access, tmp_path: Path) -> 
         refused = owner.call("column")
 
         assert refused["failure"]["subject"] == f"{owner.app}/database/nas"
-        assert "unbound" in refused["msg"]
-        assert "bind its claim" in refused["failure"]["remedy"]
+        assert "is not bound (no persistent volumes available for this claim" in refused["msg"]
+        assert refused["failure"]["remedy"].startswith("make a volume for it")
         assert owner.access.batch.list_namespaced_job(owner.namespace).items == []
         assert owner.access.batch.list_namespaced_cron_job(owner.namespace).items == []
 

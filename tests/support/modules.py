@@ -13,7 +13,7 @@ from unittest import mock
 from ansible.module_utils.common import parameters, warnings
 from ansible.module_utils.testing import patch_module_args
 
-RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+RECIPIENT = "age18tujglrx649755lreldm7wst5tagg4nuw0s5we2l5snhc5ndd3gs767t9m"
 
 
 def call(module: str, *, check: bool = False, diff: bool = True, **options: Any) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from ..contract.thread import Thread
 from ..contract.version import VERSION
 from ..destinations.base import Destination, Stored
 from ..destinations.registry import open_destination
+from ..local.clock import our_clock
 from ..local.encryption import encrypt_text
 from ..local.progress import Phases, Report, silent
 from ..local.scratch import scratch_folder
@@ -127,7 +128,7 @@ def _name(started: datetime, present: Sequence[Stored]) -> ArtifactName:
     if newest.time > started + _FUTURE:
         ahead = spoken((newest.time - started).total_seconds())
         raise ConfigurationError(
-            f"the newest artifact, {newest}, is {ahead} ahead of this machine's clock",
+            f"the newest artifact, {newest}, is {ahead} ahead of {our_clock()}",
             remedy="correct the clock; if it is right, hide that artifact at the destination",
         )
     return new_artifact(newest.time + timedelta(seconds=1))

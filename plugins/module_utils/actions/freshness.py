@@ -14,6 +14,7 @@ from ..contract.manifest import Manifest
 from ..contract.thread import Thread
 from ..destinations.base import Destination
 from ..destinations.registry import open_destination
+from ..local.clock import our_clock
 from . import artifacts
 from .artifacts import Artifact
 from .history import as_written, doubtful, passed_over, tampered
@@ -132,7 +133,7 @@ def _age(artifact: Artifact, now: datetime) -> int:
 def _age_problems(artifact: Artifact, age: int, thread: Thread, now: datetime) -> list[str]:
     ahead = (artifact.name.time - now).total_seconds()
     if ahead > SKEW.total_seconds():
-        return [f"the newest backup, {artifact.name}, is {spoken(ahead)} ahead of this machine's clock"]
+        return [f"the newest backup, {artifact.name}, is {spoken(ahead)} ahead of {our_clock()}"]
     if age > thread.limits.fresh_within:
         return [f"the newest backup is {spoken(age)} old, the limit is {spoken(thread.limits.fresh_within)}"]
     return []

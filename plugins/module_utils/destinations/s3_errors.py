@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..contract.durations import spoken as duration
 from ..contract.errors import BackupError, ConfigurationError, DataRefused, Full, NoPermission, Unavailable
+from ..local.clock import our_clock
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -176,8 +177,8 @@ def wrong_clock(offset: float, server: Server) -> ConfigurationError:
     """Return the error about a clock that is `offset` seconds ahead of the server's."""
     direction = "ahead of" if offset > 0 else "behind"
     return ConfigurationError(
-        f"this machine's clock is {duration(abs(offset))} {direction} that of {server.host}",
-        remedy="set this machine's clock (systemd-timesyncd, chrony)",
+        f"{our_clock()} is {duration(abs(offset))} {direction} that of {server.host}",
+        remedy="set that clock (systemd-timesyncd, chrony)",
     )
 
 

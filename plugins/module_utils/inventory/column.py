@@ -22,6 +22,7 @@ from ..contract.thread import KEY_FILE, DrillKeys, Limits, Query, Recipients, Th
 from .bounds import check_bounds, check_deadline
 from .kubernetes import check_cluster, namespace_of
 from .locations import check_label, place, prefix_of
+from .placeholders import check_placeholders
 from .schedule import Schedule, check_period, schedule
 from .variables import DatabaseSecret, Secrets, Variables
 
@@ -222,6 +223,7 @@ def _check(given: Variables, secrets: Secrets) -> None:
             "app_recovery_recipients is empty, so a lost cluster would take the only identity with it",
             remedy="make an identity with age-keygen, keep it offline, and name its public key (age1...) there",
         )
+    check_placeholders(given, secrets)
     _check_paths(given)
     _check_trust(given)
     check_bounds(given)

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from ..contract.destination import DirectoryDestination, Network, S3Destination
 from ..contract.errors import ConfigurationError
 from ..contract.thread import ThreadName
+from .pods import check_pods
 from .variables import Secrets, Variables
 
 # Kubernetes appends 11 characters to the name of a CronJob to name a Job, which may have 63.
@@ -49,6 +50,7 @@ def check_cluster(given: Variables, secrets: Secrets, threads: Sequence[ThreadNa
             f"app_scratch_size must be a number and a unit, such as 500Mi or 20Gi, not {given.app_scratch_size!r}",
             remedy="correct app_scratch_size",
         )
+    check_pods(given)
     _check_database(given, secrets)
     for name, where in given.app_destinations.items():
         if isinstance(where, DirectoryDestination):

@@ -17,6 +17,7 @@ from typing import Literal
 from ..contract.codec import decode
 from ..contract.destination import B2Destination, Destination, DirectoryDestination, Nfs, S3Destination
 from ..contract.errors import BackupError, ConfigurationError
+from .placeholders import has_placeholder_bucket
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 REMEDY = "give one of them another app_prefix, bucket or folder"
@@ -151,12 +152,13 @@ def buckets(apps: Mapping[str, Mapping[str, object]], hosts: Collection[str]) ->
     """Given, by inventory host of all apps, the variables of `CLAIM` and of `BUCKET`, return each bucket that `hosts`
     need once for each id of an account's key, so that an app with a wrong one takes the bucket from no other.
 
-    An app whose variables cannot be read needs nothing here, because its own roll-out refuses it.
+    An app whose variables cannot be read, or whose bucket is a placeholder, needs nothing here, because its own
+    roll-out refuses it.
     """
     found: dict[tuple[object, str, str], dict[str, None]] = {}
     for host, variables in apps.items():
         for where, _prefix in _destinations(variables).values():
-            if isinstance(where, B2Destination):
+            if isinstance(where, B2Destination) and not has_placeholder_bucket(where):
                 found.setdefault((variables.get(_ACCOUNT_KEY), where.api_url, where.bucket), {})[host] = None
     return [
         Bucket(name, api_url, wanting, *_agreed(name, {host: apps[host] for host in users}))

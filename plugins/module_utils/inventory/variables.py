@@ -36,6 +36,25 @@ class ShrinkLimit:
 
 
 @dataclass(frozen=True)
+class Resources:
+    """What each container of the app's pods asks for and may take of cpu, memory and ephemeral-storage, written as
+    Kubernetes does: 500m, 512Mi. What is not named stays as it is."""
+
+    requests: dict[str, str] = field(default_factory=dict)
+    limits: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Toleration:
+    """A taint of nodes on which the app's pods run all the same, as in the spec of a pod."""
+
+    key: str | None = None
+    operator: Literal["Equal", "Exists"] = "Equal"
+    value: str | None = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+
+
+@dataclass(frozen=True)
 class Variables:
     """The variables of one app that hold no secret."""
 
@@ -72,6 +91,18 @@ class Variables:
     app_force_conflicts: bool = _variable(
         "Take fields of the column's objects in the cluster away from other managers, such as Flux or Argo CD.",
         default=False,
+    )
+    app_resources: Resources = _variable(
+        "What containers of the app's pods ask for and may take on platform C(kubernetes), where a quota or a range of"
+        " the namespace demands other values than the usual ones.",
+        default=Resources(),
+    )
+    app_tolerations: tuple[Toleration, ...] = _variable(
+        "Taints of nodes on which the app's pods run all the same. Platform C(kubernetes).", default=()
+    )
+    app_node_selector: dict[str, str] = _variable(
+        "Labels of the nodes on which the app's pods run. Platform C(kubernetes). Default: any node.",
+        default_factory=dict,
     )
     app_host_directory: str = _variable("Folder of the columns on platform C(host).", default="/etc/fanout.backup")
     app_prefix: str | None = _variable(

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..contract.errors import ConfigurationError, Unavailable
-from .kubeconfig import PlainLogin, plain_login
+from .kubeconfig import PlainLogin, check_context, plain_login
 
 if TYPE_CHECKING:
     import urllib3
@@ -98,6 +98,7 @@ def open_connection(kubeconfig: str | None, context: str | None, prefix: str = "
     login = plain_login(file, context)
     pool = None if login is None else _pool(login)
     if login is None or pool is None:
+        check_context(file, context, prefix)
         return _by_the_package(file, context, prefix)
     headers = {"authorization": f"Bearer {login.token}"} if login.token else {}
     return Connection(login.server, prefix, pool, lambda: headers)

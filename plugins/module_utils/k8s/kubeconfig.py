@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..contract.errors import ConfigurationError
+from ..contract.text import printable
+
 _CLUSTER = frozenset({"server", "certificate-authority", "certificate-authority-data"})
 _USER = frozenset({"client-certificate", "client-certificate-data", "client-key", "client-key-data", "token"})
 
@@ -39,6 +42,32 @@ def plain_login(kubeconfig: str | None, context: str | None) -> PlainLogin | Non
         return _login(_read(file), context, file.parent)
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
+
+
+def check_context(kubeconfig: str | None, context: str | None, prefix: str) -> None:
+    """Raise ConfigurationError if there is no kubeconfig, or if it does not have the context. Whatever else is wrong
+    with it, the package says."""
+    given = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    files = [Path(name).expanduser() for name in given.split(os.pathsep) if name]
+    there = [file for file in files if os.path.lexists(file) or not os.access(file.parent, os.X_OK)]
+    if not there:
+        raise ConfigurationError(
+            f"the kubeconfig {given} cannot be read (no such file)",
+            remedy=f"set {prefix}_kubeconfig to a file that works with kubectl",
+        )
+    try:
+        found = [settings for file in there if isinstance(settings := _read(file), Mapping)]
+        names = [str(entry["name"]) for settings in found for entry in settings["contexts"]]
+        usual = next((settings["current-context"] for settings in found if settings.get("current-context")), None)
+    except (OSError, ValueError, LookupError, TypeError):
+        return
+    wanted = context or usual
+    if wanted not in names:
+        lacks = f"has no context {wanted!r}" if wanted else "has no current context"
+        listed = f"one of {', '.join(names)}" if names else "a context that it has"
+        raise ConfigurationError(
+            printable(f"the kubeconfig {given} {lacks}"), remedy=printable(f"set {prefix}_kube_context to {listed}")
+        )
 
 
 def _read(file: Path) -> Any:

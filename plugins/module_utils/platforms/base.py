@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from ..contract.errors import BackupError
+from ..contract.errors import BackupError, ConfigurationError
 from .probe_record import Proof
 
 
@@ -29,6 +29,13 @@ class Change:
 # How a column differs from what would be rolled out: lines by destination, each with its remedy; "" has what is no
 # thread's alone. None of them shows a value.
 Drift: TypeAlias = Mapping[str, Sequence[str]]
+
+
+class NotRolledOut(ConfigurationError):
+    """What a thread runs from is `missing`: its CronJob, or its thread.json."""
+
+    def __init__(self, missing: str, *, subject: str = "") -> None:
+        super().__init__(f"there is no {missing}", remedy="roll out first: run playbooks/site.yml", subject=subject)
 
 
 @dataclass(frozen=True)
@@ -58,9 +65,14 @@ class ThreadResult:
 
 
 def joined(errors: Sequence[BackupError]) -> BackupError | None:
-    """Return one error that says what all of them say, or None when there is none. Its code is that of the first."""
+    """Return one error that says what all of them say, or None when there is none. Its code is that of the first. What
+    several of them say in the same words is said once, of all of them."""
     if len(errors) < 2:
         return errors[0] if errors else None
-    parts = [": ".join(part for part in (error.subject, error.doing, error.problem) if part) for error in errors]
+    subjects: dict[str, dict[str, None]] = {}
+    for error in errors:
+        said = ": ".join(part for part in (error.doing, error.problem) if part)
+        subjects.setdefault(said, {})[error.subject] = None
+    parts = [": ".join(part for part in (", ".join(filter(None, of)), said) if part) for said, of in subjects.items()]
     remedies = dict.fromkeys(error.remedy for error in errors)
     return type(errors[0])("; ".join(parts), remedy="; ".join(remedies))

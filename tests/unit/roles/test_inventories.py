@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 import yaml
 
+from fanout.contract.errors import ConfigurationError
+from fanout.inventory import placeholders
 from fanout.inventory.column import parse
 from fanout.inventory.longhorn import servers_in
+from tests.support.modules import RECIPIENT
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 PROGRAMS = Path(sys.executable).parent
@@ -54,8 +57,38 @@ def home() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     return passed_by_the_role(HOME)
 
 
+def filled(given: dict[str, Any], secrets: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What an owner makes of the placeholders."""
+    text = json.dumps(given).replace(placeholders.RECIPIENT, RECIPIENT).replace("example-home-backups", "our-backups")
+    return json.loads(text), {name: f"real-{name}" for name in secrets}
+
+
+def test_every_placeholder_of_the_home_is_refused_until_it_is_replaced(home: dict[str, Any]) -> None:
+    given, secrets = home["forgejo"]
+    good, good_secrets = filled(given, secrets)
+    for name, words in (
+        ("app_recovery_recipients", "app_recovery_recipients holds the example of age's documentation"),
+        ("app_destinations", "app_destinations.b2.bucket is the one of an example"),
+    ):
+        with pytest.raises(ConfigurationError, match=words):
+            parse({**good, name: given[name]}, good_secrets)
+    with pytest.raises(ConfigurationError, match="app_database_password is still a placeholder"):
+        parse(good, secrets)
+
+
+def test_every_bucket_of_an_example_is_known_for_a_placeholder() -> None:
+    texts = [path for folder in ("docs", "inventories/home", "plugins") for path in (CHECKOUT / folder).rglob("*")]
+    named = {
+        name
+        for path in texts
+        if path.suffix in (".md", ".yml", ".py")
+        for name in re.findall(r"kind: b2, bucket: ([a-z0-9-]+)", path.read_text(encoding="utf-8"))
+    }
+    assert named == placeholders.BUCKETS
+
+
 def test_every_app_of_the_home_is_a_column_with_a_thread_to_the_nas_and_one_off_site(home: dict[str, Any]) -> None:
-    columns = {name: parse(*given) for name, given in home.items()}
+    columns = {name: parse(*filled(*given)) for name, given in home.items()}
 
     assert sorted(columns) == ESTATE
     for name, column in columns.items():
@@ -67,13 +100,13 @@ def test_every_app_of_the_home_is_a_column_with_a_thread_to_the_nas_and_one_off_
 
 def test_every_app_of_the_home_says_what_it_does_not_cover_and_asks_for_its_people(home: dict[str, Any]) -> None:
     for given, _secrets in home.values():
-        column = parse(given, {})
+        column = parse(*filled(given, {}))
         assert column.variables.app_not_covered
         assert [query for query in column.variables.app_drill_queries if query.compare == "at_least"]
 
 
 def test_immich_has_a_server_of_its_own_and_the_others_share_one(home: dict[str, Any]) -> None:
-    servers = {name: parse(*given).sources["database"].record.host for name, given in home.items()}
+    servers = {name: parse(*filled(*given)).sources["database"].record.host for name, given in home.items()}
 
     assert {name for name in servers if servers[name] != servers["forgejo"]} == {"immich"}
 

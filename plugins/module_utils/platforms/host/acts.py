@@ -14,11 +14,12 @@ from ...contract.login import render_login
 from ...contract.thread import ThreadName
 from ...inventory.column import Column
 from ...local.files import write_private
-from ..base import ThreadResult
+from ..base import NotRolledOut, ThreadResult
 from ..command_result import judged, marked
+from ..probe_record import noted
 from .column_files import COLUMN_FILE, THREAD_FILE, path_of, read_state
 from .command import executable, in_memory, path_in, run_all
-from .plan import mark_of, proof_in
+from .plan import keys_in, mark_of, proved_in
 
 # Looking at a destination takes seconds; one that does not answer must not hold up the page that shows all of them.
 _LOOK = 120.0
@@ -100,9 +101,9 @@ def probe_logins(column: Column) -> list[ThreadResult]:
 def note_proof(column: Column, whole: bool) -> None:
     """See Acts.note_proof."""
     with about(column.app, "noting what was proved"):
-        earlier = proof_in(read_state(Path(column.folder)).files)
-        if earlier != "all" and (whole or earlier == "keys"):
-            write_private(Path(column.folder) / COLUMN_FILE, mark_of(column, "all").text)
+        files = read_state(Path(column.folder)).files
+        if (proved := noted(proved_in(files), keys_in(column, files), whole)) is not None:
+            write_private(Path(column.folder) / COLUMN_FILE, mark_of(column, proved).text)
 
 
 def recover_history(column: Column, thread: ThreadName, key: str | None, check: bool) -> ThreadResult:
@@ -162,9 +163,4 @@ def _is_there(file: Path) -> bool:
 
 
 def _not_rolled_out(thread: str, file: Path) -> ThreadResult:
-    return ThreadResult(
-        thread,
-        failure=ConfigurationError(
-            f"there is no {file}", remedy="roll out first: run playbooks/site.yml", subject=thread
-        ),
-    )
+    return ThreadResult(thread, failure=NotRolledOut(str(file), subject=thread))

@@ -17,7 +17,7 @@ from ..differences import fields_of_json, listed, told
 from . import systemd
 from .column_files import COLUMN_FILE, THREAD_FILE, UNITS, File, Files, State, path_of, read_state, wanted_state
 from .command import executable
-from .plan import mark_of, plan, proof_in
+from .plan import mark_of, plan, proved_in
 from .units import unit_name
 
 
@@ -30,7 +30,7 @@ def differences(column: Column) -> Drift:
             return {str(name): [told("it is not rolled out")] for name in column.thread_names}
         planned = plan(column, found.files, executable(), take_over=False, check_mode=True, ask=False)
         # What was proved is no part of what is compared: a changed login, which is, takes it back.
-        planned.files[COLUMN_FILE] = mark_of(column, proof_in(found.files))
+        planned.files[COLUMN_FILE] = mark_of(column, proved_in(found.files))
     drift: dict[str, list[str]] = {name: [] for name in ("", *map(str, column.thread_names))}
     for path, lines in _of_the_folder(folder, found, wanted_state(planned.files)):
         drift[_whose(column, path)] += lines

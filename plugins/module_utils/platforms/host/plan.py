@@ -21,7 +21,7 @@ from ...local.certificates import certificates_in
 from ...local.files import write_private
 from ...local.identities import new_identity
 from ...local.signatures import drill_keys
-from ..probe_record import Proof, logins, proof_after
+from ..probe_record import NOTHING, ProbeRecord, key_ids, logins, record_after
 from .column_files import COLUMN_FILE, ONBOARDED_FILE, THREAD_FILE, UNITS, File, Files, path_of
 from .onboarding import Newcomer, Onboarding, onboard
 from .siblings import check_apart, places_of_others
@@ -42,7 +42,7 @@ class Mark:
     app: str
     platform: str
     threads: tuple[str, ...]
-    proof: Proof = "nothing"
+    proved: ProbeRecord = NOTHING
 
 
 @dataclass
@@ -51,7 +51,7 @@ class FilePlan:
     fail."""
 
     files: dict[str, File] = field(default_factory=dict)
-    proof: Proof = "nothing"
+    proved: ProbeRecord = NOTHING
     claimed: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     failures: list[BackupError] = field(default_factory=list)
@@ -94,8 +94,9 @@ def plan(
             planned.claimed.append(f"{name.source}/{name.destination}: {OWNER}")
         planned.warnings += [f"{name}: {onboarding.warning}"] if onboarding.warning else []
     _leave_minted_keys(column, found, planned)
-    planned.proof = proof_after(proof_in(found), _logins(found), _logins(planned.files))
-    planned.files[COLUMN_FILE] = mark_of(column, planned.proof)
+    tried = keys_in(column, {**found, **planned.files})
+    planned.proved = record_after(proved_in(found), tried, _logins(found), _logins(planned.files))
+    planned.files[COLUMN_FILE] = mark_of(column, planned.proved)
     return planned
 
 
@@ -115,18 +116,24 @@ def _newcomer(rendered: Thread, files: Files, found: Files) -> Newcomer:
     return Newcomer(rendered, key or None, recorded.text if recorded else None)
 
 
-def mark_of(column: Column, proof: Proof) -> File:
+def mark_of(column: Column, proved: ProbeRecord) -> File:
     """Return column.json."""
     threads = tuple(map(str, column.thread_names))
-    return File(encode_json(Mark(Mark.FORMAT, column.app, column.platform, threads, proof)))
+    return File(encode_json(Mark(Mark.FORMAT, column.app, column.platform, threads, proved)))
 
 
-def proof_in(found: Files) -> Proof:
+def keys_in(column: Column, files: Files) -> dict[str, str]:
+    """Return the id of each thread's key."""
+    paths = {name: path_of(name, KEY_FILE) for name in column.thread_names}
+    return key_ids(column, {name: files[path].text for name, path in paths.items() if path in files})
+
+
+def proved_in(found: Files) -> ProbeRecord:
     """Return what an earlier probe has proved."""
     try:
-        return decode_json(Mark, found[COLUMN_FILE].text, COLUMN_FILE).proof
+        return decode_json(Mark, found[COLUMN_FILE].text, COLUMN_FILE).proved
     except (KeyError, ConfigurationError):
-        return "nothing"
+        return NOTHING
 
 
 def _logins(files: Files) -> frozenset[str]:

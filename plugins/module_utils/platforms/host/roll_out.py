@@ -46,7 +46,7 @@ def present(column: Column, check_mode: bool, take_over: bool) -> Change:
         warnings.append(_SESSION)
     if column.drill_destinations and (error := confinement.obstacle()):
         warnings.append(f"{column.app}: its drills cannot run here: {error.problem}. Remedy: {error.remedy}")
-    return Change(shown_before, shown_after, tuple(warnings), joined(planned.failures), planned.proof)
+    return Change(shown_before, shown_after, tuple(warnings), joined(planned.failures), planned.proved.proof)
 
 
 def absent(column: Column, check_mode: bool) -> Change:

@@ -19,12 +19,13 @@ from ...inventory.column import Column
 from ...inventory.kubernetes import DRILL, object_name
 from ...k8s.cluster import Cluster, connect
 from ...k8s.resources import Manifest, shown_name
-from ..base import ThreadResult
+from ..base import NotRolledOut, ThreadResult
 from ..command_result import judged, marked, said
+from ..probe_record import noted
 from .ingress import obstacle
 from .jobs import Order, run
 from .live_objects import Found, id_of
-from .objects import BACKUP, COLUMN, labels, namespace, proof_in
+from .objects import BACKUP, COLUMN, labels, namespace, proved_in
 from .pods import LENT, LIVE, backup_pod, drill_pod, history_pod, restore_pod
 from .threads import job_spec
 
@@ -167,13 +168,15 @@ def note_proof(column: Column, whole: bool) -> None:
     """See Acts.note_proof."""
     # Only here: what most acts need not compile.
     from .apply import applied
+    from .plan import keys_in
 
     with about(column.app, "noting what was proved"):
         cluster = connect(column)
         live = cluster.get("Namespace", "", column.namespace)
-        if (earlier := proof_in(live)) != "all" and (whole or earlier == "keys"):
+        secrets = {id_of(one): one for one in cluster.list("Secret", column.namespace)}
+        if (proved := noted(proved_in(live), keys_in(column, secrets), whole)) is not None:
             force = column.variables.app_force_conflicts
-            applied(cluster, live, namespace(column, "all"), dry_run=False, force=force)
+            applied(cluster, live, namespace(column, proved), dry_run=False, force=force)
 
 
 def info(column: Column) -> list[ThreadResult]:
@@ -206,12 +209,11 @@ def _order(thread: ThreadName, suffix: str, spec: dict[str, Any], cron: Manifest
 
 
 def _cron_job(cluster: Cluster, column: Column, thread: ThreadName, suffix: str) -> Manifest:
-    """Return the thread's CronJob. Raise ConfigurationError if it has none."""
+    """Return the thread's CronJob. Raise NotRolledOut if it has none."""
     name = object_name(thread, suffix)
     found = cluster.get("CronJob", column.namespace, name)
     if found is None:
-        where = shown_name("CronJob", column.namespace, name)
-        raise ConfigurationError(f"there is no {where}", remedy="roll out first: run playbooks/site.yml")
+        raise NotRolledOut(shown_name("CronJob", column.namespace, name))
     return found
 
 

@@ -20,7 +20,7 @@ from ..differences import ROLL_OUT, fields_of_json, listed, told
 from .apply import unlike
 from .drill_identity import Identity, identity
 from .live_objects import Found, Id, id_of, label, read
-from .objects import KEY_OF, namespace, proof_in, secret_text, thread_of
+from .objects import KEY_OF, namespace, proved_in, secret_text, thread_of
 from .onboarding import Onboarding
 from .passwords import passwords
 from .plan import ObjectPlan, plan
@@ -72,7 +72,7 @@ def _of_the_column(column: Column, found: Found, planned: ObjectPlan, owner: Ide
         yield f"{_shown(column, id_of(owner.new))} is missing"
     elif planned.onboarded is not None:
         own.append(planned.onboarded)
-    for one in (namespace(column, proof_in(live)), *own):
+    for one in (namespace(column, proved_in(live)), *own):
         yield from _differences(column, found, one)
     wanted = planned.all()
     for key, one in sorted(found.ours(column).items()):

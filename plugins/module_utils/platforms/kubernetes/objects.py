@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from ...contract import key_file
+from ...contract.codec import decode_json, encode
 from ...contract.destination import DirectoryDestination, Nfs
+from ...contract.errors import ConfigurationError
 from ...contract.key_file import KeyFile
 from ...contract.thread import IDENTITY_FILE, KEY_FILE, ThreadName
 from ...inventory.column import Column
 from ...inventory.kubernetes import DRILL, DRILL_IDENTITY, KEY, ONBOARDED, object_name
 from ...k8s.resources import KINDS, Manifest
-from ..probe_record import UNPROVED, Proof
+from ..probe_record import NOTHING, ProbeRecord
 
 COLUMN = "fanout.backup/column"
 SOURCE = "fanout.backup/source"
@@ -30,18 +33,25 @@ _SOFT_NFS = ["nfsvers=4.1", "soft", "timeo=300", "retrans=3", "noatime"]
 _CAPACITY = "1Ti"  # nobody enforces it: the NAS decides
 
 
-def namespace(column: Column, proof: Proof = "nothing") -> Manifest:
+def namespace(column: Column, proved: ProbeRecord = NOTHING) -> Manifest:
     """Return the column's namespace. Only restricted pods run there. It bears what was proved of the column."""
     levels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
     labels = {MANAGED_BY: "fanout.backup", COLUMN: column.app, **levels}
-    metadata = {"name": column.namespace, "labels": labels, "annotations": {PROOF: proof}}
+    metadata = {
+        "name": column.namespace,
+        "labels": labels,
+        "annotations": {PROOF: json.dumps(encode(proved), sort_keys=True)},
+    }
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
-def proof_in(namespace: Manifest | None) -> Proof:
+def proved_in(namespace: Manifest | None) -> ProbeRecord:
     """Return what an earlier probe has proved, as the column's namespace says."""
-    said = ((namespace or {}).get("metadata", {}).get("annotations") or {}).get(PROOF)
-    return said if said in UNPROVED else "nothing"
+    text = ((namespace or {}).get("metadata", {}).get("annotations") or {}).get(PROOF, "")
+    try:
+        return decode_json(ProbeRecord, text, PROOF)
+    except ConfigurationError:
+        return NOTHING
 
 
 def identity_secret(column: Column, text: str) -> Manifest:

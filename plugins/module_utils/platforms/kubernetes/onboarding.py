@@ -22,7 +22,7 @@ from .apply import applied
 from .drill_identity import Identity
 from .live_objects import Found, at_once, id_of
 from .network import default_deny, policies
-from .objects import BACKUP, labels, namespace, onboarded_in, opaque_secret, proof_in
+from .objects import BACKUP, labels, namespace, onboarded_in, opaque_secret, proved_in
 from .plan import Onboarded
 from .pods import THREAD_FILE, onboarding_pod
 from .threads import job_spec, thread_objects
@@ -81,7 +81,7 @@ class Onboarding:
         """Make the namespace, in which no pod may reach anything that no policy allows, and store a new identity first:
         what belongs to one that is gone again is nobody's."""
         live = self.found.objects.get(("Namespace", self.column.namespace))
-        for own in (namespace(self.column, proof_in(live)), default_deny(self.column)):
+        for own in (namespace(self.column, proved_in(live)), default_deny(self.column)):
             self._apply([(self.found.objects.get(id_of(own)), own)])
         if identity.new is not None:
             self.cluster.create(identity.new)

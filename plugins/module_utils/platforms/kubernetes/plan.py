@@ -7,18 +7,18 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ...contract.destination import S3Destination
-from ...contract.errors import BackupError, about
+from ...contract.destination import DirectoryDestination, S3Destination
+from ...contract.errors import BackupError, ConfigurationError, about
 from ...contract.key_file import KeyFile
-from ...contract.thread import DrillKeys, ThreadName
+from ...contract.thread import KEY_FILE, DrillKeys, ThreadName
 from ...inventory.column import CA_FILE, Column
-from ...inventory.kubernetes import object_name
-from ...k8s.resources import Manifest
+from ...inventory.kubernetes import KEY, object_name
+from ...k8s.resources import Manifest, shown_name
 from ...local.certificates import certificates_in
-from ..probe_record import Proof, logins, proof_after
+from ..probe_record import NOTHING, ProbeRecord, key_ids, logins, record_after
 from .live_objects import Found, Id, Objects, id_of
 from .network import default_deny, policies
-from .objects import key_secret, namespace, onboarded_map, proof_in, secret_text
+from .objects import key_secret, namespace, onboarded_map, proved_in, secret_text
 from .passwords import password_secret
 from .pods import THREAD_FILE
 from .threads import thread_objects
@@ -40,7 +40,7 @@ class ObjectPlan:
     stay as they are, what a user should know, threads that fail."""
 
     objects: dict[ThreadName | None, list[Manifest]] = field(default_factory=dict)
-    proof: Proof = "nothing"
+    proved: ProbeRecord = NOTHING
     onboarded: Manifest | None = None
     kept: set[ThreadName] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
@@ -73,6 +73,7 @@ def plan(column: Column, found: Found, passwords: Mapping[str, str], keys: Drill
         if name in planned.kept:
             continue
         with planned.gathered(name):
+            _check_claim(column, name, found)
             objects = [*thread_objects(column, rendered, certificates.get(name.source)), *policies(column, name)]
             if name.source in passwords:
                 objects.append(password_secret(column, name, passwords[name.source]))
@@ -80,9 +81,28 @@ def plan(column: Column, found: Found, passwords: Mapping[str, str], keys: Drill
                 objects.append(key_secret(column, name, KeyFile(current=column.s3_key(name)), minted=False))
             planned.objects[name] = objects
     live = found.objects.get(("Namespace", column.namespace))
-    planned.proof = proof_after(proof_in(live), _logins(column, found.objects), _logins(column, planned.all()))
-    planned.objects[None] = [namespace(column, planned.proof), default_deny(column)]
+    tried = keys_in(column, {**found.objects, **planned.all()})
+    before, after = _logins(column, found.objects), _logins(column, planned.all())
+    planned.proved = record_after(proved_in(live), tried, before, after)
+    planned.objects[None] = [namespace(column, planned.proved), default_deny(column)]
     return planned
+
+
+def _check_claim(column: Column, thread: ThreadName, found: Found) -> None:
+    """Raise ConfigurationError if the claim that a destination names is not there: its pods would wait for it."""
+    where = column.destination_of(thread)
+    claim = where.claim if isinstance(where, DirectoryDestination) else None
+    if claim is not None and ("PersistentVolumeClaim", claim) not in found.objects:
+        raise ConfigurationError(
+            f"{shown_name('PersistentVolumeClaim', column.namespace, claim)} is missing",
+            remedy=f"make that claim, or correct app_destinations.{thread.destination}.claim",
+        )
+
+
+def keys_in(column: Column, objects: Objects) -> dict[str, str]:
+    """Return the id of each thread's key, of these objects."""
+    secrets = {name: objects.get(("Secret", object_name(name, KEY))) for name in column.thread_names}
+    return key_ids(column, {name: secret_text(one, KEY_FILE) or "" for name, one in secrets.items() if one})
 
 
 def _logins(column: Column, objects: Objects) -> frozenset[str]:

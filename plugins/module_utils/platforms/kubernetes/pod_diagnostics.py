@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -10,19 +12,26 @@ from typing import Any
 from ...contract.errors import BackupError, ConfigurationError, Full, TryAgain, Unavailable
 from ...contract.text import printable
 from ...k8s.cluster import Cluster
-from ...k8s.resources import Manifest
+from ...k8s.resources import Manifest, shown_name
+from ..differences import ROLL_OUT
 from .pods import COMMAND, CONFINE, SERVER
 
-# How long a state may last that does not go away by itself: images and settings that are wrong, and all other reasons,
-# such as a node that has no room yet, a volume that is about to be bound, a NAS that wakes up.
+# How long a state may last that does not go away by itself: settings that are wrong, and images, which are tried twice
+# by then. All other reasons get more time: a node that has no room yet, a volume that is about to be bound, a NAS that
+# wakes up.
 _HOPELESS = 20.0
-_IMAGE = 45.0
+_IMAGE = 25.0
 _WAITING = 150.0
 _IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff")
 _HOPELESS_REASONS = (
     "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError", "CreateContainerError", "RunContainerError",
     "CrashLoopBackOff",
 )  # fmt: skip
+# Of what others have written, the beginning says what it is about, and the end why.
+_HEAD, _TAIL = 100, 200
+_OF_THE_NODE = "node.kubernetes.io/"  # taints that come and go with the state of a node
+_NEVER_FITS = re.compile(r"(\d+) node\(s\) (?:had untolerated taint|didn't match Pod's node affinity/selector)")
+_NOT_THERE = re.compile(r'(?:secret|configmap) "[^"]*" not found|references non-existent (?:secret|config) key')
 
 
 class Watched:
@@ -90,16 +99,51 @@ class Watched:
         has_failed = self.job is None or _condition(self.job, "Failed") is not None
         return has_failed or (self.pod.get("status") or {}).get("phase") == "Failed"
 
-    def events(self) -> list[str]:
-        """Return the newest warnings about pod and Job, oldest first."""
+    def warnings(self) -> list[str]:
+        """Return the warnings about pod and Job, oldest first. What is the same but for the pod's name is one."""
+        found: dict[str, str] = {}
+        for event in self._events(self.job_name, self.pod_name):
+            text = f"{_one_line(event.get('reason'))}: {_one_line(event.get('message'))}"
+            # Each pod that the Job tries to make has a name of its own behind the Job's, of which some is cut off.
+            same = re.sub(rf"{re.escape(self.job_name[:57])}[-a-z0-9]*", self.job_name, text)
+            found.pop(same, None)
+            found[same] = text
+        return list(found.values())
+
+    def _events(self, *names: str) -> list[Manifest]:
         found: list[Manifest] = []
-        for name in filter(None, (self.job_name, self.pod_name)):
-            try:
+        for name in filter(None, names):
+            with contextlib.suppress(BackupError):  # they explain, and nothing depends on them
                 found += self._cluster.list("Event", self.namespace, fields=f"involvedObject.name={name},type=Warning")
-            except BackupError:
-                continue  # they explain, and nothing depends on them
-        found.sort(key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
-        return list(dict.fromkeys(f"{event.get('reason')}: {_one_line(event.get('message'))}" for event in found))[-3:]
+        return sorted(found, key=_time_of)
+
+    def claim_problem(self) -> BackupError | None:
+        """Return why a claim that the pod mounts will not be bound, or None if it may be."""
+        for volume in self.pod["spec"].get("volumes") or ():
+            name = (volume.get("persistentVolumeClaim") or {}).get("claimName")
+            fields = f"involvedObject.name={name},involvedObject.kind=PersistentVolumeClaim"
+            with contextlib.suppress(BackupError):
+                events = self._cluster.list("Event", self.namespace, fields=fields) if name else []
+                if found := _claim_problem(shown_name("PersistentVolumeClaim", self.namespace, str(name)), events):
+                    return found
+        return None
+
+
+def _claim_problem(claim: str, events: list[Manifest]) -> BackupError | None:
+    """The newest event counts: it is repeated as long as it holds."""
+    newest = max(events, key=_time_of, default={})
+    said = _one_line(newest.get("message"))
+    if newest.get("reason") == "ProvisioningFailed" and "storageclass" in said and "not found" in said:
+        remedy = "make that StorageClass, or make the claim anew with one that exists"
+    elif newest.get("reason") == "FailedBinding":
+        remedy = "make a volume for it, or make the claim anew with a StorageClass that exists"
+    else:
+        return None
+    return ConfigurationError(f"{claim} is not bound ({said})", remedy=remedy)
+
+
+def _time_of(event: Manifest) -> str:
+    return str(event.get("lastTimestamp") or event.get("eventTime") or "")
 
 
 def _condition(found: Manifest | None, name: str) -> Mapping[str, Any] | None:
@@ -133,33 +177,84 @@ def _containers(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def stuck(watched: Watched) -> BackupError | None:
     """Return why the pod will not start, or None as long as it may."""
-    state = watched.state
-    limit = _IMAGE if state == "Image" else _HOPELESS if state in _HOPELESS_REASONS else _WAITING
-    if not state or watched.since < limit:
+    if not watched.state or watched.since < (_IMAGE if watched.state == "Image" else _HOPELESS):
         return None
-    told = _told(watched)
-    if state == "NoPod":
-        return ConfigurationError(
-            f"its Job made no pod{told}", remedy="see what the namespace's admission or quota refuses"
-        )
-    if state == "Unschedulable":
-        why = condition_message(watched.pod, "PodScheduled")
-        return Unavailable(f"its pod cannot be scheduled ({why}){told}", remedy=_scheduling_remedy(why))
-    if state == "Pending":
-        if not watched.events():
-            return None  # an image that is large and still on its way warns of nothing
-        return Unavailable(f"its pod does not start{told}", remedy="mend what the events say, then run again")
+    may_wait = watched.since < _WAITING
+    if watched.state == "NoPod":
+        return _unmade(watched, may_wait)
+    if watched.state == "Unschedulable":
+        return _unscheduled(watched, may_wait)
+    if watched.state == "Pending":
+        return _unstarted(watched, may_wait)
+    return _waiting_in_vain(watched)
+
+
+def _unmade(watched: Watched, may_wait: bool) -> BackupError | None:
+    """What refuses the Job's pod says so at once. Only what other pods take may be given back."""
+    said = " / ".join(watched.warnings())
+    used = re.search(r"exceeded quota: .* used: (.*?), limited: ", said)
+    is_taken = used is not None and not all(part.endswith("=0") for part in used[1].split(","))
+    is_refused = "forbidden" in said or "denied the request" in said
+    if may_wait and (is_taken or not is_refused):
+        return None
+    remedy = "see what the namespace's admission refuses"
+    if "quota" in said:
+        remedy = "set app_resources to what the namespace's ResourceQuota demands, or change the quota"
+    elif " usage per " in said or " ratio per " in said:
+        remedy = "set app_resources to what the namespace's LimitRange allows, or change the range"
+    return ConfigurationError(f"its Job made no pod{_told(watched)}", remedy=remedy)
+
+
+def _unscheduled(watched: Watched, may_wait: bool) -> BackupError | None:
+    why = condition_message(watched.pod, "PodScheduled")
+    if "persistentvolumeclaim" in why.lower():
+        if (problem := watched.claim_problem()) is not None:
+            return problem
+        remedy = "bind its claim to a volume: see kubectl describe pvc, and the destination's nfs or claim"
+    elif not _fits_never(why):
+        remedy = "make room on a node, or take away what keeps the pod from it"
+    else:
+        may_wait = False
+        remedy = "name the taint of a node in app_tolerations, or take it off the node"
+        if "affinity/selector" in why:
+            remedy = "correct app_node_selector: it has to choose a node that the pod may run on"
+    if may_wait:
+        return None
+    return Unavailable(f"its pod cannot be scheduled ({why}){_told(watched, why)}", remedy=remedy)
+
+
+def _fits_never(why: str) -> bool:
+    """Whether no node will take the pod, whatever ends there: each has a taint of its owner's, or lacks a label."""
+    nodes = re.match(r"0/(\d+) nodes are available", why)
+    counted = sum(map(int, _NEVER_FITS.findall(why)))
+    return nodes is not None and int(nodes[1]) == counted > 0 and _OF_THE_NODE not in why
+
+
+def _unstarted(watched: Watched, may_wait: bool) -> BackupError | None:
+    warnings = watched.warnings()
+    is_ours = any(_NOT_THERE.search(text) for text in warnings)
+    if not warnings or (may_wait and not is_ours):
+        return None  # an image that is large and still on its way warns of nothing
+    remedy = ROLL_OUT if is_ours else "mend what the events say, then run again"
+    return Unavailable(f"its pod does not start{_told(watched)}", remedy=remedy)
+
+
+def _waiting_in_vain(watched: Watched) -> BackupError:
     container, waiting = _waiting(watched.pod)
-    image = "app_drill_image" if container == SERVER else "app_image"
-    if state == "Image" or "Image" in state:
+    if "Image" in watched.state:
+        # Only one of the two has the cause: which one, is the node's version's choice.
+        failed = [text for text in watched.warnings() if "Failed to pull image" in text]
+        image = "app_drill_image" if container == SERVER else "app_image"
         return ConfigurationError(
-            f"the image of its container {container} cannot be had ({waiting}){told}",
+            f"the image of its container {container} cannot be had ({max([waiting, *failed[-1:]], key=len)})",
             remedy=f"correct {image}, or let the nodes reach its registry",
         )
     remedy = "roll out again, or correct what it names"
     if container == SERVER:
         remedy = "app_drill_image needs a shell, and the node a kernel with seccomp filters: look at what it says"
-    return ConfigurationError(f"its container {container} cannot start ({waiting}){told}", remedy=remedy)
+    return ConfigurationError(
+        f"its container {container} cannot start ({waiting}){_told(watched, waiting)}", remedy=remedy
+    )
 
 
 def ended_from_outside(watched: Watched) -> BackupError | None:
@@ -175,7 +270,7 @@ def ended_from_outside(watched: Watched) -> BackupError | None:
     if watched.terminated and watched.terminated.get("reason") == "OOMKilled":
         return TryAgain(
             f"it was ended for taking more than its {_memory(watched.pod)} of memory (OOMKilled)",
-            remedy="report the size of the database and of its largest row",
+            remedy="set app_resources.limits.memory higher, and report how large the database and its largest row are",
         )
     if watched.failed and watched.failed.get("reason") == "DeadlineExceeded":
         return TryAgain(
@@ -228,8 +323,9 @@ def _memory(pod: Manifest) -> str:
     return str(limits.get("memory", "share"))
 
 
-def _told(watched: Watched) -> str:
-    events = watched.events()
+def _told(watched: Watched, said: str = "") -> str:
+    """Return the newest warnings for the end of a line that has `said` something: the same is told once."""
+    events = [text for text in watched.warnings()[-3:] if not said or text.partition(": ")[2] not in said]
     return f"; events: {' / '.join(events)}" if events else ""
 
 
@@ -252,11 +348,6 @@ def condition_message(pod: Manifest, condition: str) -> str:
     return "no node looked at it yet"
 
 
-def _scheduling_remedy(why: str) -> str:
-    if "PersistentVolumeClaim" in why or "persistentvolumeclaim" in why:
-        return "bind its claim to a volume: see kubectl describe pvc, and the destination's nfs or claim"
-    return "make room on a node, or take away what keeps the pod from it"
-
-
 def _one_line(text: object) -> str:
-    return printable(" ".join(str(text or "").split()))[:300]
+    line = printable(" ".join(str(text or "").split()))
+    return line if len(line) <= _HEAD + _TAIL else f"{line[:_HEAD]}...{line[-_TAIL:]}"

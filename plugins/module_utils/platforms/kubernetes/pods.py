@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...contract.codec import encode
 from ...contract.destination import B2Destination, DirectoryDestination, S3Destination
 from ...contract.thread import IDENTITY_FILE, KEY_FILE, ThreadName
 from ...inventory.column import CA_FILE, PASSWORD_FILE, SCRATCH_SERVER, Column
 from ...inventory.kubernetes import DRILL_IDENTITY, KEY, object_name
+from ...inventory.pods import amount, as_served
+from ...local.clock import NODE
 from ...sources.postgresql import sidecar
 
 RUN_AS = 10001
@@ -99,7 +102,7 @@ def drill_pod(column: Column, thread: ThreadName, options: Sequence[str] = (), *
         files.append({"downwardAPI": {"items": [{"path": LIVE_FILE, "fieldRef": field}]}})
         options = ("--live", f"{FOLDER}/{LIVE_FILE}", *options)
     pod = _pod(column, thread, ("drill", *options), files)
-    pod["containers"][0]["resources"] = _resources(_DRILL_MEMORY)
+    pod["containers"][0]["resources"] = _resources(column, _DRILL_MEMORY)
     if (image := column.source_of(thread).scratch_image) is not None:
         _add_server(pod, column, thread, image)
     return pod
@@ -107,7 +110,7 @@ def drill_pod(column: Column, thread: ThreadName, options: Sequence[str] = (), *
 
 def _add_server(pod: Pod, column: Column, thread: ThreadName, image: str) -> None:
     pod["containers"][0]["volumeMounts"].append({"name": "sockets", "mountPath": SCRATCH_SERVER})
-    pod["initContainers"] = [_confine(column), _server(image)]
+    pod["initContainers"] = [_confine(column), _server(column, image)]
     passwd = {"name": object_name(thread), "items": [{"key": "passwd", "path": "passwd"}]}
     pod["volumes"] += [
         {"name": "passwd", "configMap": passwd},
@@ -115,7 +118,7 @@ def _add_server(pod: Pod, column: Column, thread: ThreadName, image: str) -> Non
         {"name": "sockets", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
         {"name": "server-tmp", "emptyDir": {"sizeLimit": "64Mi"}},
         {"name": CONFINE, "emptyDir": {"sizeLimit": "16Mi"}},
-        {"name": "data", "emptyDir": {"sizeLimit": _as_served(column.variables.app_scratch_size)}},
+        {"name": "data", "emptyDir": {"sizeLimit": as_served(column.variables.app_scratch_size)}},
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "256Mi"}},
     ]
 
@@ -129,12 +132,12 @@ def _confine(column: Column) -> dict[str, Any]:
         "command": ["cp", _CONFINE, f"{_CONFINED}/{CONFINE}"],
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": _locked_down(),
-        "resources": _resources(_SMALL_MEMORY),
+        "resources": _resources(column, _SMALL_MEMORY),
         "volumeMounts": [{"name": CONFINE, "mountPath": _CONFINED}],
     }
 
 
-def _server(image: str) -> dict[str, Any]:
+def _server(column: Column, image: str) -> dict[str, Any]:
     """The scratch server: a native sidecar, which starts before the drill and is stopped after it. Its image's entry
     point would make users, listen on the network and want to be root.
 
@@ -149,7 +152,7 @@ def _server(image: str) -> dict[str, Any]:
         "command": [f"{_CONFINED}/{CONFINE}", "sh", "-c", sidecar.script(SCRATCH_SERVER, f"{_DATA}/server")],
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {**_locked_down(), "runAsUser": SERVER_RUNS_AS, "runAsGroup": SERVER_RUNS_AS},
-        "resources": _resources(_SERVER_MEMORY),
+        "resources": _resources(column, _SERVER_MEMORY),
         "volumeMounts": [
             {"name": "sockets", "mountPath": SCRATCH_SERVER},
             {"name": "data", "mountPath": _DATA},
@@ -171,7 +174,7 @@ def _pod(column: Column, thread: ThreadName, command: Sequence[str], files: list
     ]
     volumes: list[Volume] = [
         {"name": "column", "projected": {"defaultMode": 0o440, "sources": files}},
-        {"name": "scratch", "emptyDir": {"sizeLimit": _as_served(column.variables.app_scratch_size)}},
+        {"name": "scratch", "emptyDir": {"sizeLimit": as_served(column.variables.app_scratch_size)}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
     ]
     if posixpath.normpath(scratch) == "/tmp":
@@ -187,9 +190,12 @@ def _pod(column: Column, thread: ThreadName, command: Sequence[str], files: list
         "image": column.variables.app_image,
         "imagePullPolicy": "IfNotPresent",
         "command": [COMMAND, command[0], "--thread", f"{FOLDER}/{path_of(thread, THREAD_FILE)}", *command[1:]],
-        "env": [{"name": "HOME", "value": "/tmp"}],
+        "env": [
+            {"name": "HOME", "value": "/tmp"},
+            {"name": NODE, "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+        ],
         "securityContext": _locked_down(),
-        "resources": _resources(_MEMORY),
+        "resources": _resources(column, _MEMORY),
         "volumeMounts": mounts,
     }
     return {
@@ -208,7 +214,15 @@ def _pod(column: Column, thread: ThreadName, command: Sequence[str], files: list
         },
         "containers": [container],
         "volumes": volumes,
+        **_nodes(column),
     }
+
+
+def _nodes(column: Column) -> dict[str, Any]:
+    """Return on which nodes a pod runs, if that is not any."""
+    tolerations = encode(column.variables.app_tolerations)
+    labels = dict(column.variables.app_node_selector)
+    return {**({"tolerations": tolerations} if tolerations else {}), **({"nodeSelector": labels} if labels else {})}
 
 
 def path_of(thread: ThreadName, file: str) -> str:
@@ -220,21 +234,23 @@ def _locked_down() -> dict[str, Any]:
     return {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
 
 
-def _as_served(size: str) -> str:
-    """Return a size as the server writes it, 1Gi for 1024Mi: as long as it is sent otherwise it differs for ever."""
-    number, unit = int(size[:-2]), size[-2:]
-    units = ("Mi", "Gi", "Ti", "Pi")
-    while number % 1024 == 0:
-        number, unit = number // 1024, units[units.index(unit) + 1]
-    return f"{number}{unit}"
+def _resources(column: Column, memory: str) -> dict[str, Any]:
+    """No limit of CPU, because a throttled run misses its window; every emptyDir has a limit of its own. What the
+    inventory names takes the place of that, and a request that it does not name is never more than its limit."""
+    given = column.variables.app_resources
+    requests = {"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "1Gi", **given.requests}
+    limits = {"memory": memory, **given.limits}
+    for name in requests.keys() & limits.keys():
+        if amount(requests[name]) > amount(limits[name]):
+            if name in given.requests:
+                limits[name] = requests[name]
+            else:
+                requests[name] = limits[name]
+    return {"requests": _served(requests), "limits": _served(limits)}
 
 
-def _resources(memory: str) -> dict[str, Any]:
-    """No limit of CPU, because a throttled run misses its window; every emptyDir has a limit of its own."""
-    return {
-        "requests": {"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "1Gi"},
-        "limits": {"memory": memory},
-    }
+def _served(amounts: Mapping[str, str]) -> dict[str, str]:
+    return {name: as_served(quantity) for name, quantity in amounts.items()}
 
 
 def _thread_file(thread: ThreadName) -> Volume:

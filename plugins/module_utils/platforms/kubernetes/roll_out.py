@@ -45,7 +45,9 @@ def present(column: Column, check_mode: bool, take_over: bool) -> Change:
         after = roll_out.apply(owner.new)
     before = found.ours(column)
     warnings = tuple(planned.warnings)
-    return Change(shown(before, {}), shown(after, found.objects), warnings, joined(planned.failures), planned.proof)
+    return Change(
+        shown(before, {}), shown(after, found.objects), warnings, joined(planned.failures), planned.proved.proof
+    )
 
 
 def absent(column: Column, check_mode: bool) -> Change:

@@ -5,7 +5,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from fanout.contract.errors import ConfigurationError, DataRefused, Full, NoPermission, Unavailable
-from fanout.destinations.s3_errors import NotImplementedThere, Server, spoken, worth_repeating
+from fanout.destinations.s3_errors import NotImplementedThere, Server, spoken, worth_repeating, wrong_clock
 
 SERVER = Server("s3.example.org", "backups", "0041")
 
@@ -59,3 +59,9 @@ def test_every_answer_has_its_class_its_words_and_its_patience(
 def test_what_no_server_says_is_a_bug_and_stays_one() -> None:
     with pytest.raises(ZeroDivisionError):
         spoken(ZeroDivisionError(), SERVER)
+
+
+def test_a_wrong_clock_of_a_pod_is_that_of_its_node_which_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert str(wrong_clock(3600, SERVER)).startswith("this machine's clock is 60 min ahead of")
+    monkeypatch.setenv("FANOUT_NODE", "node1")
+    assert str(wrong_clock(-3600, SERVER)).startswith("the clock of the node node1 is 60 min behind")

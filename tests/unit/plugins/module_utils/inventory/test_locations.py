@@ -118,6 +118,7 @@ def test_an_app_with_two_destinations_in_a_bucket_needs_it_once_and_another_serv
         {"app_state": "absent"},
         {"app_destinations": NAS},
         {"app_destinations": {"b2": {"kind": "b2", "bucket": None}}},
+        {"app_destinations": {"b2": {"kind": "b2", "bucket": "example-home-backups"}}},
         {"app_destinations": {"b2": {"kind": "s3", "bucket": "backups", "endpoint": "https://s3.us.backblazeb2.com"}}},
     ],
     ids=str,

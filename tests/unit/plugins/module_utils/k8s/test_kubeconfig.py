@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from fanout.contract.errors import ConfigurationError
+from fanout.k8s.connection import open_connection
 from fanout.k8s.kubeconfig import PlainLogin, plain_login
 
 PEM = b"-----BEGIN CERTIFICATE-----\n"
@@ -89,6 +91,35 @@ def test_a_proxy_of_the_environment_and_several_files_are_left_to_the_package(
     assert plain_login(None, None) is None
     monkeypatch.setenv("HTTPS_PROXY", "http://192.168.1.6:3128")
     assert plain_login(file, None) is None
+
+
+def test_a_file_that_is_not_there_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = str(tmp_path / "missing")
+    with pytest.raises(ConfigurationError) as caught:
+        open_connection(missing, None)
+    assert f"the kubeconfig {missing} cannot be read (no such file)" in str(caught.value)
+    assert caught.value.remedy.startswith("set app_kubeconfig ")
+
+    monkeypatch.delenv("K8S_AUTH_KUBECONFIG", raising=False)
+    monkeypatch.setenv("KUBECONFIG", missing)
+    with pytest.raises(ConfigurationError, match="no such file"):
+        open_connection(None, None, "longhorn")
+
+
+def test_a_context_that_is_not_in_the_file_is_told_with_those_that_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("K8S_AUTH_CONTEXT", raising=False)
+    file = written(tmp_path, {}, {"token": "a-token"})
+    with pytest.raises(ConfigurationError) as caught:
+        open_connection(file, "prod")
+    assert f"the kubeconfig {file} has no context 'prod'" in str(caught.value)
+    assert caught.value.remedy == "set app_kube_context to one of home, other"
+
+    text = Path(file).read_text().replace("current-context: home", "current-context: ''")
+    Path(file).write_text(text)
+    with pytest.raises(ConfigurationError, match="has no current context"):
+        open_connection(file, None)
 
 
 def test_no_secret_is_shown(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from fanout.contract.errors import NoPermission, Unavailable
+from fanout.contract.errors import ConfigurationError, NoPermission, Unavailable
 from fanout.platforms.base import ThreadResult, joined
 
 NAS = Unavailable("no marker", remedy="mount it", doing="rolling out", subject="forgejo/database/nas")
@@ -17,8 +17,7 @@ def test_several_errors_become_one_line_that_names_every_thread_its_reason_and_e
     both = joined([NAS, B2, B2])
 
     assert str(both) == (
-        "forgejo/database/nas: rolling out: no marker; forgejo/database/b2: refused; forgejo/database/b2: refused."
-        " Remedy: mount it; use another key"
+        "forgejo/database/nas: rolling out: no marker; forgejo/database/b2: refused. Remedy: mount it; use another key"
     )
     assert both is not None
     assert both.code == "unavailable"
@@ -30,3 +29,23 @@ def test_a_result_shows_the_last_line_and_its_failure() -> None:
     assert (result["ok"], result["line"]) == (False, "two")
     assert result["failure"] == B2.as_result()
     assert ThreadResult("forgejo/database/b2").as_result()["ok"] is True
+
+
+def test_what_several_threads_say_in_the_same_words_is_said_once() -> None:
+    said = joined(
+        [
+            ConfigurationError(
+                "no such image", remedy="correct it", doing="onboarding it", subject="forgejo/database/b2"
+            ),
+            ConfigurationError(
+                "no such claim", remedy="make it", doing="onboarding it", subject="forgejo/database/nas"
+            ),
+            ConfigurationError(
+                "no such image", remedy="correct it", doing="onboarding it", subject="forgejo/database/s3"
+            ),
+        ]
+    )
+    assert str(said) == (
+        "forgejo/database/b2, forgejo/database/s3: onboarding it: no such image;"
+        " forgejo/database/nas: onboarding it: no such claim. Remedy: correct it; make it"
+    )

@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 
 from fanout.contract.errors import ConfigurationError
+from fanout.contract.key_file import KeyFile, StoredKey
 from fanout.contract.thread import DrillKeys
+from fanout.inventory.column import Column
+from fanout.k8s.resources import Manifest
 from fanout.platforms.kubernetes.live_objects import Found, id_of
-from fanout.platforms.kubernetes.objects import namespace, proof_in
-from fanout.platforms.kubernetes.plan import ObjectPlan, Onboarded, plan
+from fanout.platforms.kubernetes.objects import key_secret, namespace, proved_in
+from fanout.platforms.kubernetes.plan import ObjectPlan, Onboarded, keys_in, plan
 from fanout.platforms.kubernetes.pods import backup_pod, drill_pod, restore_pod
+from fanout.platforms.probe_record import ProbeRecord, noted
 from tests.sandbox.cluster.certificates import Authority
-from tests.support.kubernetes_columns import PASSWORD, column
+from tests.support.kubernetes_columns import B2, NAS, PASSWORD, column
 from tests.support.names import to
 
 
@@ -46,8 +50,9 @@ def planned(found: Found, *, password: str | None = PASSWORD, **changes: Any) ->
 
 def rolled_out(made: ObjectPlan, **changes: Any) -> Found:
     """What there is after a roll-out and a probe that passed."""
-    objects = made.all() | {id_of(one): one for one in (namespace(column(**changes), "all"),)}
-    return Found(objects)
+    given = column(**changes)
+    proved = ProbeRecord("all", keys_in(given, made.all()))
+    return Found(made.all() | {id_of(one): one for one in (namespace(given, proved),)})
 
 
 def test_certificates_travel_in_the_threads_config_map_to_pods_with_the_login_and_to_no_other(
@@ -88,8 +93,57 @@ def test_a_new_column_is_not_proved_and_a_second_roll_out_keeps_what_a_probe_pro
     first = planned(Found({}), **given)
     second = planned(rolled_out(first, **given), **given)
 
-    assert (first.proof, second.proof) == ("nothing", "all")
-    assert proof_in(second.all()["Namespace", "backup-forgejo"]) == "all"
+    assert (first.proved.proof, second.proved.proof) == ("nothing", "all")
+    assert proved_in(second.all()["Namespace", "backup-forgejo"]) == second.proved
+
+
+def minted(given: Column, key_id: str) -> Manifest:
+    key = StoredKey("b2", key_id, "a-secret", "https://s3.example", "us", "backups", "forgejo/database/")
+    return key_secret(given, to("b2", "forgejo"), KeyFile(current=key), minted=True)
+
+
+def test_a_key_that_was_never_tried_takes_the_proof_away_until_it_was() -> None:
+    given: dict[str, Any] = {"app_destinations": {"nas": NAS, "b2": B2}, "app_drill_destinations": ["b2"]}
+    one = column(**given)
+    objects = planned(Found({}), **given).all()
+    first, second = minted(one, "K1"), minted(one, "K2")
+    objects |= {id_of(first): first}
+    proved = ProbeRecord("all", keys_in(one, objects))
+    assert proved.keys == {"database/nas": "", "database/b2": "K1"}
+
+    objects |= {("Namespace", one.namespace): namespace(one, proved)}
+    assert planned(Found(objects), **given).proved == proved
+    objects |= {id_of(second): second}
+    rotated = planned(Found(objects), **given)
+    assert rotated.proved == ProbeRecord(), "whatever came of the probe, it is not proved"
+    objects |= rotated.all()
+    assert planned(Found(objects), **given).proved == ProbeRecord(), "nor at the next roll-out"
+
+    assert noted(ProbeRecord(), keys_in(one, objects), whole=False) is None, "a login says nothing of a key"
+    again = noted(ProbeRecord(), keys_in(one, objects), whole=True)
+    assert again == ProbeRecord("all", {"database/nas": "", "database/b2": "K2"})
+
+
+def test_a_thread_that_is_new_takes_the_proof_away_and_one_that_left_does_not() -> None:
+    given: dict[str, Any] = {"app_destinations": {"nas": NAS}, "app_drill_destinations": ["nas"]}
+    found = rolled_out(planned(Found({}), **given), **given)
+    both = {"app_destinations": {"nas": NAS, "more": {**NAS, "nfs": {"server": "other", "path": "/b"}}}}
+    assert planned(found, **given | both).proved.proof == "nothing"
+    more = rolled_out(planned(Found({}), **given | both), **given | both)
+    assert planned(more, **given).proved.proof == "all"
+
+
+def test_a_claim_that_does_not_exist_is_told_before_any_pod_waits_for_it_and_keeps_back_no_other_thread() -> None:
+    nas = {"kind": "directory", "path": "/nas", "claim": "my-nas"}
+    given: dict[str, Any] = {"app_destinations": {"nas": nas, "b2": B2}, "app_drill_destinations": ["b2"]}
+    made = planned(Found({}), **given)
+
+    (failure,) = made.failures
+    missing = "PersistentVolumeClaim backup-forgejo/my-nas is missing. Remedy: make that claim"
+    assert str(failure).startswith(f"forgejo/database/nas: rolling out: {missing}")
+    assert ("CronJob", "forgejo-database-b2") in made.all()
+    there = planned(Found({("PersistentVolumeClaim", "my-nas"): {}}), **given)
+    assert there.failures == []
 
 
 def test_whatever_changes_of_a_login_takes_its_proof_away_and_nothing_else_does(
@@ -108,7 +162,7 @@ def test_whatever_changes_of_a_login_takes_its_proof_away_and_nothing_else_does(
         {"app_database_ca": str(other.files.certificate)},
         {"password": "another-long-password"},
     ):
-        assert planned(found, **given | changes).proof == "keys", changes
+        assert planned(found, **given | changes).proved.proof == "keys", changes
     for changes in ({"app_period": "2h"}, {"app_database_binaries": ["/opt/pg"]}, {"app_drill_preload": ["vchord"]}):
-        assert planned(found, **given | changes).proof == "all", changes
-    assert PASSWORD not in repr(planned(found, **given).proof)
+        assert planned(found, **given | changes).proved.proof == "all", changes
+    assert PASSWORD not in repr(planned(found, **given).proved)

@@ -15,7 +15,7 @@ from tests.support.scripted_cluster import Scripted, cluster, refusal
 
 NAMESPACE = "backup-forgejo"
 RESOURCES = {"limits": {"memory": "512Mi"}}
-LONG = 1000.0
+SOON, LONG = 28.0, 1000.0
 
 
 class Clock:
@@ -66,8 +66,16 @@ def ended(code: int, reason: str = "Error", **status: Any) -> Manifest:
     return pod(containerStatuses=[container("terminated", exitCode=code, reason=reason)], **status)
 
 
-def event(reason: str, at: str, kind: str = "Warning") -> Manifest:
-    return named("Event", f"{reason}-{at}", type=kind, reason=reason, message=f"of {at}", lastTimestamp=at)
+def event(reason: str, at: str, message: str = "") -> Manifest:
+    said = message or f"of {at}"
+    return named("Event", f"{reason}-{at}", type="Warning", reason=reason, message=said, lastTimestamp=at)
+
+
+def unschedulable(message: str, **spec: Any) -> Manifest:
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    found = pod(phase="Pending", conditions=[condition])
+    found["spec"] |= spec
+    return found
 
 
 def seen(*objects: Manifest) -> Watched:
@@ -124,17 +132,119 @@ def test_a_claim_that_is_not_bound_has_another_remedy_than_a_node_without_room(c
         ("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims", "bind its claim to a volume"),
         ("0/1 nodes are available: 1 Insufficient cpu", "make room on a node"),
     ):
-        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
-        problem = stuck_after(clock, LONG, job(), pod(phase="Pending", conditions=[condition]))
+        assert stuck_after(clock, SOON, job(), unschedulable(message)) is None, "it may go away by itself"
+        problem = stuck_after(clock, LONG, job(), unschedulable(message), event("FailedScheduling", "1", message))
         assert isinstance(problem, Unavailable)
-        assert f"its pod cannot be scheduled ({message})" in problem.problem
+        assert problem.problem == f"its pod cannot be scheduled ({message})", "its event says no more"
         assert problem.remedy.startswith(remedy)
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "remedy"),
+    [
+        ("ProvisioningFailed", 'storageclass.storage.k8s.io "slow" not found', "make that StorageClass"),
+        (
+            "FailedBinding",
+            "no persistent volumes available for this claim and no storage class is set",
+            "make a volume",
+        ),
+    ],
+)
+def test_a_claim_that_nobody_will_bind_is_told_soon_with_the_reason_that_its_own_event_gives(
+    clock: Clock, reason: str, message: str, remedy: str
+) -> None:
+    waits = unschedulable(
+        "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
+        volumes=[{"name": "tmp", "emptyDir": {}}, {"name": "copies", "persistentVolumeClaim": {"claimName": "nas"}}],
+    )
+    problem = stuck_after(clock, SOON, job(), waits, event("Provisioning", "1"), event(reason, "2", message))
+    assert isinstance(problem, ConfigurationError)
+    assert problem.problem == f"PersistentVolumeClaim {NAMESPACE}/nas is not bound ({message})"
+    assert problem.remedy.startswith(remedy)
+
+    mended = stuck_after(clock, SOON, job(), waits, event(reason, "2", message), event("Provisioning", "3"))
+    assert mended is None, "the newest event counts"
+
+
+@pytest.mark.parametrize(
+    ("why", "remedy"),
+    [
+        (
+            "0/1 nodes are available: 1 node(s) had untolerated taint(s) {for: databases}. preemption: ...",
+            "name the taint",
+        ),
+        (
+            "0/3 nodes are available: 1 node(s) had untolerated taint {a: b}, 2 node(s) didn't match Pod's node"
+            " affinity/selector.",
+            "correct app_node_selector",
+        ),
+        ("0/2 nodes are available: 1 Insufficient memory, 1 node(s) had untolerated taint {a: b}.", None),
+        ("0/1 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/disk-pressure: }.", None),
+    ],
+)
+def test_a_taint_or_a_label_that_no_node_fits_is_told_soon_and_what_may_change_gets_its_time(
+    clock: Clock, why: str, remedy: str | None
+) -> None:
+    soon = stuck_after(clock, SOON, job(), unschedulable(why))
+    assert (soon is None) == (remedy is None)
+    late = stuck_after(clock, LONG, job(), unschedulable(why))
+    assert late is not None
+    assert late.remedy.startswith(remedy or "make room on a node")
 
 
 def test_a_job_that_makes_no_pod_is_told_with_what_refuses_it(clock: Clock) -> None:
     problem = stuck_after(clock, LONG, job(), event("FailedCreate", "1"))
     assert isinstance(problem, ConfigurationError)
     assert "its Job made no pod; events: FailedCreate: of 1" in problem.problem
+
+
+FORBIDDEN = 'Error creating: pods "run-{}" is forbidden: {}'
+EXCEEDED = "exceeded quota: q, requested: limits.memory=512Mi,pods=1, used: {}, limited: limits.memory=256Mi,pods=2"
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("failed quota: q: must specify limits.cpu for: fanout", "the namespace's ResourceQuota demands"),
+        (EXCEEDED.format("limits.memory=0,pods=0"), "the namespace's ResourceQuota demands"),
+        ("maximum memory usage per Container is 128Mi, but limit is 512Mi", "the namespace's LimitRange allows"),
+        ('violates PodSecurity "restricted:latest"', "admission refuses"),
+    ],
+)
+def test_what_the_namespace_refuses_for_good_is_told_soon_and_once(clock: Clock, said: str, remedy: str) -> None:
+    tries = [event("FailedCreate", str(at), FORBIDDEN.format(f"{at}bcde", said)) for at in (1, 2, 3)]
+    problem = stuck_after(clock, SOON, job(), *tries)
+    assert isinstance(problem, ConfigurationError)
+    assert problem.problem == f"its Job made no pod; events: FailedCreate: {FORBIDDEN.format('3bcde', said)}"
+    assert remedy in problem.remedy
+
+
+def test_a_quota_that_other_pods_take_may_be_given_back(clock: Clock) -> None:
+    full = event("FailedCreate", "1", FORBIDDEN.format("abcde", EXCEEDED.format("limits.memory=0,pods=2")))
+    assert stuck_after(clock, SOON, job(), full) is None
+    assert "app_resources" in stuck_after(clock, LONG, job(), full).remedy
+
+
+def test_a_secret_that_is_gone_is_told_soon_and_brought_back_by_a_roll_out(clock: Clock) -> None:
+    starting = pod(phase="Pending", conditions=[holds("PodScheduled")])
+    gone = event("FailedMount", "1", 'MountVolume.SetUp failed for volume "column" : secret "forgejo" not found')
+    assert "run playbooks/site.yml" in stuck_after(clock, SOON, job(), starting, gone).remedy
+    away = event("FailedMount", "1", "mount.nfs: Connection timed out")
+    assert stuck_after(clock, SOON, job(), starting, away) is None, "a NAS may wake up"
+
+
+def test_a_long_text_keeps_its_beginning_and_its_cause(clock: Clock) -> None:
+    path = "registry.home.arpa/" + "v2/" * 200
+    cause = "dial tcp 192.168.1.7:443: connect: connection refused"
+    lost = waiting("ImagePullBackOff")
+    (fanout,) = lost["status"]["containerStatuses"]
+    fanout["state"]["waiting"]["message"] = 'Back-off pulling image "x"'
+    failed = event("Failed", "1", f"Failed to pull image {path}: {cause}")
+    problem = stuck_after(clock, LONG, job(), lost, failed, event("BackOff", "2", 'Back-off pulling image "x"'))
+    assert problem is not None
+    assert "(Failed: Failed to pull image registry.home.arpa/" in problem.problem
+    assert problem.problem.endswith(f"{cause})"), "told once"
+    assert len(problem.problem) < 400
 
 
 def test_a_pod_that_does_not_start_is_stuck_only_if_the_cluster_warns_of_something(clock: Clock) -> None:
@@ -148,7 +258,7 @@ def test_what_may_go_away_by_itself_gets_its_time_and_a_new_state_starts_it_anew
     server = Scripted(job(), waiting("ImagePullBackOff"))
     watched = Watched(cluster(server), NAMESPACE, "run")
     watched.look()
-    clock.now += 44
+    clock.now += 24
     assert stuck(watched) is None
     clock.now += 2
     assert stuck(watched) is not None
@@ -231,9 +341,9 @@ def test_the_newest_pod_is_the_one_that_counts() -> None:
     assert seen(job(), retry, ended(75)).exit_code is None
 
 
-def test_the_last_three_warnings_are_told_oldest_first_and_each_once() -> None:
+def test_warnings_are_told_oldest_first_and_each_once() -> None:
     events = [event(reason, at) for at, reason in (("4", "D"), ("1", "A"), ("3", "C"), ("2", "B"))]
-    assert seen(job(), pod(), *events).events() == ["B: of 2", "C: of 3", "D: of 4"]
+    assert seen(job(), pod(), *events, *events[:1]).warnings() == ["A: of 1", "B: of 2", "C: of 3", "D: of 4"]
 
 
 def test_events_that_may_not_be_read_are_no_reason_to_fail(clock: Clock) -> None:

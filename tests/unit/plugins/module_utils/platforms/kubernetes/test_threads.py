@@ -8,8 +8,12 @@ import pytest
 
 from fanout.contract.codec import decode_json
 from fanout.contract.thread import Thread
+from fanout.inventory.column import Column
 from fanout.k8s.resources import Manifest
+from fanout.local.clock import NODE
+from fanout.platforms.kubernetes.pods import Pod, backup_pod, drill_pod, history_pod, onboarding_pod, restore_pod
 from tests.support.kubernetes_columns import PASSWORD, column, objects, pod_of
+from tests.support.names import to
 
 CRON_JOBS = [
     ("nas", "CronJob forgejo-database-nas"),
@@ -95,7 +99,8 @@ def test_pods_have_no_token_no_root_and_no_right_that_they_do_not_need(cron: Man
         assert container["securityContext"].get("runAsUser", 10001) in (10001, 10002)
         assert "cpu" not in container["resources"]["limits"]
         assert container["resources"]["limits"]["memory"]
-        assert not any("valueFrom" in each for each in container.get("env", ())), "secrets are files"
+        sources = [each["valueFrom"].keys() for each in container.get("env", ()) if "valueFrom" in each]
+        assert all(source == {"fieldRef"} for source in sources), "secrets are files"
     for volume in pod["volumes"]:
         assert set(volume) - {"name"} <= {"projected", "configMap", "emptyDir", "persistentVolumeClaim"}
         assert "sizeLimit" in volume.get("emptyDir", {"sizeLimit": ""})
@@ -169,6 +174,51 @@ def test_no_pod_is_matched_by_a_service_of_an_app(cron: Manifest) -> None:
     assert labels["app.kubernetes.io/name"] == "fanout-backup"
     assert labels["app.kubernetes.io/component"] in ("backup", "drill")
     assert all(len(value) <= 63 for value in labels.values())
+
+
+def every_pod(given: Column) -> list[Pod]:
+    thread = to("b2", "forgejo")
+    return [
+        backup_pod(given, thread, ("backup",)),
+        backup_pod(given, thread, ("probe",)),
+        onboarding_pod(given, thread, "secret", ()),
+        restore_pod(given, thread, ("restore",), None),
+        history_pod(given, thread, ("recover-history",), None),
+        drill_pod(given, thread),
+    ]
+
+
+def test_every_pod_runs_where_the_inventory_says() -> None:
+    tolerations = [{"key": "for", "value": "backups", "effect": "NoSchedule"}, {"key": "slow", "operator": "Exists"}]
+    given = column(app_tolerations=tolerations, app_node_selector={"disk": "large"})
+    for pod in every_pod(given):
+        assert pod["tolerations"] == [
+            {"key": "for", "operator": "Equal", "value": "backups", "effect": "NoSchedule"},
+            {"key": "slow", "operator": "Exists"},
+        ]
+        assert pod["nodeSelector"] == {"disk": "large"}
+    for pod in every_pod(column()):
+        assert not pod.keys() & {"tolerations", "nodeSelector"}
+
+
+def test_the_command_knows_its_node_whose_clock_it_reads() -> None:
+    for pod in every_pod(column()):
+        (command,) = pod["containers"]
+        assert {"name": NODE, "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}} in command["env"]
+
+
+def test_every_container_takes_what_the_inventory_allows_and_asks_for_no_more_than_that() -> None:
+    limits = {"cpu": "1", "memory": "64Mi", "ephemeral-storage": "4096Mi"}
+    for pod in every_pod(column(app_resources={"limits": limits})):
+        for container in containers(pod):
+            assert container["resources"] == {
+                "requests": {"cpu": "100m", "memory": "64Mi", "ephemeral-storage": "1Gi"},
+                "limits": {"cpu": "1", "memory": "64Mi", "ephemeral-storage": "4Gi"},
+            }
+    asked = {"cpu": "0.05", "memory": "1Gi"}
+    (command,) = backup_pod(column(app_resources={"requests": asked}), to("b2", "forgejo"), ("backup",))["containers"]
+    assert command["resources"]["requests"] == {"cpu": "50m", "memory": "1Gi", "ephemeral-storage": "1Gi"}
+    assert command["resources"]["limits"] == {"memory": "1Gi"}, "no less than what it asks for"
 
 
 def test_the_destinations_of_an_app_take_turns() -> None:
