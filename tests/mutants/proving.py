@@ -178,7 +178,7 @@ PROVING = (
     Mutant(
         name="the verdict tells in clear what differs",
         file=f"{LIBRARY}/drill.py",
-        original='reason=verdict.reason if verdict.result == "inconclusive" else ""',
+        original='reason=state.reason_in_clear if verdict.result == "inconclusive" else ""',
         mutated="reason=verdict.reason",
         tests=(f"{END}/test_proof.py::test_what_is_stored_of_a_failed_drill_names_nothing_in_clear",),
         harm="whoever reads the bucket learns names of tables and people",
