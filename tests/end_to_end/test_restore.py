@@ -338,8 +338,8 @@ def test_a_copy_that_differs_is_restored_and_kept_and_called_a_failure_by_name(
 ) -> None:
     original = restoring.load
 
-    def and_then(target: Target, *copy: Any) -> restoring.Loaded:
-        loaded = original(target, *copy)
+    def and_then(target: Target, *copy: Any, **options: Any) -> restoring.Loaded:
+        loaded = original(target, *copy, **options)
         with server.server.connect(name, autocommit=True) as connection:
             connection.execute("DELETE FROM shop.orders WHERE id = 77; DROP INDEX shop.orders_total")
         return loaded
@@ -457,7 +457,7 @@ def test_on_a_server_that_was_made_anew_the_roles_are_made_too_and_the_database_
 def test_roles_that_a_broken_off_restore_made_are_dropped_again(
     thread: Thread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_arguments: object) -> restoring.Loaded:
+    def broken(*_arguments: object, **_options: object) -> restoring.Loaded:
         raise DataRefused("the archive is damaged", remedy="use another artifact")
 
     monkeypatch.setattr(restoring, "load", broken)

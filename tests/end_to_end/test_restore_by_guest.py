@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from fanout.actions.backup import backup
@@ -18,7 +19,7 @@ from fanout.actions.restore import RestoreOrder, RestoreResult, restore
 from fanout.contract.errors import ConfigurationError, NoPermission, Unavailable
 from fanout.contract.login import Login, render_login
 from fanout.contract.thread import Thread, render
-from fanout.sources.postgresql import beside, guest
+from fanout.sources.postgresql import beside, guest, handover, target
 from tests.sandbox.postgresql import PostgresServer
 from tests.support.whole_database import PASSWORD, everything
 
@@ -110,6 +111,103 @@ def test_code_of_an_app_s_owner_takes_nothing_through_any_entrance(lab: Small, t
     assert rows(lab.server, taken, "restored") == [("owner",)]
 
 
+_JOBS = """
+CREATE TABLE public.jobs (id int, who regrole);
+SELECT pg_catalog.pg_extension_config_dump('public.jobs', '');
+"""
+_BRINGS = """
+CREATE FUNCTION public.brings() RETURNS boolean LANGUAGE plpgsql AS $f$BEGIN
+  IF starts_with(session_user::text, 'fanout_restore_') THEN INSERT INTO public.jobs VALUES (2, 'postgres'); END IF;
+  RETURN true;
+END$f$;;
+CREATE TABLE checked (id int CHECK (public.brings()));;INSERT INTO checked VALUES (1)
+"""
+
+
+def test_code_of_the_archive_brings_no_row_into_an_extension_s_table_that_its_owner_may_only_read(lab: Small) -> None:
+    with extension(lab.server, "fanout_test_jobs", _JOBS):
+        lab.run(
+            "CREATE EXTENSION fanout_test_jobs;;INSERT INTO public.jobs VALUES (1, 'postgres');;"
+            "GRANT SELECT ON public.jobs TO owner"
+        )
+        lab.run(_BRINGS, owner=True)
+        backup(lab.as_superuser())
+
+        result = restored(lab, lab.as_superuser())
+
+        assert rows(lab.server, "SELECT id FROM public.jobs", "restored") == []
+    assert "permission denied for table jobs" in checks(result)["TABLE DATA public.jobs"]
+
+
+def test_rows_of_an_extension_s_table_that_the_owner_may_write_come_back(lab: Small) -> None:
+    with extension(lab.server, "fanout_test_jobs", _JOBS):
+        lab.run("CREATE EXTENSION fanout_test_jobs;;GRANT SELECT, INSERT ON public.jobs TO owner")
+        lab.run("INSERT INTO public.jobs VALUES (1, 'owner')", owner=True)
+        backup(lab.as_superuser())
+
+        result = restored(lab, lab.as_superuser())
+
+        assert rows(lab.server, "SELECT id FROM public.jobs", "restored") == [(1,)]
+    assert [*checks(result)] == ['ACL public."TABLE jobs"'], "only a superuser gives that again"
+
+
+def test_nobody_is_the_login_any_more_while_what_it_made_gets_its_owners(
+    lab: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has learnt its password could reopen the database, and exchange what has a name before its owner does."""
+    lab.run("CREATE TABLE public.notes (id int)", owner=True)
+    backup(quiet(lab))
+    let_in, force_again = guest.Guest.let_in, handover.Handover._force_again
+    thieves: list[psycopg.Connection[Any]] = []
+    seen: list[list[tuple[Any, ...]]] = []
+
+    def learnt(self: guest.Guest, connection: psycopg.Connection[Any]) -> None:
+        let_in(self, connection)
+        password = Path(self.target.source.password_file or "").read_text()
+        thieves.append(lab.server.connect("postgres", self.name, password, autocommit=True))
+
+    def looked(self: handover.Handover, connection: psycopg.Connection[Any]) -> None:
+        found = connection.execute(
+            "SELECT rolcanlogin, datdba::regrole::text, datconnlimit, count(pid) FROM pg_roles, pg_database"
+            " LEFT JOIN pg_stat_activity a ON starts_with(a.usename, %s) WHERE rolname = %s"
+            " AND pg_database.datname = current_database() GROUP BY 1, 2, 3",
+            [target.GUESTS, self.guest.name],
+        )
+        seen.append(found.fetchall())
+        force_again(self, connection)
+
+    monkeypatch.setattr(guest.Guest, "let_in", learnt)
+    monkeypatch.setattr(handover.Handover, "_force_again", looked)
+
+    result = restored(lab)
+
+    assert ([str(finding) for finding in result.findings], result.result) == ([], "pass")
+    assert seen == [[(False, "postgres", 0, 0)]]
+    for thief in thieves:
+        with pytest.raises(psycopg.OperationalError):
+            thief.execute("SELECT 1")
+        thief.close()
+    owner = "SELECT datdba::regrole::text FROM pg_database WHERE datname = 'restored'"
+    assert rows(lab.server, owner) == [("owner",)]
+
+
+def test_code_of_the_archive_that_changes_the_login_s_password_is_told_as_that(lab: Small) -> None:
+    lab.run(
+        "CREATE FUNCTION public.changes() RETURNS boolean LANGUAGE plpgsql AS $f$BEGIN"
+        " IF starts_with(session_user::text, 'fanout_restore_') THEN"
+        " EXECUTE format('ALTER ROLE %I PASSWORD %L', session_user, 'known'); END IF; RETURN true; END$f$;;"
+        "CREATE TABLE checked (id int CHECK (public.changes()));;INSERT INTO checked VALUES (1)",
+        owner=True,
+    )
+    backup(quiet(lab))
+
+    with pytest.raises(NoPermission, match="code of the backup has changed the password: use another artifact"):
+        restored(lab)
+
+    assert rows(lab.server, _OURS) == []
+    assert rows(lab.server, "SELECT FROM pg_database WHERE datname = 'restored'") == []
+
+
 def test_owners_rights_defaults_and_comments_come_back_as_they_were(lab: Small) -> None:
     with extension(lab.server, "fanout_test_owners", "CREATE TABLE public.of_the_extension (id int)"):
         with lab.server.connect("everything", autocommit=True) as connection:
@@ -137,14 +235,17 @@ _CONFIGURATION = """
 CREATE TABLE public.jobs (id serial, command text);
 SELECT pg_catalog.pg_extension_config_dump('public.jobs', '');
 SELECT pg_catalog.pg_extension_config_dump('public.jobs_id_seq', '');
+GRANT INSERT ON public.jobs TO PUBLIC;
+GRANT UPDATE ON SEQUENCE public.jobs_id_seq TO PUBLIC;
 CREATE TABLE public.crontab (who text DEFAULT current_user, command text);
+GRANT INSERT ON public.crontab TO PUBLIC;
 ALTER TABLE public.crontab ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON public.crontab USING (who = current_user);
 SELECT pg_catalog.pg_extension_config_dump('public.crontab', '');
 """
 
 
-def test_rows_of_extensions_come_back_unless_row_security_says_whose_they_are(lab: Small) -> None:
+def test_rows_that_everybody_may_bring_come_back_unless_row_security_says_whose_they_are(lab: Small) -> None:
     with extension(lab.server, "fanout_test_guest", _CONFIGURATION):
         lab.run("CREATE EXTENSION fanout_test_guest;; INSERT INTO public.jobs (command) VALUES ('a'), ('b')")
         lab.run("INSERT INTO public.crontab VALUES ('postgres', 'ALTER ROLE owner SUPERUSER')")
@@ -476,6 +577,6 @@ def test_a_server_that_does_not_let_the_login_in_says_what_to_change_and_keeps_n
     with pytest.raises(NoPermission) as error:
         restored(lab)
 
-    assert f"in pg_hba.conf, let logins whose names begin with {guest.PREFIX} in" in str(error.value)
+    assert f"in pg_hba.conf, let logins whose names begin with {target.GUESTS} in" in str(error.value)
     assert rows(lab.server, _OURS) == []
     assert rows(lab.server, "SELECT FROM pg_database WHERE datname = 'restored'") == []

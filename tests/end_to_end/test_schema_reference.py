@@ -146,7 +146,7 @@ def test_on_a_server_of_a_newer_major_the_schema_is_compared_as_well(
         there = dataclasses.replace(source, host=server.host, port=server.port, binaries=(str(server.binaries),))
         thread = dataclasses.replace(thread, source=there)
 
-        result = restore(thread, RestoreOrder("restored", login=login))
+        result = restore(thread, RestoreOrder("everything", login=login))
         # What takes a superuser is not made beside other databases, and told.
         assert [str(finding) for finding in result.findings if finding.check != "superuser"] == []
         assert [note for note in result.notes if "compared" in note and "amcheck" not in note] == []

@@ -99,7 +99,10 @@ def test_36_names_with_capitals_spaces_dashes_and_quotes_go_all_the_way(*, super
             assert again.said.code == 0, again.said.text
             assert again.rows == {"parcel": 2}
 
-    assert (drilled.code, restored.code) == (Exit.OK, Exit.OK)
+    assert drilled.code == Exit.OK
+    # A superuser's table in a database of somebody else is given to that one, and named.
+    assert restored.code == (Exit.DATA_REFUSED if superuser else Exit.OK), restored.text
+    assert words('TABLE public.parcel: belongs to Owner "of" it-2, not to postgres', restored) == superuser
 
 
 def test_38_the_login_of_an_app_that_owns_nothing_itself_is_in_the_copy() -> None:
@@ -131,5 +134,7 @@ def test_41_a_database_that_lets_every_session_act_as_its_owner_and_ends_what_ta
                 assert asked.fetchone() == (True,)
 
     assert drilled.last.startswith("DRILL PASS field/database/nas: 2 tables, 1 rows"), drilled.text
-    assert (drilled.code, restored.code) == (Exit.OK, Exit.OK), restored.text
+    assert (drilled.code, restored.code) == (Exit.OK, Exit.DATA_REFUSED), restored.text
+    assert words(r"superuser: TABLE public\.administered: belongs to owners, not to postgres: ", restored)
+    assert words(r"differs: 1 differences", restored)
     assert beside == fresh == {"administered": 0, "thing": 1}

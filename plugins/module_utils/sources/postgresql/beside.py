@@ -27,7 +27,7 @@ from .by_hand import ByHand
 from .connection import check_direct, connect, translated
 from .globals import RoleStatement, read_globals, without_power
 from .grants import for_guest
-from .guest import PREFIX, Guest
+from .guest import Guest
 from .handover import Handover
 from .identifiers import LONGEST, literal, quoted
 from .owners import beyond
@@ -249,7 +249,7 @@ def _make(
         restore.create_database(connection, target, owner, copy.evidence.locale, guest=made.guest.name)
         made.created = True
         _comment(connection, new, literal(_INCOMPLETE))
-        made.handover = Handover(made.guest, chosen, copy.evidence, owner, made.roles)
+        made.handover = Handover(made.guest, chosen, copy.evidence, owner, copy.source.database, made.roles)
         made.handover.prepare()
         _say_of_database(connection, made.guest, entries, new.name, made)
         return made.guest.target
@@ -306,14 +306,8 @@ def _say_of_database(
     settings = properties.settings(entries, name)
     anew = {each: properties.setting_of_a_role_anew(connection, each, name) for each in settings}
     labels = [each for each in properties.limits(entries, name) if properties.limit_anew(each, name) is None]
-    try:
-        with guest.target.opened() as own:
-            made.findings += properties.apply(own, [*granted, *(each for each in settings if not anew[each]), *labels])
-    except NoPermission as error:
-        raise NoPermission(
-            f"the login that restores is not let in: {error.problem}",
-            remedy=f"in pg_hba.conf, let logins whose names begin with {PREFIX} in from here, with scram-sha-256",
-        ) from None
+    with guest.target.opened() as own:
+        made.findings += properties.apply(own, [*granted, *(each for each in settings if not anew[each]), *labels])
     made.findings += properties.apply(connection, [said for said in anew.values() if said])
 
 
@@ -373,7 +367,7 @@ def _guest_gone(new: NewDatabase, made: _Made) -> Iterator[None]:
         if made.guest:
             try:
                 with _server(new) as (connection, _target):
-                    said = guest.end(connection, made.guest.name)
+                    said = guest.end(connection, made.guest)
             except BackupError as error:
                 said = f"the login {made.guest.name} could not be removed ({error.problem}): drop it"
         if said and failure:

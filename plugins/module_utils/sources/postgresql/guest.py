@@ -15,28 +15,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...contract.errors import NoPermission
+from ...contract.errors import NoPermission, TryAgain
 from ...local.files import write_private
 from .identifiers import literal, quoted
 from .owners import beyond
-from .target import Target
+from .target import GUESTS, Target
 
 if TYPE_CHECKING:
     import psycopg
 
-PREFIX = "fanout_restore_"
 # Stands on the login, so that none that an owner made himself is ever taken for one of ours.
 _REMARK = "fanout restores a backup by this login, which goes away with the restore"
-_POWERS = "LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
+_POWERS = "NOLOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
 _UNTIL = "SELECT (now() + make_interval(secs => %s))::text"
 # Of runs that were killed: they own nothing any more, and no restore is under way that could be theirs.
 _LEFT = f"""
 SELECT rolname FROM pg_roles r
-WHERE starts_with(rolname, '{PREFIX}') AND shobj_description(oid, 'pg_authid') = {literal(_REMARK)}
+WHERE starts_with(rolname, '{GUESTS}') AND shobj_description(oid, 'pg_authid') = {literal(_REMARK)}
   AND NOT EXISTS (SELECT FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = r.oid)
   AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid <> pg_backend_pid()
                   AND (application_name = %s OR usename = rolname))
 """
+_STAYING = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s"
 _SESSIONS = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = %s"
 # Databases that a role owns, or in which it has something.
 _KEEPS = """
@@ -68,32 +68,43 @@ class Guest:
         """Return the same for another database of the server."""
         return dataclasses.replace(self, target=self.target.on(database), admin=self.admin.on(database))
 
+    def let_in(self, connection: psycopg.Connection[Any]) -> None:
+        """Give it a fresh password, which lies in its file; the server gets no more than what it checks one with."""
+        password = secrets.token_urlsafe(32)
+        verifier = connection.pgconn.encrypt_password(password.encode(), self.name.encode(), b"scram-sha-256").decode()
+        write_private(Path(self.target.source.password_file or ""), password)
+        connection.execute(f"ALTER ROLE {quoted(self.name)} LOGIN PASSWORD {literal(verifier)}".encode())
+
+    def shut_out(self, connection: psycopg.Connection[Any]) -> None:
+        """Let nobody in as this login any more, and end whoever is, in whatever database: what the archive brings may
+        have given its password away. Raise TryAgain if a session stays."""
+        import psycopg
+
+        with contextlib.suppress(psycopg.errors.UndefinedObject):
+            connection.execute(f"ALTER ROLE {quoted(self.name)} NOLOGIN PASSWORD NULL".encode())
+        connection.execute(_SESSIONS, [self.name])
+        if connection.execute(_STAYING, [self.name]).fetchone() != (0,):
+            raise TryAgain(f"a session of {self.name} does not end", remedy="find out what it waits for")
+
 
 def make(connection: psycopg.Connection[Any], admin: Target, folder: Path, seconds: float) -> Guest:
-    """Make the login, valid for so many seconds. Its password lies in `folder`, and the server gets no more than what
-    it checks one with."""
-    name = f"{PREFIX}{secrets.token_hex(6)}"
-    password = secrets.token_urlsafe(32)
-    verifier = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
+    """Make the login, valid for so many seconds once it is let in. Its password will lie in `folder`."""
+    name = f"{GUESTS}{secrets.token_hex(6)}"
     (until,) = connection.execute(_UNTIL, [seconds]).fetchone() or ("",)
-    file = folder / f"{name}.password"
-    write_private(file, password)
     with connection.transaction():
-        login = f"PASSWORD {literal(verifier)} VALID UNTIL {literal(until)}"
-        connection.execute(f"CREATE ROLE {quoted(name)} WITH {_POWERS} {login}".encode())
+        connection.execute(f"CREATE ROLE {quoted(name)} WITH {_POWERS} VALID UNTIL {literal(until)}".encode())
         connection.execute(f"COMMENT ON ROLE {quoted(name)} IS {literal(_REMARK)}".encode())
-    source = dataclasses.replace(admin.source, user=name, password_file=str(file))
+    source = dataclasses.replace(admin.source, user=name, password_file=str(folder / f"{name}.password"))
     return Guest(name, dataclasses.replace(admin, source=source, superuser=False, guest=True), admin)
 
 
-def end(connection: psycopg.Connection[Any], name: str) -> str:
+def end(connection: psycopg.Connection[Any], guest: Guest) -> str:
     """Take the login away: first what lets it in, as whoever has set its password may be waiting. Return "", or, while
     something is left that it owns, what removes it."""
     import psycopg
 
-    with contextlib.suppress(psycopg.errors.UndefinedObject):
-        connection.execute(f"ALTER ROLE {quoted(name)} NOLOGIN PASSWORD NULL".encode())
-    connection.execute(_SESSIONS, [name])
+    name = guest.name
+    guest.shut_out(connection)
     try:
         connection.execute(f"DROP ROLE IF EXISTS {quoted(name)}".encode())
     except psycopg.errors.DependentObjectsStillExist:

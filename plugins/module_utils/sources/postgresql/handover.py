@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...contract.errors import TryAgain
+from ...contract.errors import BackupError, TryAgain
 from ...contract.evidence import PostgresqlEvidence
 from . import failures, grants, restore
 from .archive_toc import TocEntry
@@ -35,10 +35,12 @@ _EVENT_TRIGGERS = 17  # the major from which on a session can do without them
 _EXTENSION = re.compile(r'CREATE EXTENSION IF NOT EXISTS (?P<name>\S+|"[^"]+") WITH SCHEMA (?P<schema>\S+|"[^"]+");\s*')
 _COMMENT = re.compile(rf'COMMENT ON EXTENSION (?P<name>\S+|"[^"]+") IS (?P<text>{TEXT});\s*')
 _OWNER = "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = %s"
-# Tables and sequences of extensions, and whether the rows of users in them are dumped. Where row security tells whose
-# a row is, whoever brings rows may not decide that.
+# Tables and sequences of extensions: what each is, whether the rows of users in it are dumped, and whether a role may
+# bring rows. Where row security tells whose a row is, whoever brings rows may not decide that.
 _MEMBERS = """
-SELECT n.nspname, c.relname, c.relkind = 'S', c.oid = ANY (e.extconfig) AND NOT c.relrowsecurity
+SELECT e.extname, n.nspname, c.relname, c.relkind = 'S', c.oid = ANY (e.extconfig) AND NOT c.relrowsecurity,
+       CASE c.relkind WHEN 'S' THEN has_sequence_privilege(%(role)s::name, c.oid, 'UPDATE')
+       ELSE has_table_privilege(%(role)s::name, c.oid, 'INSERT') END
 FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid JOIN pg_class c ON c.oid = d.objid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
@@ -85,12 +87,14 @@ class Handover:
         entries: Sequence[TocEntry],
         evidence: PostgresqlEvidence,
         owner: str,
+        live: str,
         roles: Collection[str],
     ) -> None:
-        """The database is the guest's; `owner` is whose it will be, and `roles` are those that this restore has
-        made."""
+        """The database is the guest's; `owner` is whose it will be, `live` the app's own one, if there is one, and
+        `roles` are those that this restore has made."""
         self.guest = guest
         self.owner = owner
+        self._live = live
         self.withheld: list[Withheld] = []  # what does not get the owner that the archive names
         self.by_default: list[
             tuple[TocEntry, str]
@@ -105,7 +109,7 @@ class Handover:
 
     def again(self, database: str, entries: Sequence[TocEntry]) -> Handover:
         """Return the same for a second database."""
-        return Handover(self.guest.on(database), entries, self._evidence, self.owner, self._roles)
+        return Handover(self.guest.on(database), entries, self._evidence, self.owner, self._live, self._roles)
 
     def prepare(self) -> None:
         """Make the extensions, in the empty database that the guest owns. Nobody else may be in it."""
@@ -122,6 +126,7 @@ class Handover:
             for entry in self._entries:
                 self._comment(connection, entry)
             self._lend(connection)
+            self.guest.let_in(connection)
             self._open(connection)
 
     def _make_schema(self, connection: psycopg.Connection[Any], schema: str) -> None:
@@ -149,13 +154,26 @@ class Handover:
             connection.execute(f"COMMENT ON EXTENSION {name} IS {text}".encode(errors="surrogateescape"))
 
     def _lend(self, connection: psycopg.Connection[Any]) -> None:
-        """Let the guest read what extensions hold, and write the rows that users keep there."""
+        """Let the guest read what extensions hold, and bring the rows that users keep there where the owner-to-be may
+        do that, by the extension itself or in the live database: functions of the archive could bring others."""
         to = f"TO {quoted(self.guest.name)}"
-        for schema, name, sequence, kept in connection.execute(_MEMBERS).fetchall():
-            more = (", UPDATE" if sequence else ", INSERT") if kept else ""
+        by_owner = self._written_by_owner(connection)
+        members = connection.execute(_MEMBERS, {"role": self.owner}).fetchall()
+        for extension, schema, name, sequence, kept, may in members:
+            brings = kept and (may or (extension, name) in by_owner)
+            more = (", UPDATE" if sequence else ", INSERT") if brings else ""
             kind = "SEQUENCE" if sequence else "TABLE"
             connection.execute(f"GRANT USAGE ON SCHEMA {quoted(schema)} {to}".encode())
             connection.execute(f"GRANT SELECT{more} ON {kind} {qualified(schema, name)} {to}".encode())
+
+    def _written_by_owner(self, connection: psycopg.Connection[Any]) -> set[tuple[str, str]]:
+        """Return extension and name of the tables and sequences that the owner-to-be may write in the live database. Of
+        one that is gone, or that nobody can look at, it is not known."""
+        found: list[tuple[Any, ...]] = []
+        if connection.execute("SELECT FROM pg_database WHERE datname = %s", [self._live]).fetchall():
+            with contextlib.suppress(BackupError), administering(self.guest.admin.on(self._live)) as live:
+                found = live.execute(_MEMBERS, {"role": self.owner}).fetchall()
+        return {(extension, name) for extension, _schema, name, _sequence, _kept, may in found if may}
 
     def load(self, archive: Path, folder: Path, *options: str) -> restore.Loaded:
         """Restore the entries, with more `options` of pg_restore, and the rights that belong to them."""
@@ -206,8 +224,11 @@ class Handover:
         left."""
         import psycopg
 
-        name = quoted(self.guest.name)
+        name, database = quoted(self.guest.name), quoted(self.guest.target.source.database)
         with administering(self.guest.admin) as connection:
+            self.guest.shut_out(connection)
+            # What the archive brings may have left something elsewhere that acts as the guest.
+            connection.execute(f"ALTER DATABASE {database} OWNER TO CURRENT_USER".encode())
             self._close(connection)
             self._force_again(connection)
             owners = Owners(connection, self._entries, self.owner, self._roles)
@@ -226,6 +247,7 @@ class Handover:
             if connection.execute(_LEFT, [self.guest.name]).fetchone() != (0,):
                 raise TryAgain(f"something in the new database still belongs to {self.guest.name}", remedy="try again")
             connection.execute(f"DROP OWNED BY {name}".encode())  # the rights that were lent
+            connection.execute(f"ALTER DATABASE {database} OWNER TO {quoted(self.owner)}".encode())
             self._open(connection)
 
     def _close(self, connection: psycopg.Connection[Any]) -> None:

@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...contract.errors import NoPermission
 from ...contract.source import PostgresqlSource
 from .client import ITSELF, Programs
 from .connection import connect, translated
 
 if TYPE_CHECKING:
     import psycopg
+
+GUESTS = "fanout_restore_"  # begins the names of logins that a restore makes
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,19 @@ class Target:
     def opened(self) -> Iterator[psycopg.Connection[Any]]:
         """Yield a session on the database, which may be one that is read-only for others, with psycopg's errors
         translated. On a live server a superuser's finds nothing that others have made without its schema."""
-        guarded = self.superuser and not self.scratch
-        with (
-            translated(),
-            contextlib.closing(
-                connect(self.source, self.application_name, guarded=guarded, itself=self.superuser)
-            ) as connection,
-        ):
+        with translated(), contextlib.closing(self._connected()) as connection:
             connection.execute("SET default_transaction_read_only = off")
             yield connection
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        guarded = self.superuser and not self.scratch
+        try:
+            return connect(self.source, self.application_name, guarded=guarded, itself=self.superuser)
+        except NoPermission as error:
+            if not self.guest:
+                raise
+            raise NoPermission(
+                f"the login that restores is not let in: {error.problem}",
+                remedy=f"in pg_hba.conf, let logins whose names begin with {GUESTS} in from here, with scram-sha-256;"
+                " if they are let in, code of the backup has changed the password: use another artifact",
+            ) from None
