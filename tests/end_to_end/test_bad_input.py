@@ -95,7 +95,9 @@ def _tamper(story: Story) -> None:
     master = dataclasses.replace(story.wide, key_id=b2.account_id)
     for app, key in (("foreign-key", story.foreign), ("master-key", master), ("wide-key", story.wide)):
         path = columns / app / "database/b2/key.json"
-        path.write_text(render(KeyFile(api_url=b2.api_url, current=dataclasses.replace(key, prefix=f"{app}/"))))
+        path.write_text(
+            render(KeyFile(api_url=b2.api_url, current=dataclasses.replace(key, prefix=f"{app}/database/")))
+        )
 
 
 def failures(run: Run, title: str) -> list[str]:
@@ -164,8 +166,8 @@ def test_an_account_key_of_another_account_is_refused_and_the_thread_to_the_nas_
 
     assert line.startswith(f"foreign-account: preparing the bucket {BUCKET}: ")
     assert "refuses the key 0040123456789ab0000000001" in line
-    assert (story.estate.columns / "foreign-account/nas/thread.json").exists()
-    assert not (story.estate.columns / "foreign-account/b2/key.json").exists()
+    assert (story.estate.columns / "foreign-account/database/nas/thread.json").exists()
+    assert not (story.estate.columns / "foreign-account/database/b2/key.json").exists()
 
 
 def test_every_other_app_is_rolled_out_and_every_failed_one_is_named(story: Story) -> None:

@@ -89,7 +89,7 @@ def test_probe_backup_and_restore_trust_the_server_by_the_copy_that_the_roll_out
     copied = (folder / "columns/everything/database/ca.pem").read_text()
     assert copied.strip() == lab.authority.files.certificate.read_text().strip()
     assert json.loads((folder / "columns/everything/database/nas/thread.json").read_text())["source"]["ca_file"] == (
-        "../database/ca.pem"
+        "../ca.pem"
     )
     for run in (probe, backup, restore):
         assert run.returncode == Exit.OK, run.stderr

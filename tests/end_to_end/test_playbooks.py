@@ -391,7 +391,7 @@ def test_a_column_that_left_the_inventory_shows_until_its_app_is_absent(
 
     assert play("site.yml", only=inventory, **account).returncode == 0
     assert (column / "database/b2/key.json").exists()
-    assert "fanout-notes-b2" in key_names(sandbox)
+    assert "fanout-notes-database-b2" in key_names(sandbox)
     status = play("status.yml", "--limit", "forgejo")
     assert "notes: a column that no host of the inventory claims" in said(status)
 
@@ -400,5 +400,5 @@ def test_a_column_that_left_the_inventory_shows_until_its_app_is_absent(
     assert gone.returncode == 0, gone.stdout
     left = sorted(str(path.relative_to(column)) for path in column.rglob("*") if path.is_file())
     assert left == ["database/b2/onboarded.json", "drill-identity.txt"]
-    assert "fanout-notes-b2" not in key_names(sandbox)
+    assert "fanout-notes-database-b2" not in key_names(sandbox)
     assert not [line for line in said(play("status.yml", "--limit", "forgejo")) if line.startswith("notes")]

@@ -177,7 +177,8 @@ def s3_keys(sandbox: Sandbox) -> dict[str, dict[str, str]]:
     account.authorize()
     bucket = account.call("b2_create_bucket", bucketName=OTHER_BUCKET, bucketType="allPrivate")
     made = {
-        app: account.create_key(WRITER_CAPABILITIES, bucketId=bucket["bucketId"], namePrefix=f"{app}/") for app in APPS
+        app: account.create_key(WRITER_CAPABILITIES, bucketId=bucket["bucketId"], namePrefix=f"{app}/database/")
+        for app in APPS
     }
     return {
         app: {"access_key_id": key["applicationKeyId"], "secret_access_key": key["applicationKey"]}
@@ -211,7 +212,7 @@ def _tell(sandbox: Sandbox, passwords: dict[str, str], s3_keys: dict[str, dict[s
         **{f"password of {app}": password for app, password in passwords.items()},
         **{f"key of {app}/database/b2": load_key(columns / app / "database/b2/key.json").secret for app in APPS},
         **{name: text.split()[-1] for name, text in identities.items()},
-        **{f"key of {app}/minio": s3_keys[app]["secret_access_key"] for app in APPS},
+        **{f"key of {app}/database/minio": s3_keys[app]["secret_access_key"] for app in APPS},
         "account key": sandbox.b2.application_key,
         "recovery identity": Path(sandbox.recovery.identity_file).read_text().split()[-1],
         "superuser's password": sandbox.postgresql["shared"].superuser_password,

@@ -44,7 +44,8 @@ def judge(outcomes: Mapping[str, Outcome | None], question: Question, *, check_m
     done = {host: noted for host, noted in outcomes.items() if noted and question.act in noted["acts"]}
     lost = [host for host in outcomes if host not in done]
     seen = [noted for noted in outcomes.values() if noted]
-    failed = sorted({*lost, *(host for host, noted in outcomes.items() if noted and noted["failures"])})
+    failing = {*lost, *(host for host, noted in outcomes.items() if noted and noted["failures"])}
+    failed = sorted(failing, key=str.lower)
     threads = _all(seen, "threads")
     is_bad = bool(failed) or (question.strict and not threads)
     result = _result(question, len(outcomes), failed, seen, check_mode=check_mode)
