@@ -9,7 +9,7 @@ from pathlib import Path
 from . import artifacts
 from .artifacts import Artifact
 from .contract.errors import DataRefused
-from .contract.evidence import Evidence
+from .contract.evidence import Evidence, PlainRecord
 from .contract.manifest import FileRecord, Manifest, timestamp, words
 from .contract.names import EVIDENCE
 from .contract.record import decode_json
@@ -123,10 +123,17 @@ def _changed(manifest: Manifest, evidence: Evidence) -> list[str]:
             ("system identifier", record.system_identifier, said.system_identifier),
         )
     ]
-    if evidence.marks is not None:
-        pairs.append(("marks", manifest.marks, words(evidence.marks)))
-    if evidence.notices is not None:
-        pairs.append(("notices", manifest.notices, words(evidence.notices)))
+    pairs += [
+        ("started", manifest.started, evidence.started),
+        ("marks", manifest.marks, words(evidence.marks)),
+        ("notices", manifest.notices, words(evidence.notices)),
+    ]
+    # Else an older artifact's file, with its record, would pass for this one's.
+    pairs += [
+        (name, PlainRecord(record.plain_size, record.plain_sha256), evidence.files.get(name))
+        for name, record in manifest.files.items()
+        if name != EVIDENCE
+    ]
     return [what for what, claimed, true in pairs if claimed != true]
 
 
