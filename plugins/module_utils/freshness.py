@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -49,7 +50,7 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
     now = now or datetime.now(UTC)
     problems: list[str] = []
     with about(thread.id, "status"):
-        destination = open_destination(thread)
+        destination = open_destination(thread, deadline=time.monotonic() + thread.limits.deadline)
         destination.check()
         objects = destination.versions()
         visible = [stored for stored in objects if not stored.hidden]
