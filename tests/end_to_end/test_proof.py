@@ -277,6 +277,20 @@ def test_evidence_that_no_server_can_have_given_makes_the_copy_a_bad_one(
     assert says in done.verdict.reason
 
 
+@pytest.mark.parametrize(("name", "warning"), [(".retired", ""), ("drills", "the verdict could not be stored: ")])
+def test_a_file_in_the_place_of_a_folder_keeps_no_copy_from_being_made_or_drilled(
+    thread: Thread, name: str, warning: str
+) -> None:
+    (Path(thread.scratch_directory).parent / "nas" / thread.prefix / name).touch()
+
+    made = backup(thread)
+    done = drill(thread)
+
+    assert any(f"/{name} is a link or a file, and no folder" in each for each in made.warnings), made.warnings
+    assert (done.verdict.result, done.verdict.artifact) == ("pass", made.manifest.artifact)
+    assert (done.warning.startswith(warning), bool(done.warning)) == (True, bool(warning))
+
+
 def with_numbers_beyond_bounds(said: dict[str, Any]) -> None:
     said["files"]["database.dump.age"]["plain_size"] = said["sources"][0]["rows"] = int("9" * 4300)
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from fanout.contract.verdict import Result
 from fanout.destinations.base import Stored
 from fanout.destinations.directory import Directory
 from fanout.freshness import freshness
+from fanout.unpack import pick
 from tests.end_to_end.copies import Folder, folder_place
 
 HOUR = timedelta(hours=1)
@@ -349,6 +352,34 @@ def test_a_manifest_and_nothing_else_is_no_backup(place: Folder) -> None:
 
     assert found.newest is None
     assert {f"{artifact} is no backup: database.dump.age is missing", "there is no backup"} <= set(found.problems)
+
+
+@pytest.mark.parametrize(
+    "what", [Path.touch, lambda path: path.symlink_to("/"), os.mkfifo], ids=["file", "link", "pipe"]
+)
+@pytest.mark.parametrize("name", [".retired", "drills"])
+def test_what_is_in_the_place_of_a_folder_is_told_and_copies_in_sight_are_found_and_kept(
+    place: Folder, name: str, what: Callable[[Path], object]
+) -> None:
+    place.now -= 5 * HOUR / 60
+    names = []
+    for _run in range(5):
+        place.now += HOUR / 60
+        names.append(place.publish())
+    if name != "drills":
+        place.drilled("pass", names[-1])
+    what(place.folder / name)
+
+    found = freshness(place.thread)
+
+    assert (found.copies, found.newest) == (5, str(names[-1]))
+    told = f"{place.destination.where}/{name} is a link or a file, and no folder"
+    problem = f"{told}. Remedy: find out who put it there, and take it away"
+    assert found.problems == (problem,), "nor is it said that nothing was ever drilled"
+    assert pick(place.destination, None, place.thread).name == names[-1]
+    retired = place.retire_old(names[-1])
+    assert (retired.artifacts, retired.warnings) == ((), (f"nothing is retired: {problem}",))
+    assert len(place.kept()) == 5
 
 
 def test_a_backup_that_is_ahead_of_the_clock_is_a_problem_and_not_fresh(place: Folder) -> None:
