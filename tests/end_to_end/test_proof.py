@@ -32,6 +32,7 @@ from fanout.destinations.kinds import open_destination
 from fanout.drill import drill
 from fanout.encryption import decrypt_bytes, encrypt_bytes, read_identity
 from fanout.freshness import freshness
+from fanout.identities import new_identity, recipient_of
 from fanout.restore import RestoreOrder
 from fanout.restore import restore as restore_beside
 from fanout.sources.postgresql import connection, restore
@@ -275,6 +276,44 @@ def test_evidence_that_no_server_can_have_given_makes_the_copy_a_bad_one(
 
     assert done.verdict.result == "fail"
     assert says in done.verdict.reason
+
+
+@pytest.mark.parametrize("file", ["evidence.json.age", "database.dump.age"])
+@pytest.mark.parametrize(
+    "encrypted",
+    [
+        lambda: encrypt_bytes(b"x", [recipient_of(new_identity(), "")]),
+        lambda: pyrage.passphrase.encrypt(b"x", "secret"),
+    ],
+    ids=["another identity", "a passphrase"],
+)
+def test_a_file_that_is_not_encrypted_to_the_identity_that_its_manifest_names_makes_the_copy_a_bad_one(
+    thread: Thread, file: str, encrypted: Callable[[], bytes]
+) -> None:
+    manifest = newest(thread)
+    data = encrypted()
+    record = dataclasses.replace(manifest.files[file], size=len(data), sha256=hashlib.sha256(data).hexdigest())
+    open_destination(thread).put_bytes(manifest.name.key(file), data)
+    published_again(thread, dataclasses.replace(manifest, files={**manifest.files, file: record}))
+
+    done = drill(thread)
+
+    assert (done.verdict.result, done.exit_code) == ("fail", Exit.DATA_REFUSED)
+    assert f"{file} is not encrypted to the drill identity, which its manifest names" in done.verdict.reason
+
+
+def test_a_copy_for_another_identity_than_today_s_could_not_be_drilled_and_both_reasons_are_told(
+    thread: Thread, tmp_path: Path
+) -> None:
+    (tmp_path / "identity").write_text(new_identity())
+
+    done = drill(dataclasses.replace(thread, identity_file=str(tmp_path / "identity")))
+
+    assert (done.verdict.result, done.exit_code) == ("inconclusive", Exit.CONFIGURATION)
+    assert "is not an identity that this file is encrypted to. Remedy: if that identity was made anew" in (
+        done.verdict.reason
+    )
+    assert "if not, somebody else wrote the file: find out who" in done.verdict.reason
 
 
 @pytest.mark.parametrize(("name", "warning"), [(".retired", ""), ("drills", "the verdict could not be stored: ")])

@@ -163,6 +163,14 @@ def test_names_of_artifacts_sort_by_time_and_are_read_back() -> None:
         assert artifact_of(foreign) is None
 
 
+def test_of_a_manifest_of_a_newer_format_it_is_also_said_that_somebody_else_may_have_written_it() -> None:
+    text = render_manifest(manifest(format=99))
+    with pytest.raises(DataRefused) as caught:
+        read_manifest(text, app="forgejo", artifact=NAME)
+    assert "has format 99, and this version reads up to 1" in caught.value.problem
+    assert caught.value.remedy.endswith("if no newer version is in use here, somebody else wrote it: find out who")
+
+
 def test_names_of_what_drills_write_are_read_back_and_others_are_none() -> None:
     for key in ("drills/20261125T093000Z-a_B-9.json", "drills/20261125T093000Z-a_B-9.begun.json"):
         name = drill_name(key)
