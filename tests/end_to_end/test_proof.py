@@ -157,9 +157,11 @@ def test_a_marked_backup_that_somebody_has_made_a_good_one_is_refused(thread: Th
 
 
 @pytest.fixture
-def rolled_back(thread: Thread) -> Manifest:
+def rolled_back(lab: Everything, thread: Thread, tmp_path: Path) -> Manifest:
     """The newest copy, in which whoever can write there has put the archive of an older one, and its record."""
     older = newest(thread)
+    with lab.server.connect("everything", autocommit=True) as connection:  # no count tells the two apart
+        connection.execute(f"COMMENT ON TABLE shop.orders IS '{tmp_path.name}'".encode())
     manifest = backup(thread).manifest
     name = manifest.sources[0].archive
     folder = Path(thread.scratch_directory).parent / "nas" / thread.prefix

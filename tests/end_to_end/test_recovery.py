@@ -272,6 +272,8 @@ def test_an_older_backup_s_archive_in_the_place_of_the_newest_one_s_is_named_aft
     nas: dict[str, str], lab: Everything, tmp_path: Path
 ) -> None:
     older = artifact_of(nas)
+    with lab.server.connect("everything", autocommit=True) as connection:
+        connection.execute(f"COMMENT ON TABLE shop.orders IS '{tmp_path.name}'".encode())
     thread = Everything(lab.server, lab.folder / tmp_path.name).thread()
     newest = older.parent / backup(dataclasses.replace(thread, recipients=recipients_of(older))).manifest.artifact
     said, before = (json.loads((each / "manifest.json").read_text()) for each in (newest, older))
