@@ -23,7 +23,7 @@ from .contract import manifest as manifest_record
 from .contract import marks as marking
 from .contract.durations import spoken
 from .contract.errors import BackupError, ConfigurationError, DataRefused, about
-from .contract.evidence import Evidence
+from .contract.evidence import Evidence, PlainRecord
 from .contract.manifest import Manifest, timestamp
 from .contract.names import EVIDENCE, MANIFEST, MARKED, ArtifactName, new_artifact
 from .contract.record import encode_json
@@ -133,7 +133,16 @@ def _name(started: datetime, present: Sequence[Stored]) -> ArtifactName:
 def _with_evidence(manifest: Manifest, taken: Sequence[Taken], folder: Path) -> Manifest:
     """Write the evidence, which says what the clear manifest says as well, and return the manifest with its record."""
     said = tuple(each.evidence for each in taken)
-    evidence = Evidence(evidence_record.FORMAT, manifest.app, manifest.artifact, said, manifest.marks, manifest.notices)
+    evidence = Evidence(
+        format=evidence_record.FORMAT,
+        app=manifest.app,
+        artifact=manifest.artifact,
+        started=manifest.started,
+        marks=manifest.marks,
+        files={file: PlainRecord(record.plain_size, record.plain_sha256) for file, record in manifest.files.items()},
+        sources=said,
+        notices=manifest.notices,
+    )
     record = encrypt_text(encode_json(evidence), folder / EVIDENCE, manifest.recipients)
     return dataclasses.replace(manifest, files={**manifest.files, EVIDENCE: record})
 

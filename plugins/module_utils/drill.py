@@ -20,7 +20,6 @@ from .artifacts import Artifact
 from .contract import verdict as verdict_record
 from .contract.errors import BackupError, DataRefused, Exit, about, with_remedy
 from .contract.manifest import Manifest, timestamp, words
-from .contract.names import begun_key, verdict_key
 from .contract.record import encode_json
 from .contract.text import shortened
 from .contract.thread import Thread
@@ -31,7 +30,7 @@ from .destinations.kinds import open_destination
 from .encryption import encrypt_bytes
 from .progress import Phases, Report, silent
 from .scratch import scratch_folder
-from .signatures import sign
+from .signatures import drill_key, sign
 from .sources.kinds import kind_of
 from .unpack import pick, unpack
 
@@ -169,7 +168,7 @@ def _begin(thread: Thread, destination: Destination, state: _State) -> None:
     try:
         signature = sign(begun.signed, Path(thread.identity_file))
         record = encode_json(dataclasses.replace(begun, signature=signature))
-        destination.put_bytes(begun_key(state.started), record.encode())
+        destination.put_bytes(drill_key(thread, state.started, begun=True), record.encode())
     except BackupError as error:
         state.notes.append(f"that it began could not be stored: {error.problem}")
 
@@ -221,9 +220,8 @@ def _store(thread: Thread, destination: Destination, verdict: Verdict, state: _S
     clear = dataclasses.replace(verdict, reason=state.reason_in_clear if verdict.result == "inconclusive" else "")
     try:
         signature = sign(clear.signed, Path(thread.identity_file))
-        destination.put_bytes(
-            verdict_key(state.started), encode_json(dataclasses.replace(clear, signature=signature)).encode()
-        )
+        record = encode_json(dataclasses.replace(clear, signature=signature))
+        destination.put_bytes(drill_key(thread, state.started), record.encode())
     except BackupError as error:
         return f"the verdict could not be stored: {error.problem}"
     return ""

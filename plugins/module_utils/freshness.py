@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,8 +14,9 @@ from .contract import keys
 from .contract.durations import spoken
 from .contract.errors import DataRefused, about
 from .contract.manifest import Manifest
+from .contract.names import DRILLS
 from .contract.thread import Thread
-from .destinations.base import Destination
+from .destinations.base import Destination, obstacles
 from .destinations.kinds import open_destination
 from .history import as_written, doubtful, passed_over, tampered
 from .proofs import SKEW, Proof, Proofs, proofs
@@ -49,7 +51,7 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
     now = now or datetime.now(UTC)
     problems: list[str] = []
     with about(thread.id, "status"):
-        destination = open_destination(thread)
+        destination = open_destination(thread, deadline=time.monotonic() + thread.limits.deadline)
         destination.check()
         objects = destination.versions()
         visible = [stored for stored in objects if not stored.hidden]
@@ -62,6 +64,8 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
             thread,
             now,
         )
+        problems += obstacles(destination)
+        looked_for = DRILLS.rstrip("/") not in destination.in_the_way()
         problems += tampered(objects, thread, clocked=destination.has_clock)
         doubts = (
             *doubtful(objects, thread, clocked=destination.has_clock),
@@ -74,7 +78,7 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
     else:
         problems[:0] = [*_age_problems(newest[0], age, thread, now), *_mark_problems(newest[1])]
     problems += found.strange
-    problems += _drill_problems(thread, found) if drills_expected else []
+    problems += _drill_problems(thread, found) if drills_expected and (found.last or looked_for) else []
     return Freshness(
         thread=thread.id,
         newest=str(newest[0].name) if newest else None,

@@ -3,20 +3,23 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 from . import artifacts
 from .artifacts import Artifact
 from .contract.errors import DataRefused
-from .contract.evidence import Evidence
-from .contract.manifest import FileRecord, Manifest, timestamp, words
+from .contract.evidence import Evidence, PlainRecord
+from .contract.manifest import Manifest, timestamp, words
 from .contract.names import EVIDENCE
 from .contract.record import decode_json
 from .contract.thread import Thread
 from .destinations.base import Destination
-from .encryption import decrypt, decrypt_bytes
+from .encryption import NotForIdentity, decrypt, decrypt_bytes
 from .history import as_written, is_forged
+from .identities import read_identity
 from .progress import Phases
 from .sources.base import Decrypted
 from .streams import HashedFile, check_room, sha256_of
@@ -80,11 +83,7 @@ def unpack(
         fetch(destination, artifact, manifest, folder, phases)
     with phases.phase("decrypt"):
         evidence = _read_evidence(folder / EVIDENCE, manifest, thread)
-        plain = {
-            name: _decrypted(folder, name, record, thread)
-            for name, record in manifest.files.items()
-            if name != EVIDENCE
-        }
+        plain = {name: _decrypted(folder, name, manifest, thread) for name in manifest.files if name != EVIDENCE}
         return [
             Decrypted(source, said, plain[record.archive], _text(plain[record.globals]))
             for source, record, said in zip(thread.sources, manifest.sources, evidence.sources, strict=True)
@@ -92,7 +91,8 @@ def unpack(
 
 
 def _read_evidence(file: Path, manifest: Manifest, thread: Thread) -> Evidence:
-    text = decrypt_bytes(_small(file), Path(thread.identity_file))
+    with _named_reader(EVIDENCE, manifest, thread):
+        text = decrypt_bytes(_small(file), Path(thread.identity_file))
     evidence = decode_json(Evidence, text, "the evidence", error=DataRefused)
     if (evidence.app, evidence.artifact) != (manifest.app, manifest.artifact):
         raise DataRefused(
@@ -123,10 +123,17 @@ def _changed(manifest: Manifest, evidence: Evidence) -> list[str]:
             ("system identifier", record.system_identifier, said.system_identifier),
         )
     ]
-    if evidence.marks is not None:
-        pairs.append(("marks", manifest.marks, words(evidence.marks)))
-    if evidence.notices is not None:
-        pairs.append(("notices", manifest.notices, words(evidence.notices)))
+    pairs += [
+        ("started", manifest.started, evidence.started),
+        ("marks", manifest.marks, words(evidence.marks)),
+        ("notices", manifest.notices, words(evidence.notices)),
+    ]
+    # Else an older artifact's file, with its record, would pass for this one's.
+    pairs += [
+        (name, PlainRecord(record.plain_size, record.plain_sha256), evidence.files.get(name))
+        for name, record in manifest.files.items()
+        if name != EVIDENCE
+    ]
     return [what for what, claimed, true in pairs if claimed != true]
 
 
@@ -143,11 +150,30 @@ def _text(file: Path) -> str:
         raise DataRefused(f"{file.name} is no text", remedy="use another artifact") from None
 
 
-def _decrypted(folder: Path, name: str, record: FileRecord, thread: Thread) -> Path:
+@contextlib.contextmanager
+def _named_reader(name: str, manifest: Manifest, thread: Thread) -> Iterator[None]:
+    """Make what is not encrypted to the drill identity a bad copy, if the manifest says that it is."""
+    try:
+        yield
+    except NotForIdentity:
+        if str(read_identity(Path(thread.identity_file)).to_public()) not in manifest.recipients:
+            raise
+        raise DataRefused(
+            f"{name} is not encrypted to the drill identity, which its manifest names: somebody else wrote it",
+            remedy="find out who; use another artifact or destination",
+        ) from None
+
+
+def _decrypted(folder: Path, name: str, manifest: Manifest, thread: Thread) -> Path:
     """Decrypt one file beside the encrypted one, which goes: scratch need not hold both at the end."""
+    record = manifest.files[name]
     encrypted, target = folder / name, folder / name.removesuffix(".age")
     check_room(folder, record.size)  # what is encrypted is never smaller than what comes out of it
-    with encrypted.open("rb") as stream, HashedFile(target, expected=record.plain_size) as plain:
+    with (
+        _named_reader(name, manifest, thread),
+        encrypted.open("rb") as stream,
+        HashedFile(target, expected=record.plain_size) as plain,
+    ):
         decrypt(stream, plain, Path(thread.identity_file))
     if (plain.size, plain.sha256) != (record.plain_size, record.plain_sha256):
         raise DataRefused(f"{name} decrypts to something else than was encrypted", remedy="use another artifact")

@@ -16,14 +16,14 @@ from typing import Any
 
 from fanout.artifacts import complete
 from fanout.contract.manifest import FORMAT, FileRecord, Manifest, SourceRecord, render_manifest, timestamp
-from fanout.contract.names import EVIDENCE, MANIFEST, MARKED, ArtifactName, begun_key, new_artifact, verdict_key
+from fanout.contract.names import EVIDENCE, MANIFEST, MARKED, ArtifactName, new_artifact
 from fanout.contract.record import encode_json
 from fanout.contract.thread import B2Destination, DirectoryDestination, Limits, PostgresqlSource, Recipients, Thread
 from fanout.contract.verdict import Begun, Result, Verdict
 from fanout.destinations.kinds import open_destination
 from fanout.identities import new_identity
 from fanout.retirement import Retired, retire_old
-from fanout.signatures import drill_keys, sign
+from fanout.signatures import drill_key, drill_keys, sign
 from tests.onboarding import onboarded
 from tests.unit.plugins.modules.calling import RECIPIENT, call
 
@@ -92,15 +92,20 @@ class Place:
         )  # fmt: skip
         verdict = dataclasses.replace(verdict, **changes)
         signed = dataclasses.replace(verdict, signature=sign(verdict.signed, _identity_file()))
-        key = verdict_key(self.now)
+        key = self.drill_key()
         self.destination.put_bytes(key, encode_json(signed).encode())
         return key
+
+    def drill_key(self, *, begun: bool = False) -> str:
+        """Return a key that a drill that begins now gives what it writes."""
+        thread = dataclasses.replace(self.thread, identity_file=str(_identity_file()))
+        return drill_key(thread, self.now, begun=begun)
 
     def begun(self, artifact: ArtifactName) -> str:
         """Leave what a drill writes that begins now, signed, and return its key."""
         begun = Begun(FORMAT, self.thread.id, str(artifact), timestamp(self.now))
         signed = dataclasses.replace(begun, signature=sign(begun.signed, _identity_file()))
-        key = begun_key(self.now)
+        key = self.drill_key(begun=True)
         self.destination.put_bytes(key, encode_json(signed).encode())
         return key
 

@@ -7,16 +7,20 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import psycopg
 import pytest
 
 from fanout.backup import BackupResult, backup
 from fanout.contract.errors import ConfigurationError, DataRefused
+from fanout.contract.evidence import PlainRecord
 from fanout.contract.login import Login
-from fanout.contract.manifest import render_manifest
+from fanout.contract.manifest import FileRecord, render_manifest
+from fanout.contract.record import encode
 from fanout.contract.thread import Query, Thread
 from fanout.drill import drill
 from fanout.encryption import encrypt_text
@@ -50,12 +54,24 @@ def is_no_superuser(lab: Small) -> bool:
 
 
 def add_roles(lab: Small, done: BackupResult, lines: str) -> None:
-    """Write more lines into a backup's file of roles, and its manifest anew."""
+    """Write more lines into a backup's file of roles, and its evidence and manifest anew."""
     place = lab.folder / "nas" / "everything" / done.manifest.artifact
     text = "\n".join(lab.roles(done)) + lines
     (place / _ROLES).unlink()
     record = encrypt_text(text, place / _ROLES, done.manifest.recipients)
-    manifest = dataclasses.replace(done.manifest, files={**done.manifest.files, _ROLES: record})
+    evidence = json.loads(lab.decrypted(done, _EVIDENCE))
+    evidence["files"][_ROLES] = encode(PlainRecord(record.plain_size, record.plain_sha256))
+    forge_evidence(lab, done, evidence, {_ROLES: record})
+
+
+def forge_evidence(
+    lab: Small, done: BackupResult, evidence: dict[str, Any], files: Mapping[str, FileRecord] = MappingProxyType({})
+) -> None:
+    """Write a backup's evidence anew, and its manifest, with the records of `files`."""
+    place = lab.folder / "nas" / "everything" / done.manifest.artifact
+    (place / _EVIDENCE).unlink()
+    record = encrypt_text(json.dumps(evidence), place / _EVIDENCE, done.manifest.recipients)
+    manifest = dataclasses.replace(done.manifest, files={**done.manifest.files, **files, _EVIDENCE: record})
     (written,) = place.glob("manifest*.json")
     written.write_bytes(render_manifest(manifest))
 
@@ -218,14 +234,9 @@ def test_nothing_is_given_to_a_member_of_another_app_s_owner(lab: Small) -> None
 
 def forge_owner(lab: Small, done: BackupResult, owner: str) -> None:
     """Let a backup say that its database was somebody else's."""
-    place = lab.folder / "nas" / "everything" / done.manifest.artifact
     evidence = json.loads(lab.decrypted(done, _EVIDENCE))
     evidence["sources"][0]["owner"] = owner
-    (place / _EVIDENCE).unlink()
-    record = encrypt_text(json.dumps(evidence), place / _EVIDENCE, done.manifest.recipients)
-    manifest = dataclasses.replace(done.manifest, files={**done.manifest.files, _EVIDENCE: record})
-    (written,) = place.glob("manifest*.json")
-    written.write_bytes(render_manifest(manifest))
+    forge_evidence(lab, done, evidence)
 
 
 @pytest.mark.parametrize("owner", ["neighbour", "postgres", "helper"])

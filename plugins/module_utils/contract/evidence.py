@@ -86,13 +86,25 @@ class PostgresqlEvidence:
 
 
 @dataclass(frozen=True)
+class PlainRecord:
+    """What one of the artifact's other files decrypts to: bytes and sha256."""
+
+    plain_size: int
+    plain_sha256: str
+
+
+@dataclass(frozen=True)
 class Evidence:
-    """The evidence of an artifact, one entry per source. `marks` and `notices` are those of its manifest, which is
-    clear text that others can change; None in artifacts from before they stood here."""
+    """The evidence of an artifact, one entry per source. `started`, `files`, `marks` and `notices` repeat its manifest,
+    which is clear text that others can change: `files` are all of the artifact's but the evidence, by name.
+
+    docs/recovery.md reads what stands before `sources` line by line."""
 
     format: int
     app: str
     artifact: str
+    started: str
+    marks: tuple[str, ...]
+    files: dict[str, PlainRecord]
     sources: tuple[PostgresqlEvidence, ...]
-    marks: tuple[str, ...] | None = None
-    notices: tuple[str, ...] | None = None
+    notices: tuple[str, ...]

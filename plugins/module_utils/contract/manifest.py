@@ -96,7 +96,11 @@ def read_manifest(text: bytes, *, app: str, artifact: ArtifactName) -> Manifest:
     where = f"the manifest of {artifact}"
     manifest = decode_json(Manifest, text, where, error=DataRefused)
     if manifest.format > FORMAT:
-        raise DataRefused(f"{where} has format {manifest.format}", remedy="update the fanout command on this machine")
+        raise DataRefused(
+            f"{where} has format {manifest.format}, and this version reads up to {FORMAT}",
+            remedy="update the fanout command on this machine; if no newer version is in use here, somebody else wrote"
+            " it: find out who",
+        )
     if manifest.app != app or manifest.artifact != str(artifact):
         raise DataRefused(
             f"{where} says that it belongs to {manifest.app}, artifact {manifest.artifact}",

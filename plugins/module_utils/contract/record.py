@@ -71,8 +71,8 @@ def encode(record: object) -> Any:
 
 
 def encode_json(record: object) -> str:
-    """Given a dataclass, return it as JSON text that diffs well: indented, keys in field order, one newline at the
-    end."""
+    """Given a dataclass, or a mapping of such, return it as JSON text that diffs well: indented, keys in field order,
+    one newline at the end."""
     return json.dumps(encode(record), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from ...contract import evidence as evidence_record
-from ...contract.evidence import Evidence, PostgresqlEvidence
+from ...contract.evidence import PostgresqlEvidence
 from ...contract.record import encode_json
 from .archive_toc import TocEntry
 from .globals import HEADER, STATEMENTS
@@ -102,5 +101,5 @@ def list_of(entries: Sequence[TocEntry]) -> str:
 
 def with_evidence(sql: str, evidence: PostgresqlEvidence) -> bytes:
     """Return one of the statements above for a session of ours."""
-    text = encode_json(Evidence(evidence_record.FORMAT, "", "", (evidence,)))
+    text = encode_json({"sources": [evidence]})
     return sql.replace(":'evidence'", literal(text)).encode(errors="surrogateescape")
