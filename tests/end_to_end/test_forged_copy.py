@@ -8,6 +8,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -15,9 +16,11 @@ import pytest
 from fanout.actions.backup import BackupResult, backup
 from fanout.actions.drill import drill
 from fanout.actions.restore import RestoreOrder, RestoreResult, restore
+from fanout.contract.codec import encode
 from fanout.contract.errors import ConfigurationError, DataRefused
+from fanout.contract.evidence import PlainRecord
 from fanout.contract.login import Login
-from fanout.contract.manifest import EVIDENCE_ROLE, render_manifest
+from fanout.contract.manifest import EVIDENCE_ROLE, FileRecord, render_manifest
 from fanout.contract.thread import Query, Thread
 from fanout.local.encryption import encrypt_text
 from tests.support.copies import with_file
@@ -50,12 +53,24 @@ def is_no_superuser(lab: Small) -> bool:
 
 
 def add_roles(lab: Small, done: BackupResult, lines: str) -> None:
-    """Write more lines into a backup's file of roles, and its manifest anew."""
+    """Write more lines into a backup's file of roles, and its evidence and manifest anew."""
     place = lab.folder / "nas" / "everything/database" / done.manifest.artifact
     text = "\n".join(lab.roles(done)) + lines
     (place / _ROLES).unlink()
     record = encrypt_text(text, place / _ROLES, done.manifest.recipients, role="globals")
-    manifest = with_file(done.manifest, record)
+    evidence = json.loads(lab.decrypted(done, _EVIDENCE))
+    evidence["files"][_ROLES] = encode(PlainRecord(record.plain_size, record.plain_sha256))
+    forge_evidence(lab, done, evidence, record)
+
+
+def forge_evidence(lab: Small, done: BackupResult, evidence: dict[str, Any], *files: FileRecord) -> None:
+    """Write a backup's evidence anew, and its manifest, with the records of `files`."""
+    place = lab.folder / "nas" / "everything/database" / done.manifest.artifact
+    (place / _EVIDENCE).unlink()
+    manifest = done.manifest
+    record = encrypt_text(json.dumps(evidence), place / _EVIDENCE, manifest.recipients, role=EVIDENCE_ROLE)
+    for file in (*files, record):
+        manifest = with_file(manifest, file)
     (written,) = place.glob("manifest*.json")
     written.write_bytes(render_manifest(manifest))
 
@@ -218,14 +233,9 @@ def test_nothing_is_given_to_a_member_of_another_app_s_owner(lab: Small) -> None
 
 def forge_owner(lab: Small, done: BackupResult, owner: str) -> None:
     """Let a backup say that its database was somebody else's."""
-    place = lab.folder / "nas" / "everything" / done.manifest.artifact
     evidence = json.loads(lab.decrypted(done, _EVIDENCE))
     evidence["source"]["owner"] = owner
-    (place / _EVIDENCE).unlink()
-    record = encrypt_text(json.dumps(evidence), place / _EVIDENCE, done.manifest.recipients, role=EVIDENCE_ROLE)
-    manifest = with_file(done.manifest, record)
-    (written,) = place.glob("manifest*.json")
-    written.write_bytes(render_manifest(manifest))
+    forge_evidence(lab, done, evidence)
 
 
 @pytest.mark.parametrize("owner", ["neighbour", "postgres", "helper"])

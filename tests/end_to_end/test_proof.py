@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,16 @@ from typing import Any
 import pyrage
 import pytest
 
+from fanout.actions import restore as restoring
 from fanout.actions.artifacts import complete, manifest_of
 from fanout.actions.backup import backup
 from fanout.actions.drill import drill
 from fanout.actions.freshness import freshness
-from fanout.contract.errors import Exit
+from fanout.actions.restore import RestoreOrder
+from fanout.contract.codec import encode
+from fanout.contract.errors import DataRefused, Exit
+from fanout.contract.evidence import PlainRecord
+from fanout.contract.login import Login
 from fanout.contract.manifest import EVIDENCE_ROLE, FileRecord, Manifest, render_manifest
 from fanout.contract.object_names import EVIDENCE, MANIFEST, MARKED, is_begun
 from fanout.contract.thread import Thread
@@ -26,8 +32,8 @@ from fanout.contract.verdict import MAXIMUM_SIZE
 from fanout.destinations.directory import Directory
 from fanout.destinations.registry import open_destination
 from fanout.local import streams
-from fanout.local.encryption import decrypt_bytes, encrypt_bytes, encrypt_text
-from fanout.local.identities import read_identity
+from fanout.local.encryption import decrypt_bytes, encrypt_bytes
+from fanout.local.identities import new_identity, read_identity, recipient_of
 from fanout.sources.postgresql import connection, restore
 from fanout.sources.postgresql.target import Target
 from tests.support.copies import file_of, with_file
@@ -101,24 +107,13 @@ def test_the_evidence_of_another_backup_is_refused(thread: Thread) -> None:
     assert f"the evidence belongs to everything, artifact {first.artifact}" in done.verdict.reason
 
 
-def test_roles_that_somebody_else_wrote_are_refused_and_not_run(thread: Thread, tmp_path: Path) -> None:
-    manifest = newest(thread)
-    name = file_of(manifest, "globals").name
-    statements = "CREATE ROLE evil SUPERUSER; SELECT 1;\n"
-    forged = encrypt_text(statements, tmp_path / name, thread.recipients.all(), role="globals")
-    open_destination(thread).put_bytes(manifest.name.key(name), (tmp_path / name).read_bytes())
-    published_again(thread, with_file(manifest, forged))
-
-    done = drill(thread)
-
-    assert done.verdict.result == "fail"
-    assert "the file of the roles holds a statement that does not belong there" in done.verdict.reason
-
-
 def test_an_archive_of_another_plain_text_is_refused(thread: Thread) -> None:
     manifest = newest(thread)
     archive = file_of(manifest, "archive")
-    published_again(thread, with_file(manifest, dataclasses.replace(archive, plain_sha256="0" * 64)))
+    data = encrypt_bytes(b"PGDMP", thread.recipients.all())
+    other = dataclasses.replace(archive, size=len(data), sha256=hashlib.sha256(data).hexdigest())
+    open_destination(thread).put_bytes(manifest.name.key(archive.name), data)
+    published_again(thread, with_file(manifest, other))
 
     done = drill(thread)
 
@@ -158,7 +153,49 @@ def test_a_marked_backup_that_somebody_has_made_a_good_one_is_refused(thread: Th
     assert "the manifest contradicts the evidence: marks, notices" in done.verdict.reason
 
 
-def with_evidence(thread: Thread, change: Callable[[dict[str, Any]], object]) -> None:
+@pytest.fixture
+def rolled_back(lab: Everything, thread: Thread, tmp_path: Path) -> Manifest:
+    """The newest copy, in which whoever can write there has put the archive of an older one, and its record."""
+    older = newest(thread)
+    with lab.server.connect("everything", autocommit=True) as connection:  # no count tells the two apart
+        connection.execute(f"COMMENT ON TABLE shop.orders IS '{tmp_path.name}'".encode())
+    manifest = backup(thread).manifest
+    archive = file_of(older, "archive")
+    folder = Path(thread.scratch_directory).parent / "nas" / thread.prefix
+    shutil.copyfile(folder / older.artifact / archive.name, folder / manifest.artifact / archive.name)
+    published_again(thread, with_file(manifest, archive))
+    return manifest
+
+
+_ROLLED_BACK = "the manifest contradicts the evidence: database.dump.age"
+
+
+def test_an_older_backup_s_archive_in_the_place_of_the_newest_one_s_fails_the_drill(
+    thread: Thread, rolled_back: Manifest
+) -> None:
+    done = drill(thread)
+
+    assert (done.verdict.result, done.verdict.artifact) == ("fail", rolled_back.artifact)
+    assert _ROLLED_BACK in done.verdict.reason
+
+
+@pytest.mark.usefixtures("rolled_back")
+def test_an_older_backup_s_archive_in_the_place_of_the_newest_one_s_is_not_restored(
+    lab: Everything, thread: Thread
+) -> None:
+    login = Login(lab.server.superuser, lab.server.superuser_password)
+
+    with pytest.raises(DataRefused, match=_ROLLED_BACK):
+        restoring.restore(thread, RestoreOrder("restored", login=login))
+
+
+def test_a_manifest_that_says_another_time_than_the_evidence_is_refused(thread: Thread) -> None:
+    published_again(thread, dataclasses.replace(newest(thread), started="2020-01-01T00:00:00Z"))
+
+    assert "the manifest contradicts the evidence: started" in drill(thread).verdict.reason
+
+
+def with_evidence(thread: Thread, change: Callable[[dict[str, Any]], object], *files: FileRecord) -> None:
     """Put evidence of somebody else's making into the newest backup: recipients are no secret."""
     manifest = newest(thread)
     destination = open_destination(thread)
@@ -170,7 +207,30 @@ def with_evidence(thread: Thread, change: Callable[[dict[str, Any]], object]) ->
     digests = hashlib.sha256(data).hexdigest(), hashlib.sha256(plain).hexdigest()
     destination.put_bytes(stored.key, data)
     record = FileRecord(EVIDENCE_ROLE, EVIDENCE, len(data), digests[0], len(plain), digests[1])
-    published_again(thread, with_file(manifest, record))
+    for file in (*files, record):
+        manifest = with_file(manifest, file)
+    published_again(thread, manifest)
+
+
+def with_roles(thread: Thread, text: bytes) -> None:
+    """Put a roles' file of somebody else's making into the newest backup, with evidence that says the same."""
+    manifest = newest(thread)
+    name = file_of(manifest, "globals").name
+    data = encrypt_bytes(text, thread.recipients.all())
+    plain = PlainRecord(len(text), hashlib.sha256(text).hexdigest())
+    open_destination(thread).put_bytes(manifest.name.key(name), data)
+    digest = hashlib.sha256(data).hexdigest()
+    record = FileRecord("globals", name, len(data), digest, plain.plain_size, plain.plain_sha256)
+    with_evidence(thread, lambda said: said["files"].update({name: encode(plain)}), record)
+
+
+def test_roles_that_somebody_else_wrote_are_refused_and_not_run(thread: Thread) -> None:
+    with_roles(thread, b"CREATE ROLE evil SUPERUSER; SELECT 1;\n")
+
+    done = drill(thread)
+
+    assert done.verdict.result == "fail"
+    assert "the file of the roles holds a statement that does not belong there" in done.verdict.reason
 
 
 @pytest.mark.parametrize(
@@ -216,6 +276,58 @@ def test_evidence_that_no_server_can_have_given_makes_the_copy_a_bad_one(
 
     assert done.verdict.result == "fail"
     assert says in done.verdict.reason
+
+
+@pytest.mark.parametrize("file", ["evidence.json.age", "database.dump.age"])
+@pytest.mark.parametrize(
+    "encrypted",
+    [
+        lambda: encrypt_bytes(b"x", [recipient_of(new_identity(), "")]),
+        lambda: pyrage.passphrase.encrypt(b"x", "secret"),
+    ],
+    ids=["another identity", "a passphrase"],
+)
+def test_a_file_that_is_not_encrypted_to_the_identity_that_its_manifest_names_makes_the_copy_a_bad_one(
+    thread: Thread, file: str, encrypted: Callable[[], bytes]
+) -> None:
+    manifest = newest(thread)
+    data = encrypted()
+    record = dataclasses.replace(manifest.files[file], size=len(data), sha256=hashlib.sha256(data).hexdigest())
+    open_destination(thread).put_bytes(manifest.name.key(file), data)
+    published_again(thread, dataclasses.replace(manifest, files={**manifest.files, file: record}))
+
+    done = drill(thread)
+
+    assert (done.verdict.result, done.exit_code) == ("fail", Exit.DATA_REFUSED)
+    assert f"{file} is not encrypted to the drill identity, which its manifest names" in done.verdict.reason
+
+
+def test_a_copy_for_another_identity_than_today_s_could_not_be_drilled_and_both_reasons_are_told(
+    thread: Thread, tmp_path: Path
+) -> None:
+    (tmp_path / "identity").write_text(new_identity())
+
+    done = drill(dataclasses.replace(thread, identity_file=str(tmp_path / "identity")))
+
+    assert (done.verdict.result, done.exit_code) == ("inconclusive", Exit.CONFIGURATION)
+    assert "is not an identity that this file is encrypted to. Remedy: if that identity was made anew" in (
+        done.verdict.reason
+    )
+    assert "if not, somebody else wrote the file: find out who" in done.verdict.reason
+
+
+@pytest.mark.parametrize(("name", "warning"), [(".retired", ""), ("drills", "the verdict could not be stored: ")])
+def test_a_file_in_the_place_of_a_folder_keeps_no_copy_from_being_made_or_drilled(
+    thread: Thread, name: str, warning: str
+) -> None:
+    (Path(thread.scratch_directory).parent / "nas" / thread.prefix / name).touch()
+
+    made = backup(thread)
+    done = drill(thread)
+
+    assert any(f"/{name} is a link or a file, and no folder" in each for each in made.warnings), made.warnings
+    assert (done.verdict.result, done.verdict.artifact) == ("pass", made.manifest.artifact)
+    assert (done.warning.startswith(warning), bool(done.warning)) == (True, bool(warning))
 
 
 def with_numbers_beyond_bounds(said: dict[str, Any]) -> None:
@@ -271,15 +383,9 @@ def test_nothing_is_fetched_that_has_no_room_however_little_a_file_takes_at_its_
 
 @pytest.mark.parametrize(("text", "says"), [(b"x" * (1 << 20), "is too large"), (b"\xff", "is not text")])
 def test_roles_that_would_fill_the_memory_or_are_no_text_are_refused(
-    thread: Thread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: bytes, says: str
+    thread: Thread, monkeypatch: pytest.MonkeyPatch, text: bytes, says: str
 ) -> None:
-    manifest = newest(thread)
-    name = file_of(manifest, "globals").name
-    data = encrypt_bytes(text, thread.recipients.all())
-    digests = hashlib.sha256(data).hexdigest(), hashlib.sha256(text).hexdigest()
-    forged = FileRecord("globals", name, len(data), digests[0], len(text), digests[1])
-    open_destination(thread).put_bytes(manifest.name.key(name), data)
-    published_again(thread, with_file(manifest, forged))
+    with_roles(thread, text)
     monkeypatch.setattr(streams, "_SMALL", 1 << 19)
 
     done = drill(thread)

@@ -189,6 +189,11 @@ def nas(lab: Everything, identity: tuple[Path, str], tmp_path: Path) -> dict[str
     return {"APP": "everything", "NAS": str(own.folder / "nas"), "IDENTITY": str(file), "LOGIN": "owner"}
 
 
+def recipients_of(artifact: Path) -> Recipients:
+    drill, *owner = json.loads((artifact / "manifest.json").read_text())["recipients"]
+    return Recipients(drill, tuple(owner))
+
+
 def artifact_of(nas: dict[str, str]) -> Path:
     (manifest,) = Path(nas["NAS"], nas["APP"]).glob("2*/manifest.json")
     return manifest.parent
@@ -262,6 +267,28 @@ def test_a_damaged_file_is_named_before_anything_is_decrypted(nas: dict[str, str
     assert run.returncode != 0
     assert "database.dump.age: FAILED\n" in run.stdout
     assert not list((tmp_path / "work").glob("*/*.sql"))
+
+
+def test_an_older_backup_s_archive_in_the_place_of_the_newest_one_s_is_named_after_it_was_decrypted(
+    nas: dict[str, str], lab: Everything, tmp_path: Path
+) -> None:
+    older = artifact_of(nas)
+    with lab.server.connect("everything", autocommit=True) as connection:
+        connection.execute(f"COMMENT ON TABLE shop.orders IS '{tmp_path.name}'".encode())
+    thread = Everything(lab.server, lab.folder / tmp_path.name).thread()
+    newest = older.parent / backup(dataclasses.replace(thread, recipients=recipients_of(older))).manifest.artifact
+    said, before = (json.loads((each / "manifest.json").read_text()) for each in (newest, older))
+    said["files"]["database.dump.age"] = before["files"]["database.dump.age"]
+    shutil.copyfile(older / "database.dump.age", newest / "database.dump.age")
+    (newest / "manifest.json").write_text(json.dumps(said, indent=2))
+
+    run = typed(script(way=(NAS,), until="4", settings=settings_for(None, tmp_path / "work", **nas)), tmp_path)
+
+    assert run.returncode != 0
+    assert run.stdout.count(".age: OK\n") == 3, "what the manifest says is true of each file"
+    assert f'"artifact": "{newest.name}",\n' in run.stdout
+    assert "database.dump: FAILED\n" in run.stdout
+    assert "database.globals.sql: OK\n" in run.stdout
 
 
 _ROLE = b"WITH NOSUPERUSER INHERIT NOCREATEROLE NOCREATEDB LOGIN NOREPLICATION NOBYPASSRLS"

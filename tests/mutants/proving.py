@@ -28,6 +28,16 @@ PROVING = (
         harm="an old copy under a new name passes its drill",
     ),
     Mutant(
+        name="the evidence does not say what the other files hold",
+        file=f"{LIBRARY}/contract/evidence.py",
+        original="if files.get(name) != said.files.get(name))",
+        mutated="if not name)",
+        tests=(
+            f"{END}/test_proof.py::test_an_older_backup_s_archive_in_the_place_of_the_newest_one_s_fails_the_drill",
+        ),
+        harm="old data under the name of the newest copy pass its drill",
+    ),
+    Mutant(
         name="a bucket without versions is asked for them",
         file=f"{LIBRARY}/destinations/s3.py",
         original="        if not self._versioning:\n",

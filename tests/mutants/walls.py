@@ -17,6 +17,17 @@ WALLS = (
         harm="a thief of the key opens the gate with one small file",
     ),
     Mutant(
+        name="a verdict may have any name",
+        file=f"{LIBRARY}/actions/verdicts.py",
+        original="        if name is not None and is_given(name, thread):\n            found",
+        mutated="        if name is not None:\n            found",
+        tests=(
+            f"{UNIT}/actions/test_freshness.py"
+            "::test_names_that_no_drill_gave_are_told_by_number_and_what_lies_there_is_never_read",
+        ),
+        harm="a thief of the key stores small files until no look ends any more",
+    ),
+    Mutant(
         name="a scratch server shares the machine's network and processes",
         file=f"{LIBRARY}/local/confinement.py",
         original='"--unshare-all", "--unshare-user", ',

@@ -19,13 +19,13 @@ from fanout.actions.retirement import Retired, retire_old
 from fanout.contract.codec import encode_json
 from fanout.contract.destination import B2Destination, DirectoryDestination
 from fanout.contract.manifest import EVIDENCE_ROLE, FileRecord, Manifest, render_manifest, timestamp
-from fanout.contract.object_names import EVIDENCE, MANIFEST, MARKED, ArtifactName, begun_key, new_artifact, verdict_key
+from fanout.contract.object_names import EVIDENCE, MANIFEST, MARKED, ArtifactName, new_artifact
 from fanout.contract.source import PostgresqlSource
 from fanout.contract.thread import Limits, Recipients, Thread
 from fanout.contract.verdict import Begun, Result, Verdict
 from fanout.destinations.registry import open_destination
 from fanout.local.identities import new_identity
-from fanout.local.signatures import drill_keys, sign
+from fanout.local.signatures import drill_key, drill_keys, sign
 from tests.support.modules import RECIPIENT, call
 from tests.support.onboarding import onboarded
 
@@ -93,15 +93,20 @@ class Place:
         )  # fmt: skip
         verdict = dataclasses.replace(verdict, **changes)
         signed = dataclasses.replace(verdict, signature=sign(verdict.signed, _identity_file()))
-        key = verdict_key(self.now)
+        key = self.drill_key()
         self.destination.put_bytes(key, encode_json(signed).encode())
         return key
+
+    def drill_key(self, *, begun: bool = False) -> str:
+        """Return a key that a drill that begins now gives what it writes."""
+        thread = dataclasses.replace(self.thread, identity_file=str(_identity_file()))
+        return drill_key(thread, self.now, begun=begun)
 
     def begun(self, artifact: ArtifactName) -> str:
         """Leave what a drill writes that begins now, signed, and return its key."""
         begun = Begun(Begun.FORMAT, self.thread.id, str(artifact), timestamp(self.now))
         signed = dataclasses.replace(begun, signature=sign(begun.signed, _identity_file()))
-        key = begun_key(self.now)
+        key = self.drill_key(begun=True)
         self.destination.put_bytes(key, encode_json(signed).encode())
         return key
 

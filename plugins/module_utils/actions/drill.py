@@ -17,7 +17,6 @@ from pathlib import Path
 from ..contract.codec import encode_json
 from ..contract.errors import BackupError, DataRefused, Exit, Problem, about
 from ..contract.manifest import Manifest, timestamp, words
-from ..contract.object_names import begun_key, verdict_key
 from ..contract.text import shortened
 from ..contract.thread import Thread
 from ..contract.verdict import Begun, Finding, Result, Verdict, bounded, summary
@@ -27,7 +26,7 @@ from ..destinations.registry import open_destination
 from ..local.encryption import encrypt_bytes
 from ..local.progress import Phases, Report, silent
 from ..local.scratch import scratch_folder
-from ..local.signatures import sign
+from ..local.signatures import drill_key, sign
 from ..sources.registry import kind_of
 from . import artifacts
 from .artifacts import Artifact
@@ -168,7 +167,7 @@ def _begin(thread: Thread, destination: Destination, state: _State) -> None:
     try:
         signature = sign(begun.signed, Path(thread.identity_file))
         record = encode_json(dataclasses.replace(begun, signature=signature))
-        destination.put_bytes(begun_key(state.started), record.encode())
+        destination.put_bytes(drill_key(thread, state.started, begun=True), record.encode())
     except BackupError as error:
         state.notes.append(f"the start of the drill could not be stored: {error.problem}")
 
@@ -221,9 +220,8 @@ def _store(thread: Thread, destination: Destination, verdict: Verdict, state: _S
     clear = dataclasses.replace(verdict, reason=told.text, remedy=told.remedy)
     try:
         signature = sign(clear.signed, Path(thread.identity_file))
-        destination.put_bytes(
-            verdict_key(state.started), encode_json(dataclasses.replace(clear, signature=signature)).encode()
-        )
+        record = encode_json(dataclasses.replace(clear, signature=signature))
+        destination.put_bytes(drill_key(thread, state.started), record.encode())
     except BackupError as error:
         return f"the verdict could not be stored: {error.problem}"
     return ""

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,8 @@ from ..contract.manifest import EVIDENCE_ROLE, FileRecord, Manifest, timestamp
 from ..contract.object_names import ENCRYPTED, EVIDENCE
 from ..contract.thread import Thread
 from ..destinations.base import Destination
-from ..local.encryption import decrypt, decrypt_bytes
+from ..local.encryption import NotForIdentity, decrypt, decrypt_bytes
+from ..local.identities import read_identity
 from ..local.progress import Phases
 from ..local.streams import HashedFile, check_room, read_small, sha256_of
 from ..sources.base import Decrypted
@@ -79,12 +82,14 @@ def unpack(
         fetch(destination, artifact, manifest, folder, phases)
     with phases.phase("decrypt"):
         evidence = _read_evidence(folder / EVIDENCE, manifest, thread)
-        files = {file.role: _decrypted(folder, file, thread) for file in manifest.files if file.role != EVIDENCE_ROLE}
+        others = (file for file in manifest.files if file.role != EVIDENCE_ROLE)
+        files = {file.role: _decrypted(folder, file, manifest, thread) for file in others}
     return Decrypted(thread.source, evidence, files)
 
 
 def _read_evidence(file: Path, manifest: Manifest, thread: Thread) -> SourceEvidence:
-    text = decrypt_bytes(read_small(file), Path(thread.identity_file))
+    with _named_reader(EVIDENCE, manifest, thread):
+        text = decrypt_bytes(read_small(file), Path(thread.identity_file))
     evidence = decode_json(Evidence, text, "the evidence", error=DataRefused)
     if (evidence.app, evidence.artifact) != (manifest.app, manifest.artifact):
         raise DataRefused(
@@ -100,11 +105,29 @@ def _read_evidence(file: Path, manifest: Manifest, thread: Thread) -> SourceEvid
     return evidence.source
 
 
-def _decrypted(folder: Path, record: FileRecord, thread: Thread) -> Path:
+@contextlib.contextmanager
+def _named_reader(name: str, manifest: Manifest, thread: Thread) -> Iterator[None]:
+    """Make what is not encrypted to the drill identity a bad copy, if the manifest says that it is."""
+    try:
+        yield
+    except NotForIdentity:
+        if str(read_identity(Path(thread.identity_file)).to_public()) not in manifest.recipients:
+            raise
+        raise DataRefused(
+            f"{name} is not encrypted to the drill identity, which its manifest names: somebody else wrote it",
+            remedy="find out who; use another artifact or destination",
+        ) from None
+
+
+def _decrypted(folder: Path, record: FileRecord, manifest: Manifest, thread: Thread) -> Path:
     """Decrypt one file beside the encrypted one, which goes: scratch need not hold both at the end."""
     encrypted, target = folder / record.name, folder / record.name.removesuffix(ENCRYPTED)
     check_room(folder, record.size)  # what is encrypted is never smaller than what comes out of it
-    with encrypted.open("rb") as stream, HashedFile(target, expected=record.plain_size) as plain:
+    with (
+        _named_reader(record.name, manifest, thread),
+        encrypted.open("rb") as stream,
+        HashedFile(target, expected=record.plain_size) as plain,
+    ):
         decrypt(stream, plain, Path(thread.identity_file))
     if (plain.size, plain.sha256) != (record.plain_size, record.plain_sha256):
         raise DataRefused(f"{record.name} does not decrypt to what was encrypted", remedy="use another artifact")

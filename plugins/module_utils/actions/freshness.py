@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,8 +12,9 @@ from ..contract import key_file
 from ..contract.durations import spoken
 from ..contract.errors import DataRefused, NewerFormat, about, with_remedy
 from ..contract.manifest import Manifest
+from ..contract.object_names import DRILLS
 from ..contract.thread import Thread
-from ..destinations.base import Destination
+from ..destinations.base import Destination, obstacles
 from ..destinations.registry import open_destination
 from ..local.clock import our_clock
 from . import artifacts
@@ -50,7 +52,7 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
     now = now or datetime.now(UTC)
     problems: list[str] = []
     with about(thread.id, "status"):
-        destination = open_destination(thread)
+        destination = open_destination(thread, deadline=time.monotonic() + thread.limits.deadline)
         destination.check()
         objects = destination.versions()
         visible = [stored for stored in objects if not stored.hidden]
@@ -63,6 +65,8 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
             thread,
             now,
         )
+        problems += obstacles(destination)
+        looked_for = DRILLS.rstrip("/") not in destination.in_the_way()
         problems += tampered(objects, thread, clocked=destination.has_clock)
         doubts = (
             *doubtful(objects, thread, clocked=destination.has_clock),
@@ -75,7 +79,7 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
     else:
         problems[:0] = [*_age_problems(newest[0], age, thread, now), *_mark_problems(newest[1])]
     problems += found.strange
-    problems += _drill_problems(thread, found) if drills_expected else []
+    problems += _drill_problems(thread, found) if drills_expected and (found.last or looked_for) else []
     return Freshness(
         thread=thread.id,
         newest=str(newest[0].name) if newest else None,

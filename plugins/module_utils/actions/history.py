@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 
 from ..contract.object_names import ArtifactName, artifact_of, drill_name
+from ..contract.text import few
 from ..contract.thread import Thread
 from ..destinations.base import Stored
 from . import artifacts, retention
@@ -21,7 +22,6 @@ from .artifacts import Artifact
 from .verdicts import RECOVER, SKEW
 
 _DAY = timedelta(days=1)
-_NAMED = 3
 
 
 def tampered(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tuple[str, ...]:
@@ -63,20 +63,15 @@ def _with_two_manifests(written: Sequence[Stored]) -> Iterator[Artifact]:
 def _told(kinds: Iterable[tuple[str, Sequence[str], str]]) -> Iterator[str]:
     for what, names, remedy in kinds:
         if names:
-            yield f"somebody else wrote here: {_few(names)} {what}; find out who holds the key, then {remedy}"
+            yield f"somebody else wrote here: {few(names)} {what}; find out who holds the key, then {remedy}"
 
 
 def _told_of_hidden_soon(names: Sequence[str]) -> Iterator[str]:
     if names:
         yield (
-            f"{_few(names)} were hidden during their own run: either it could not publish them, and its log"
+            f"{few(names)} were hidden during their own run: either it could not publish them, and its log"
             f" says so, or somebody else hid them; find out which, then {RECOVER}"
         )
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def as_written(objects: Iterable[Stored], thread: Thread) -> list[Stored]:
@@ -177,7 +172,7 @@ def doubtful(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tup
     hidden = [str(each.name) for each in doubted if each.name not in told_already]
     why = "copies there are closer together than app_period allows: made by hand, under another app_period, or forged"
     told = ((kept, "are kept as well"), (hidden, "were hidden and would be kept now"))
-    return tuple(f"{_few(names)} {what}: {why}" for names, what in told if names)
+    return tuple(f"{few(names)} {what}: {why}" for names, what in told if names)
 
 
 def passed_over(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> tuple[str, ...]:
@@ -187,7 +182,7 @@ def passed_over(objects: Sequence[Stored], thread: Thread, *, clocked: bool) -> 
     if not names:
         return ()
     what = "are hidden and were not stored at the time that their names say: drills and restores pass over them"
-    return (f"{_few(names)} {what}",)
+    return (f"{few(names)} {what}",)
 
 
 def hidden_against_policy(

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..contract.errors import DataRefused, about
-from ..contract.object_names import drill_name
 from ..contract.thread import Thread
 from ..destinations.base import Destination, Stored
 from ..destinations.registry import open_destination
@@ -21,7 +20,7 @@ from ..local.streams import check_room, sha256_of
 from . import artifacts
 from .artifacts import Artifact
 from .history import as_written, hidden_against_policy, is_forged, rivals, written_again
-from .verdicts import read_signed
+from .verdicts import is_of_drill, read_signed
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def _signed(destination: Destination, written: Sequence[Stored], again: set[str]
     """Return the verdicts that somebody hid or wrote again. One that no drill has signed stays: its owner hid it."""
     found = []
     for stored in written:
-        if drill_name(stored.key) and (stored.hidden or stored.key in again):
+        if is_of_drill(stored, thread) and (stored.hidden or stored.key in again):
             with contextlib.suppress(DataRefused):
                 read_signed(destination, stored, thread)
                 found.append(stored)

@@ -10,7 +10,7 @@ from itertools import islice
 from ..contract.errors import BackupError, DataRefused
 from ..contract.object_names import ArtifactName
 from ..contract.thread import Thread
-from ..destinations.base import Destination
+from ..destinations.base import Destination, obstacles
 from ..inventory.bounds import UNFINISHED
 from . import artifacts
 from .artifacts import Artifact
@@ -44,6 +44,8 @@ def retire_old(thread: Thread, destination: Destination, name: ArtifactName) -> 
 
 
 def _retire(thread: Thread, destination: Destination, name: ArtifactName) -> Retired:
+    if blocked := obstacles(destination):  # what passed its drill may not be known, either
+        return Retired(warnings=tuple(f"nothing is retired: {each}" for each in blocked))
     objects = destination.versions()
     present = artifacts.without_foreign([stored for stored in objects if not stored.hidden], thread)
     in_sight = {stored.key for stored in present}

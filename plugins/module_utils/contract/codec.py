@@ -76,7 +76,8 @@ def decode_json(cls: type[T], text: str | bytes, where: str, *, error: type[Back
     if newest is not None and isinstance(number, int) and number > newest:
         raise NewerFormat(
             f"{where} has format {number}, and this version reads up to {newest}",
-            remedy="update the fanout command on this machine, or roll out again with its version",
+            remedy="update the fanout command on this machine, or roll out again with its version; if no newer version"
+            " is in use here, somebody else wrote it: find out who",
         )
     return decode(cls, value, where, error=error)
 
@@ -98,8 +99,8 @@ def encode(record: object) -> Any:
 
 
 def encode_json(record: object) -> str:
-    """Given a dataclass, return it as JSON text that diffs well: indented, keys in field order, one newline at the
-    end."""
+    """Given a dataclass, or a mapping of such, return it as JSON text that diffs well: indented, keys in field order,
+    one newline at the end."""
     return json.dumps(encode(record), indent=2, ensure_ascii=False) + "\n"
 
 

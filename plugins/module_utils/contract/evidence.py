@@ -10,11 +10,11 @@ from typing import ClassVar, Literal, TypeAlias
 
 from .codec import Kinds
 from .errors import DataRefused
-from .manifest import Manifest, words
+from .manifest import EVIDENCE_ROLE, Manifest, words
 from .thread import Query
 
 Answer: TypeAlias = "str | int | float | bool | None"
-_REPEATED = ("origin", "versions", "measures", "marks", "notices")
+_REPEATED = ("started", "origin", "versions", "measures", "marks", "notices")
 
 
 @dataclass(frozen=True)
@@ -37,32 +37,52 @@ class SourceEvidence(Kinds):
 
 
 @dataclass(frozen=True)
+class PlainRecord:
+    """What one of the artifact's other files decrypts to: bytes and sha256."""
+
+    plain_size: int
+    plain_sha256: str
+
+
+@dataclass(frozen=True)
 class Evidence:
     """The evidence of an artifact. It repeats what the manifest says, which is clear text that others can change:
-    its name, origin, versions, measures, marks and notices."""
+    `files` are all of the artifact's but the evidence, by name.
+
+    docs/recovery.md reads what stands before `source` line by line."""
 
     FORMAT: ClassVar[int] = 1
 
     format: int
     app: str
     artifact: str
+    started: str
+    marks: tuple[str, ...]
+    files: dict[str, PlainRecord]
+    source: SourceEvidence
     origin: str
     versions: dict[str, str]
     measures: dict[str, int]
-    marks: tuple[str, ...]
     notices: tuple[str, ...]
-    source: SourceEvidence
 
     @classmethod
     def of(cls, manifest: Manifest, source: SourceEvidence) -> Evidence:
         """Return the evidence of the artifact that `manifest` is to be the record of."""
-        said = {name: getattr(manifest, name) for name in _REPEATED}
-        return cls(format=cls.FORMAT, app=manifest.app, artifact=manifest.artifact, **said, source=source)
+        said = {name: getattr(manifest, name) for name in ("app", "artifact", *_REPEATED)}
+        return cls(format=cls.FORMAT, files=_plain(manifest), source=source, **said)
 
     def differs_from(self, manifest: Manifest) -> list[str]:
         """Return what the manifest, as it was read, does not say as its own run did."""
         said = dataclasses.replace(self, marks=words(self.marks), notices=words(self.notices))
-        return [name for name in _REPEATED if getattr(said, name) != getattr(manifest, name)]
+        changed = [name for name in _REPEATED if getattr(said, name) != getattr(manifest, name)]
+        # Else an older artifact's file, with its record, would pass for this one's.
+        files = _plain(manifest)
+        return [*changed, *sorted(name for name in {*files, *said.files} if files.get(name) != said.files.get(name))]
+
+
+def _plain(manifest: Manifest) -> dict[str, PlainRecord]:
+    others = (file for file in manifest.files if file.role != EVIDENCE_ROLE)
+    return {file.name: PlainRecord(file.plain_size, file.plain_sha256) for file in others}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 """Object keys below a thread's prefix, `<app>/<source>/`: who writes and who reads them agrees here.
 
 <YYYYMMDDTHHMMSSZ>-<random>/{the files of the source's kind, evidence.json.age, manifest.json or manifest.marked.json}
-drills/<YYYYMMDDTHHMMSSZ>-<random>.json    drills/<YYYYMMDDTHHMMSSZ>-<random>.begun.json    probe    owner.json
+drills/<YYYYMMDDTHHMMSSZ>-<code>.json    drills/<YYYYMMDDTHHMMSSZ>-<code>.begun.json    probe    owner.json
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ PROBE = "probe"
 OWNER = "owner.json"  # the one object that may be written again: by whoever takes the prefix over
 
 _BEGUN = ".begun.json"
+_VERDICT = ".json"
 _FIRST_YEAR = 1970
 _TIME = "%Y%m%dT%H%M%SZ"
+_DRILL = re.compile(r"drills/([0-9]{8}T[0-9]{6}Z)-([0-9A-Za-z_-]{0,100})(?:\.begun)?\.json")
 _NAME = re.compile(r"([0-9]{8}T[0-9]{6}Z)-([0-9a-f]{8})")
 _FILE = re.compile(r"[a-z0-9][-a-z0-9]{0,63}(\.[a-z]{1,16}){1,3}")
 
@@ -50,14 +52,17 @@ def new_artifact(now: datetime) -> ArtifactName:
 def parse_artifact(text: str) -> ArtifactName | None:
     """Return the name that `text` spells, or None when it is not the name of an artifact."""
     match = _NAME.fullmatch(text)
-    if not match:
-        return None
+    time = _parse_time(match[1]) if match else None
+    return ArtifactName(time, match[2]) if match and time else None
+
+
+def _parse_time(text: str) -> datetime | None:
     try:
-        time = datetime.strptime(match[1], _TIME).replace(tzinfo=UTC)
+        time = datetime.strptime(text, _TIME).replace(tzinfo=UTC)
     except ValueError:
         return None
     # No backup is older than computers, and a year below 1000 would not be spelt as it was read.
-    return ArtifactName(time, match[2]) if time.year >= _FIRST_YEAR else None
+    return time if time.year >= _FIRST_YEAR else None
 
 
 def artifact_of(key: str) -> ArtifactName | None:
@@ -68,15 +73,19 @@ def artifact_of(key: str) -> ArtifactName | None:
     return parse_artifact(artifact) if _FILE.fullmatch(file) else None
 
 
-def verdict_key(now: datetime) -> str:
-    """Return a fresh key for the verdict of a drill that began at `now`."""
-    return f"{DRILLS}{new_artifact(now)}.json"
+@dataclass(frozen=True)
+class DrillName:
+    """The name of a drill's verdict, or of the word that it `begun`: when the drill began (UTC, whole seconds), and a
+    code that only drills can make, see signatures.py."""
 
+    time: datetime
+    begun: bool
+    code: str
 
-def begun_key(now: datetime) -> str:
-    """Return a fresh key for the word that a drill began at `now`. Its verdict has the same time and another random
-    part: nobody knows that key before it is written."""
-    return f"{DRILLS}{new_artifact(now)}{_BEGUN}"
+    @property
+    def key(self) -> str:
+        """The key of the object."""
+        return f"{DRILLS}{self.time.strftime(_TIME)}-{self.code}{_BEGUN if self.begun else _VERDICT}"
 
 
 def is_begun(key: str) -> bool:
@@ -84,9 +93,8 @@ def is_begun(key: str) -> bool:
     return key.endswith(_BEGUN)
 
 
-def drill_name(key: str) -> ArtifactName | None:
-    """Return time and random part of the key of what a drill writes, or None for other keys."""
-    ending = _BEGUN if is_begun(key) else ".json"
-    if not (key.startswith(DRILLS) and key.endswith(ending)):
-        return None
-    return parse_artifact(key[len(DRILLS) : -len(ending)])
+def drill_name(key: str) -> DrillName | None:
+    """Return the name that a key spells, whoever made up its code, or None if it is not like those of drills."""
+    match = _DRILL.fullmatch(key)
+    time = _parse_time(match[1]) if match else None
+    return DrillName(time, is_begun(key), match[2]) if match and time else None

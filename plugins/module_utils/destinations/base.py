@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ..contract.errors import DataRefused
+from ..contract.errors import DataRefused, with_remedy
 from ..contract.object_names import OWNER
 from ..contract.probe import ProbeStep
 
@@ -78,6 +78,10 @@ class Destination(Protocol):
     def versions(self, under: str = "") -> Listing:
         """Return all objects whose keys begin with `under`, hidden ones too, each readable; newest first per key."""
 
+    def in_the_way(self) -> tuple[str, ...]:
+        """Return the names of those folders of ours, below `where`, in whose place somebody put something else: what
+        would lie in them is not there."""
+
     def put(self, key: str, file: Path, *, sha256: str, progress: Progress | None = None) -> Stored:
         """Store `file`, whose content has to have this digest (hex), and prove that the destination has the same bytes.
 
@@ -107,6 +111,17 @@ class Destination(Protocol):
     def probe(self, neighbours: Sequence[str], *, tamper: bool) -> tuple[ProbeStep, ...]:
         """Prove that the thread reaches its own prefix and, for a key, neither the bucket's root, nor the prefixes of
         `neighbours`, nor a name that only begins alike; with `tamper` also that the key cannot delete history."""
+
+
+def obstacles(destination: Destination) -> tuple[str, ...]:
+    """Return what is in the way at a destination, in words."""
+    return tuple(
+        with_remedy(
+            f"{destination.where}/{name} is a link or a file, and no folder",
+            "find out who put it there, and take it away",
+        )
+        for name in destination.in_the_way()
+    )
 
 
 def check_key(key: str) -> None:

@@ -31,6 +31,7 @@ from .owner import Terms
 from .retry import Patience
 
 _RETIRED = ".retired"
+_DRILLS = DRILLS.rstrip("/")
 _PARTIAL = ".partial"
 _DEPTH = 4  # of folders in each other; ours have two
 _LAST = datetime(9000, 1, 1, tzinfo=UTC).timestamp()  # with room behind it: limits are added to times
@@ -113,7 +114,8 @@ class Directory:
         """See Destination.versions. A retired object has the version ".retired"."""
         found = self.list(under)
         doing = f"listing what was retired in {self.where}"
-        with about(doing=doing), told(doing, self._root):
+        # Where something else is in the place of that folder, which `in_the_way` tells, nothing is retired.
+        with about(doing=doing), told(doing, self._root), contextlib.suppress(DataRefused):
             retired = self._objects(_RETIRED, under)
             since = self._retired_since() if retired else {}
             for key, status in retired:
@@ -121,6 +123,12 @@ class Directory:
                 if top in since:  # not purged meanwhile
                     found.append(_stored(key, status, hidden_since=since[top]))
         return sorted(found, key=lambda stored: (stored.key, stored.hidden))
+
+    def in_the_way(self) -> tuple[str, ...]:
+        """See Destination.in_the_way."""
+        doing = f"looking at {self.where}"
+        with about(doing=doing), told(doing, self._root), self._opened() as own:
+            return tuple(name for name in (_RETIRED, _DRILLS) if not own.has_room_for(name))
 
     def _retired_since(self) -> dict[str, float]:
         with self._opened() as own, own.inner(_RETIRED) as retired:
@@ -366,7 +374,7 @@ def _bring_back(own: Folder, key: str) -> None:
 
 
 def _is_ours(name: str) -> bool:
-    return parse_artifact(name) is not None or name in (DRILLS.rstrip("/"), PROBE)
+    return parse_artifact(name) is not None or name in (_DRILLS, PROBE)
 
 
 def _remove(folder: Folder, name: str, status: os.stat_result) -> None:

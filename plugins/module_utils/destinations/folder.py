@@ -67,6 +67,13 @@ class Folder:
         """Return the state of a file or folder, or of a link itself."""
         return os.stat(_single(name), dir_fd=self._descriptor, follow_symlinks=False)
 
+    def has_room_for(self, name: str) -> bool:
+        """Whether a folder is there, or can be made: nothing else is in its place."""
+        try:
+            return stat.S_ISDIR(self.state(name).st_mode)
+        except FileNotFoundError:
+            return True
+
     def file(self, name: str) -> BinaryIO:
         """Open a plain file for reading."""
         with _refusing_links(self.path / name):

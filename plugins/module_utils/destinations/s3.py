@@ -65,6 +65,10 @@ class S3Bucket:
             "deletes is lost, and no hidden backup can be brought back"
         )
 
+    def in_the_way(self) -> tuple[str, ...]:
+        """See Destination.in_the_way. A bucket has no folders."""
+        return ()
+
     @cached_property
     def _versioning(self) -> str:
         """What the server says of versions: "Enabled", "Suspended" (there may be old ones), "" where there never were

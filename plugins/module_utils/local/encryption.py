@@ -37,6 +37,10 @@ class Writer(Protocol):
     def flush(self) -> None: ...
 
 
+class NotForIdentity(ConfigurationError):
+    """What is to be decrypted is encrypted to others than the identity at hand, or to a passphrase."""
+
+
 class _Remembering:
     """pyrage turns an exception of a stream into text of its own; this keeps the original, so that it can go on."""
 
@@ -81,7 +85,7 @@ def encrypt(reader: Reader, writer: Writer, recipients: Sequence[str], *, armore
 def decrypt(reader: BinaryIO, writer: Writer, identity_file: Path) -> None:
     """Decrypt all of `reader`, from its start, into `writer` with the identity in `identity_file`.
 
-    Raise ConfigurationError when the identity fits no recipient, DataRefused when the stream is damaged or cut. What
+    Raise NotForIdentity when the identity fits no recipient, DataRefused when the stream is damaged or cut. What
     was written is to be used only after this returned: a cut stream gives up a part of its text before it is noticed.
     """
     import pyrage
@@ -101,9 +105,10 @@ def decrypt(reader: BinaryIO, writer: Writer, identity_file: Path) -> None:
         if not isinstance(error, (pyrage.DecryptError, OSError)):
             raise
         if "No matching keys" in str(error):
-            raise ConfigurationError(
+            raise NotForIdentity(
                 f"{identity_file} is not an identity that this file is encrypted to",
-                remedy="use the column's own drill identity or the owner's recovery identity",
+                remedy="if that identity was made anew since this backup, use a newer one, or the owner's recovery"
+                " identity (docs/recovery.md); if not, somebody else wrote the file: find out who",
             ) from None
         raise _damaged(str(error)) from None
 

@@ -172,6 +172,20 @@ def test_a_copy_of_which_only_what_was_stored_over_it_is_left_is_told_and_counts
     assert f"{copy.name} were not stored at the time that their names say" in told
 
 
+def test_a_copy_written_over_within_a_day_of_its_run_is_told_only_while_its_first_version_is_there() -> None:
+    first = run(2)
+    over = START + 25 * HOUR
+    later = [dataclasses.replace(stored, modified=over, digest="another") for stored in first]
+    both = [version for old, new in zip(hidden(first, over), later, strict=True) for version in (new, old)]
+    (told,) = tampered([*runs(2), *both], THREAD, clocked=True)
+    assert "were written again after their run" in told
+
+    assert tampered([*runs(2), *later], THREAD, clocked=True) == (), "the purge took what it could be known by"
+    too_late = [dataclasses.replace(stored, modified=over + 2 * HOUR) for stored in later]
+    (told,) = tampered([*runs(2), *too_late], THREAD, clocked=True)
+    assert "were not stored at the time that their names say" in told
+
+
 def test_what_is_hidden_together_is_judged_once_however_many_somebody_makes_up(monkeypatch: pytest.MonkeyPatch) -> None:
     since = START + 6 * HOUR
     made_up = [

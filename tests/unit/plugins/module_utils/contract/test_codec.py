@@ -9,7 +9,7 @@ import pytest
 from fanout.contract.codec import decode_json
 from fanout.contract.errors import BackupError, DataRefused, Exit, NewerFormat, Unavailable, about
 from fanout.contract.manifest import EVIDENCE_ROLE, FileRecord, Manifest, read_manifest, render_manifest
-from fanout.contract.object_names import EVIDENCE, artifact_of, drill_name, new_artifact, parse_artifact, verdict_key
+from fanout.contract.object_names import EVIDENCE, artifact_of, drill_name, is_begun, new_artifact, parse_artifact
 from fanout.contract.source import PostgresqlSource
 from tests.support.copies import SMALL
 
@@ -179,9 +179,23 @@ def test_names_of_artifacts_sort_by_time_and_are_read_back() -> None:
     odd = [f"{NAME}/{file}" for file in ("../x.age", "a/b.age", ".x.age", "", "x", "x.age/", "x\n.age", "X.age")]
     for foreign in ("drills/x.json", "probe", f"{NAME}", "20261399T000000Z-00000000/x.age", "../x", *odd):
         assert artifact_of(foreign) is None
-    name = drill_name(verdict_key(NOW))
-    assert name is not None
-    assert name.time == NOW
+
+
+def test_of_a_manifest_of_a_newer_format_it_is_also_said_that_somebody_else_may_have_written_it() -> None:
+    with pytest.raises(NewerFormat) as caught:
+        read(render_manifest(manifest(format=99)))
+    assert "has format 99, and this version reads up to 1" in caught.value.problem
+    assert caught.value.remedy.endswith("if no newer version is in use here, somebody else wrote it: find out who")
+
+
+def test_names_of_what_drills_write_are_read_back_and_others_are_none() -> None:
+    for key in ("drills/20261125T093000Z-a_B-9.json", "drills/20261125T093000Z-a_B-9.begun.json"):
+        name = drill_name(key)
+        assert name is not None
+        assert (name.key, name.begun, name.code) == (key, is_begun(key), "a_B-9")
+    odd = ("x.json", "20261399T000000Z-a.json", "20261125T093000Z-a/b.json", "20261125T093000Z-a.b.json", "x/a.json")
+    assert [drill_name(f"drills/{key}") for key in odd] == [None] * len(odd)
+    assert drill_name("20261125T093000Z-a.json") is None
 
 
 def test_the_innermost_name_of_an_error_wins_and_the_line_stays_one_line() -> None:

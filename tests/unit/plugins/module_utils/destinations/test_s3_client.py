@@ -179,7 +179,7 @@ def test_no_try_begins_after_the_deadline(lab: Lab, key: StoredKey) -> None:
         ({"prefix": "nextcloud/"}, NoPermission, "not entitled"),
         ({"bucket": "other"}, NoPermission, "not entitled"),
         ({"bucket": "No Bucket"}, ConfigurationError, "endpoint, region and bucket"),
-        ({"endpoint": "127.0.0.1"}, ConfigurationError, "no endpoint"),
+        ({"endpoint": "127.0.0.1"}, ConfigurationError, "not a valid endpoint"),
         ({"endpoint": "http://127.0.0.1:9"}, Unavailable, "Connection refused"),
         ({"endpoint": "http://nowhere.invalid"}, Unavailable, "nowhere.invalid does not answer"),
     ],

@@ -1,5 +1,3 @@
-# Copyright: (c) fanout.backup contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The two filters of system calls, of a machine that drills and of a pod, refuse the same."""
 
