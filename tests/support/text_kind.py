@@ -32,6 +32,7 @@ class TextSource(Source, kind=TEXT):
     """The text file at `path`."""
 
     ARTIFACT: ClassVar[Mapping[str, str]] = {TEXT: "text.age"}
+    MEASURES: ClassVar[tuple[str, ...]] = (LINES,)
 
     kind: Literal["text"] = "text"
     path: str

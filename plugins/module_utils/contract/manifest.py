@@ -104,6 +104,9 @@ def read_manifest(text: bytes, *, thread: Thread, artifact: ArtifactName) -> Man
     if sorted((file.role, file.name) for file in manifest.files) != sorted(wanted.items()):
         odd = sorted({file.name for file in manifest.files}.symmetric_difference(wanted.values()))[:3]
         raise DataRefused(f"{where} lists files other than a backup's: {', '.join(map(ascii, odd))}", remedy=_OTHERS)
+    # They are printed beside "PASS".
+    if set(manifest.measures) != {BYTES, *thread.source.MEASURES}:
+        raise DataRefused(f"{where} counts other things than a backup does", remedy=_OTHERS)
     if any(size < 0 for file in manifest.files for size in (file.size, file.plain_size)):
         raise DataRefused(f"{where} gives a file a size below zero", remedy=_OTHERS)
     for time in (manifest.started, manifest.finished):

@@ -17,10 +17,11 @@ from .errors import ConfigurationError
 @dataclass(frozen=True, kw_only=True)
 class Source(Kinds):
     """One thing of an app. `ARTIFACT` are the names of the files that a backup leaves, by role, beside the evidence: no
-    other is ever opened. `FIELDS_OF_FILES` hold names of files, relative to the folder of thread.json until `beside`
-    makes them absolute."""
+    other is ever opened. `MEASURES` are the names of what is counted in it, beside its bytes. `FIELDS_OF_FILES` hold
+    names of files, relative to the folder of thread.json until `beside` makes them absolute."""
 
     ARTIFACT: ClassVar[Mapping[str, str]] = {}
+    MEASURES: ClassVar[tuple[str, ...]] = ()
     FIELDS_OF_FILES: ClassVar[tuple[str, ...]] = ()
 
     kind: str
@@ -52,6 +53,7 @@ class PostgresqlSource(Source, kind="postgresql"):
     the server's, in PEM. `preload` are libraries that scratch servers load beside those that the evidence names."""
 
     ARTIFACT: ClassVar[Mapping[str, str]] = {"archive": "database.dump.age", "globals": "database.globals.sql.age"}
+    MEASURES: ClassVar[tuple[str, ...]] = ("tables", "rows")
     FIELDS_OF_FILES: ClassVar[tuple[str, ...]] = ("password_file", "ca_file")
 
     kind: Literal["postgresql"] = "postgresql"

@@ -14,7 +14,7 @@ from ..base import Decrypted
 # Roles of files.
 ARCHIVE, GLOBALS = "archive", "globals"
 # Measures, beside bytes: tables whose rows the archive carries, and those rows.
-TABLES, ROWS = "tables", "rows"
+TABLES, ROWS = PostgresqlSource.MEASURES
 
 Copy: TypeAlias = Decrypted[PostgresqlSource, PostgresqlEvidence]
 

@@ -56,6 +56,7 @@ def test_a_manifest_is_read_back_as_it_was_written() -> None:
     [
         {"app": "nextcloud"}, {"artifact": "20200101T000000Z-00000000"}, {"source": "other"}, {"kind": "files"},
         {"files": ()}, {"files": (file("archive", "database.dump.age"),)},
+        {"measures": {"bytes": 1, "tables": 1}}, {"measures": {"bytes": 1, "tables": 1, "rows": 1, "PASS": 1}},
     ],
 )  # fmt: skip
 def test_a_manifest_that_is_another_ones_is_refused(changes: dict[str, object]) -> None:
