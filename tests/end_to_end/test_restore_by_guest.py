@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 
 from fanout.actions.backup import backup
 from fanout.actions.restore import RestoreOrder, RestoreResult, restore
-from fanout.contract.errors import ConfigurationError, NoPermission, Unavailable
+from fanout.contract.errors import ConfigurationError, NoPermission, TryAgain, Unavailable
 from fanout.contract.login import Login, render_login
 from fanout.contract.thread import Thread, render
 from fanout.sources.postgresql import beside, guest, handover, target
@@ -137,6 +138,28 @@ def test_code_of_the_archive_brings_no_row_into_an_extension_s_table_that_its_ow
 
         assert rows(lab.server, "SELECT id FROM public.jobs", "restored") == []
     assert "permission denied for table jobs" in checks(result)["TABLE DATA public.jobs"]
+
+
+def test_a_stop_while_the_live_database_is_looked_at_ends_the_restore(
+    lab: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup(quiet(lab))
+    administering = handover.administering
+
+    @contextlib.contextmanager
+    def stopped(admin: target.Target) -> Iterator[psycopg.Connection[Any]]:
+        if admin.source.database == "everything":
+            raise TryAgain("it was told to stop", remedy="none")
+        with administering(admin) as connection:
+            yield connection
+
+    monkeypatch.setattr(handover, "administering", stopped)
+
+    with pytest.raises(TryAgain, match="it was told to stop"):
+        restored(lab)
+
+    assert rows(lab.server, _OURS) == []
+    assert rows(lab.server, "SELECT FROM pg_database WHERE datname = 'restored'") == []
 
 
 def test_rows_of_an_extension_s_table_that_the_owner_may_write_come_back(lab: Small) -> None:

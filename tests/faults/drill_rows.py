@@ -145,7 +145,7 @@ PREVENTED = (
         "scratch is full when the scratch server writes its log ahead, which ends it",
         small_scratch("68m"),
         Exit.FULL,
-        r"restore: .*Remedy: free space",
+        r"(restore|verify): .*Remedy: free space",  # as soon as the log needs another file
         kinds=AT_A_DISK,
         database="large",
         mark=file_systems.mounts,

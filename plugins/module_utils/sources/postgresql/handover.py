@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...contract.errors import BackupError, TryAgain
+from ...contract.errors import ConfigurationError, NoPermission, TryAgain, Unavailable
 from ...contract.evidence import PostgresqlEvidence
 from . import failures, grants, restore
 from .archive_toc import TocEntry
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import psycopg
 
 _PUBLIC = "public"
+_CLOSED = (ConfigurationError, NoPermission, Unavailable)  # what a database says that lets nobody in
 _EVENT_TRIGGERS = 17  # the major from which on a session can do without them
 _EXTENSION = re.compile(r'CREATE EXTENSION IF NOT EXISTS (?P<name>\S+|"[^"]+") WITH SCHEMA (?P<schema>\S+|"[^"]+");\s*')
 _COMMENT = re.compile(rf'COMMENT ON EXTENSION (?P<name>\S+|"[^"]+") IS (?P<text>{TEXT});\s*')
@@ -171,7 +172,8 @@ class Handover:
         one that is gone, or that nobody can look at, it is not known."""
         found: list[tuple[Any, ...]] = []
         if connection.execute("SELECT FROM pg_database WHERE datname = %s", [self._live]).fetchall():
-            with contextlib.suppress(BackupError), administering(self.guest.admin.on(self._live)) as live:
+            # Not all errors: a stop is one, too, and ends the run.
+            with contextlib.suppress(*_CLOSED), administering(self.guest.admin.on(self._live)) as live:
                 found = live.execute(_MEMBERS, {"role": self.owner}).fetchall()
         return {(extension, name) for extension, _schema, name, _sequence, _kept, may in found if may}
 
