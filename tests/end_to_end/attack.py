@@ -4,6 +4,8 @@ runs his code: functions that take whatever the one who runs them may do."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 # A superuser who runs it makes the owner one, and runs a program of the server's machine. All others leave no trace and
 # get no error.
 TAKE = """
@@ -120,3 +122,11 @@ FIRST = [
     "ALTER ROLE owner IN DATABASE everything SET search_path = pg_catalog",
     "ALTER DATABASE everything SET search_path = public, pg_catalog",
 ]
+
+
+def left_by_programs(folder: Path) -> Path:
+    """Return the file in `folder` that a program leaves which the server's account runs: it can write there."""
+    place = folder / "open"
+    place.mkdir()
+    place.chmod(0o777)
+    return place / "taken"

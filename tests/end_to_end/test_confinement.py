@@ -256,7 +256,7 @@ def test_programs_of_a_copy_are_nobody_outside_and_no_two_sandboxes_are_the_same
         own.mkdir(mode=0o700, parents=True)
         sandbox = confinement.sandbox(own, installed_binaries(16))
         with sandbox.started(("/bin/sh", "-c", "echo $$ >/scratch/seen; sleep 60"), own.with_name("log")):
-            wait_for(lambda own=own: (own / "seen").exists())  # type: ignore[misc]
+            wait_for((own / "seen").exists)
             accounts.add((own / "seen").stat().st_uid)
     assert len(accounts) == 2
     assert min(accounts) > 2_000_000_000

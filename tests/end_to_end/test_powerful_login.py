@@ -20,7 +20,7 @@ from fanout.sources.postgresql.connection import connect
 from fanout.sources.postgresql.probe import probe
 from tests.support.whole_database import PASSWORD
 
-from .attack import ENTRANCES, FIRST, SHADOWS, TAKE
+from .attack import ENTRANCES, FIRST, SHADOWS, TAKE, left_by_programs
 from .small import Small, small
 
 # Functions that the planner runs, because nothing in their arguments changes.
@@ -55,11 +55,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Small]:
 
 @pytest.fixture
 def program(lab: Small) -> Path:
-    """The file that a program leaves which the server's account runs: it can write there."""
-    folder = lab.folder / "open"
-    folder.mkdir()
-    folder.chmod(0o777)
-    return folder / "taken"
+    return left_by_programs(lab.folder)
 
 
 def test_neither_a_backup_nor_a_probe_nor_a_look_runs_what_the_app_s_owner_has_made(lab: Small, program: Path) -> None:

@@ -143,7 +143,6 @@ def test_code_of_the_archive_brings_no_row_into_an_extension_s_table_that_its_ow
 def test_a_stop_while_the_live_database_is_looked_at_ends_the_restore(
     lab: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backup(quiet(lab))
     administering = handover.administering
 
     @contextlib.contextmanager
@@ -153,10 +152,13 @@ def test_a_stop_while_the_live_database_is_looked_at_ends_the_restore(
         with administering(admin) as connection:
             yield connection
 
-    monkeypatch.setattr(handover, "administering", stopped)
+    with extension(lab.server, "fanout_test_jobs", _JOBS):
+        lab.run("CREATE EXTENSION fanout_test_jobs;;GRANT SELECT ON public.jobs TO owner")
+        backup(quiet(lab))
+        monkeypatch.setattr(handover, "administering", stopped)
 
-    with pytest.raises(TryAgain, match="it was told to stop"):
-        restored(lab)
+        with pytest.raises(TryAgain, match="it was told to stop"):
+            restored(lab)
 
     assert rows(lab.server, _OURS) == []
     assert rows(lab.server, "SELECT FROM pg_database WHERE datname = 'restored'") == []
@@ -172,6 +174,20 @@ def test_rows_of_an_extension_s_table_that_the_owner_may_write_come_back(lab: Sm
 
         assert rows(lab.server, "SELECT id FROM public.jobs", "restored") == [(1,)]
     assert [*checks(result)] == ['ACL public."TABLE jobs"'], "only a superuser gives that again"
+
+
+def test_where_the_live_database_is_gone_such_rows_are_left_to_a_superuser(lab: Small) -> None:
+    with extension(lab.server, "fanout_test_jobs", _JOBS):
+        lab.run("CREATE EXTENSION fanout_test_jobs;;GRANT SELECT, INSERT ON public.jobs TO owner")
+        lab.run("INSERT INTO public.jobs VALUES (1, 'owner')", owner=True)
+        backup(quiet(lab))
+        with lab.server.connect(autocommit=True) as connection:
+            connection.execute("DROP DATABASE everything")
+
+        result = restored(lab)
+
+        assert rows(lab.server, "SELECT id FROM public.jobs", "restored") == []
+    assert "permission denied for table jobs" in checks(result)["TABLE DATA public.jobs"]
 
 
 def test_nobody_is_the_login_any_more_while_what_it_made_gets_its_owners(

@@ -21,7 +21,7 @@ from fanout.sources.postgresql import catalog, dump, swaps
 from fanout.sources.postgresql.probe import probe
 from tests.support.whole_database import PASSWORD
 
-from .attack import TAKE
+from .attack import TAKE, left_by_programs
 from .extensions import extension
 from .small import Small, small
 
@@ -43,11 +43,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Small]:
 
 @pytest.fixture
 def program(lab: Small) -> Path:
-    """The file that a program leaves which the server's account runs: it can write there."""
-    folder = lab.folder / "open"
-    folder.mkdir()
-    folder.chmod(0o777)
-    taken = folder / "taken"
+    taken = left_by_programs(lab.folder)
     lab.run(f"CREATE SCHEMA kept;;GRANT USAGE ON SCHEMA kept TO PUBLIC;;{_take(taken)}", owner=True)
     return taken
 

@@ -192,9 +192,8 @@ def _publish(destination: Destination, thread: Thread, manifest: Manifest, folde
             key = name.key(MARKED if manifest.marks else MANIFEST)
             sent.append(key)
             destination.put_bytes(key, manifest_record.render_manifest(manifest))
-            _check_alone(
-                destination, thread, name, sent
-            )  # somebody may have been quicker between the look and the manifest
+            # Somebody may have been quicker between the look and the manifest.
+            _check_alone(destination, thread, name, sent)
     except BaseException:
         # Best effort: without a manifest these files are no backup, and a later run retires them.
         with contextlib.suppress(BackupError):

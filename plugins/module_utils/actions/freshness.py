@@ -65,8 +65,8 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
             thread,
             now,
         )
-        problems += obstacles(destination)
-        looked_for = DRILLS.rstrip("/") not in destination.in_the_way()
+        blocked = destination.in_the_way()
+        problems += obstacles(destination, blocked)
         problems += tampered(objects, thread, clocked=destination.has_clock)
         doubts = (
             *doubtful(objects, thread, clocked=destination.has_clock),
@@ -79,7 +79,8 @@ def freshness(thread: Thread, *, drills_expected: bool = True, now: datetime | N
     else:
         problems[:0] = [*_age_problems(newest[0], age, thread, now), *_mark_problems(newest[1])]
     problems += found.strange
-    problems += _drill_problems(thread, found) if drills_expected and (found.last or looked_for) else []
+    if drills_expected and (found.last or DRILLS.rstrip("/") not in blocked):
+        problems += _drill_problems(thread, found)
     return Freshness(
         thread=thread.id,
         newest=str(newest[0].name) if newest else None,

@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
+from operator import itemgetter
 
 from ..contract.object_names import ArtifactName, artifact_of, drill_name
 from ..contract.text import few
@@ -211,13 +212,13 @@ def hidden_against_policy(
 def _hidden_together(hidden: Iterable[Artifact]) -> Iterator[tuple[datetime, datetime, set[ArtifactName]]]:
     """Yield what was hidden at about the same time, as one retirement does, with the first and the last moment: however
     many somebody makes up and hides, each moment is judged once."""
-    known = [(each.manifest.hidden_since, each.name) for each in hidden if each.manifest.hidden_since is not None]
-    times = sorted(known)
-    while times:
-        first = times[0][0]
-        batch = list(takewhile(lambda one, first=first: one[0] <= first + SKEW, times))  # type: ignore[misc]
-        yield first, batch[-1][0], {name for _since, name in batch}
-        times = times[len(batch) :]
+    times = sorted((each.manifest.hidden_since, each.name) for each in hidden if each.manifest.hidden_since is not None)
+    start = 0
+    while start < len(times):
+        first = times[start][0]
+        end = bisect_right(times, first + SKEW, start, key=itemgetter(0))
+        yield first, times[end - 1][0], {name for _since, name in times[start:end]}
+        start = end
 
 
 def _may_be_its_run_s(artifact: Artifact, names: Sequence[ArtifactName], thread: Thread) -> bool:

@@ -44,7 +44,7 @@ def retire_old(thread: Thread, destination: Destination, name: ArtifactName) -> 
 
 
 def _retire(thread: Thread, destination: Destination, name: ArtifactName) -> Retired:
-    if blocked := obstacles(destination):  # what passed its drill may not be known, either
+    if blocked := obstacles(destination, destination.in_the_way()):  # what passed its drill may not be known, either
         return Retired(warnings=tuple(f"nothing is retired: {each}" for each in blocked))
     objects = destination.versions()
     present = artifacts.without_foreign([stored for stored in objects if not stored.hidden], thread)

@@ -43,13 +43,13 @@ class BackupError(Exception):
 
     exit_code = Exit.BUG
 
-    def __init__(self, problem: str, *, remedy: str, doing: str = "", subject: str = "") -> None:
+    def __init__(self, problem: str, *, remedy: str, doing: str = "", subject: str = "", cause: str = "") -> None:
         self.problem = shortened(problem)
         self.remedy = shortened(remedy)
         super().__init__(self.problem)
         self.doing = doing
         self.subject = subject
-        self.cause = ""
+        self.cause = cause
 
     @property
     def code(self) -> str:

@@ -113,14 +113,14 @@ class Destination(Protocol):
         `neighbours`, nor a name that only begins alike; with `tamper` also that the key cannot delete history."""
 
 
-def obstacles(destination: Destination) -> tuple[str, ...]:
-    """Return what is in the way at a destination, in words."""
+def obstacles(destination: Destination, names: Sequence[str]) -> tuple[str, ...]:
+    """Return what is in the way of the folders of these names at a destination, in words."""
     return tuple(
         with_remedy(
             f"{destination.where}/{name} is a link or a file, and no folder",
             "find out who put it there, and take it away",
         )
-        for name in destination.in_the_way()
+        for name in names
     )
 
 

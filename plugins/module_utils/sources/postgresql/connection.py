@@ -199,6 +199,5 @@ def _translated(error: psycopg.Error, doing: str) -> BackupError:
     known = (_MEANINGS[code[:length]] for length in (5, 3, 2) if code[:length] in _MEANINGS)
     kind, remedy = next(known, _OTHERWISE)
     problem = reason(error)
-    made = kind(f"the connection broke ({problem})" if kind is Unavailable else problem, doing=doing, remedy=remedy)
-    made.cause = known_only(error.sqlstate or "")
-    return made
+    said = f"the connection broke ({problem})" if kind is Unavailable else problem
+    return kind(said, doing=doing, remedy=remedy, cause=known_only(error.sqlstate or ""))

@@ -125,12 +125,11 @@ def judge(
     _check_server(found, target)
     lacking = [failure for failure in found if failure.installed]
     if lacking and target.scratch:
-        refusal = ConfigurationError(
+        raise ConfigurationError(
             f"{target.label} cannot make {'; '.join(f'{each.subject} ({each.reason})' for each in lacking)}",
             remedy=_installing(evidence),
+            cause=known_only(lacking[0].sqlstate),
         )
-        refusal.cause = known_only(lacking[0].sqlstate)
-        raise refusal
     if target.guest:
         found = [failure for failure in found if not (failure.forbidden and failure.entry.dump_id in missing)]
     findings, notes = [], []
@@ -155,12 +154,11 @@ def _check_server(found: Sequence[Failure], target: Target) -> None:
             where = "app_scratch_directory, or set another one" if target.scratch else "the database server"
             raise Full(f"{failure.subject} found no room on {target.label}", remedy=f"free space in {where}")
         if failure.passing:
-            passing = TryAgain(
+            raise TryAgain(
                 f"{target.label} did not make {failure.subject} ({failure.reason})",
                 remedy=f"try again when {target.label} has less to do, or more memory",
+                cause=known_only(failure.sqlstate),
             )
-            passing.cause = known_only(failure.sqlstate)
-            raise passing
         if failure.forbidden and not (target.scratch or target.guest):
             raise NoPermission(
                 f"{target.source.user} may not make {failure.subject} ({failure.reason})", remedy=ADMINISTRATOR

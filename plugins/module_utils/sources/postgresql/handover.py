@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import psycopg
 
 _PUBLIC = "public"
-_CLOSED = (ConfigurationError, NoPermission, Unavailable)  # what a database says that lets nobody in
+_CLOSED = (ConfigurationError, NoPermission, Unavailable)  # what is said of a database that is gone or lets nobody in
 _EVENT_TRIGGERS = 17  # the major from which on a session can do without them
 _EXTENSION = re.compile(r'CREATE EXTENSION IF NOT EXISTS (?P<name>\S+|"[^"]+") WITH SCHEMA (?P<schema>\S+|"[^"]+");\s*')
 _COMMENT = re.compile(rf'COMMENT ON EXTENSION (?P<name>\S+|"[^"]+") IS (?P<text>{TEXT});\s*')
@@ -158,8 +158,9 @@ class Handover:
         """Let the guest read what extensions hold, and bring the rows that users keep there where the owner-to-be may
         do that, by the extension itself or in the live database: functions of the archive could bring others."""
         to = f"TO {quoted(self.guest.name)}"
-        by_owner = self._written_by_owner(connection)
         members = connection.execute(_MEMBERS, {"role": self.owner}).fetchall()
+        unsettled = any(kept and not may for *_name, kept, may in members)
+        by_owner = self._written_by_owner() if unsettled else set()
         for extension, schema, name, sequence, kept, may in members:
             brings = kept and (may or (extension, name) in by_owner)
             more = (", UPDATE" if sequence else ", INSERT") if brings else ""
@@ -167,14 +168,13 @@ class Handover:
             connection.execute(f"GRANT USAGE ON SCHEMA {quoted(schema)} {to}".encode())
             connection.execute(f"GRANT SELECT{more} ON {kind} {qualified(schema, name)} {to}".encode())
 
-    def _written_by_owner(self, connection: psycopg.Connection[Any]) -> set[tuple[str, str]]:
+    def _written_by_owner(self) -> set[tuple[str, str]]:
         """Return extension and name of the tables and sequences that the owner-to-be may write in the live database. Of
         one that is gone, or that nobody can look at, it is not known."""
         found: list[tuple[Any, ...]] = []
-        if connection.execute("SELECT FROM pg_database WHERE datname = %s", [self._live]).fetchall():
-            # Not all errors: a stop is one, too, and ends the run.
-            with contextlib.suppress(*_CLOSED), administering(self.guest.admin.on(self._live)) as live:
-                found = live.execute(_MEMBERS, {"role": self.owner}).fetchall()
+        # Not all errors: a stop is one, too, and ends the run.
+        with contextlib.suppress(*_CLOSED), administering(self.guest.admin.on(self._live)) as live:
+            found = live.execute(_MEMBERS, {"role": self.owner}).fetchall()
         return {(extension, name) for extension, _schema, name, _sequence, _kept, may in found if may}
 
     def load(self, archive: Path, folder: Path, *options: str) -> restore.Loaded:

@@ -55,9 +55,8 @@ def _check(target: Target) -> None:
         with target.opened():
             pass
     except (TryAgain, Unavailable) as error:
-        gone = TryAgain(f"{target.label} went away ({error.problem})", remedy=_remedy(target))
-        gone.cause = error.cause
-        raise gone from None
+        problem = f"{target.label} went away ({error.problem})"
+        raise TryAgain(problem, remedy=_remedy(target), cause=error.cause) from None
 
 
 def _remedy(target: Target) -> str:
