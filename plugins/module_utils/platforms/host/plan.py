@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
@@ -12,7 +11,7 @@ from typing import ClassVar
 from ...contract import key_file, thread
 from ...contract.codec import decode_json, encode_json
 from ...contract.destination import B2Destination, S3Destination
-from ...contract.errors import BackupError, ConfigurationError, about
+from ...contract.errors import ConfigurationError
 from ...contract.key_file import KeyFile
 from ...contract.object_names import OWNER
 from ...contract.thread import IDENTITY_FILE, KEY_FILE, DrillKeys, Thread, ThreadName
@@ -21,6 +20,7 @@ from ...local.certificates import certificates_in
 from ...local.files import write_private
 from ...local.identities import new_identity
 from ...local.signatures import drill_keys
+from ..column_plan import ColumnPlan
 from ..probe_record import NOTHING, ProbeRecord, key_ids, logins, record_after
 from .column_files import COLUMN_FILE, ONBOARDED_FILE, THREAD_FILE, UNITS, File, Files, path_of
 from .onboarding import Newcomer, Onboarding, onboard
@@ -46,15 +46,11 @@ class Mark:
 
 
 @dataclass
-class FilePlan:
-    """The wanted files; what stays proved; the owner.json that a roll-out writes; what a user should know; threads that
-    fail."""
+class FilePlan(ColumnPlan):
+    """The wanted files, and the owner.json that a roll-out writes."""
 
     files: dict[str, File] = field(default_factory=dict)
-    proved: ProbeRecord = NOTHING
     claimed: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    failures: list[BackupError] = field(default_factory=list)
 
 
 def plan(
@@ -73,7 +69,7 @@ def plan(
     others = places_of_others(column)
     able: dict[ThreadName, tuple[Thread, dict[str, File]]] = {}
     for rendered in column.threads(keys):
-        with _gathered(rendered.name, planned):
+        with planned.gathered(rendered.name):
             check_apart(column, rendered.name, others)
             able[rendered.name] = (rendered, _thread_files(column, rendered, found, fanout))
     newcomers = [_newcomer(rendered, files, found) for rendered, files in able.values()]
@@ -83,8 +79,10 @@ def plan(
         onboarded = {one.thread.name: Onboarding(one.recorded) for one in newcomers}
     for name in column.thread_names:
         onboarding = onboarded.get(name)
-        if onboarding is None or onboarding.failure is not None:
-            planned.failures += [onboarding.failure] if onboarding and onboarding.failure else []
+        if onboarding is not None and onboarding.failure is not None:
+            planned.failures.append(onboarding.failure)
+            planned.kept.add(name)
+        if onboarding is None or name in planned.kept:
             _keep(name, found, planned)
             continue
         planned.files |= able[name][1]
@@ -142,17 +140,8 @@ def _logins(files: Files) -> frozenset[str]:
     return logins(threads, [file.text for path, file in files.items() if path.endswith(beside)])
 
 
-@contextlib.contextmanager
-def _gathered(thread: ThreadName, planned: FilePlan) -> Iterator[None]:
-    try:
-        with about(str(thread), "rolling out"):
-            yield
-    except BackupError as error:
-        planned.failures.append(error)
-
-
 def _identity(column: Column, found: Files, planned: FilePlan, check_mode: bool) -> DrillKeys:
-    """FilePlan the drill identity and return its public halves."""
+    """Plan the drill identity and return its public halves."""
     known = found.get(IDENTITY_FILE)
     if known is not None:
         # Its mode is put right, its text never touched.

@@ -3,19 +3,19 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ...contract.destination import DirectoryDestination, S3Destination
-from ...contract.errors import BackupError, ConfigurationError, about
+from ...contract.errors import BackupError, ConfigurationError
 from ...contract.key_file import KeyFile
 from ...contract.thread import KEY_FILE, DrillKeys, ThreadName
 from ...inventory.column import CA_FILE, Column
 from ...inventory.kubernetes import KEY, object_name
 from ...k8s.resources import Manifest, shown_name
 from ...local.certificates import certificates_in
-from ..probe_record import NOTHING, ProbeRecord, key_ids, logins, record_after
+from ..column_plan import ColumnPlan
+from ..probe_record import key_ids, logins, record_after
 from .live_objects import Found, Id, Objects, id_of
 from .network import default_deny, policies
 from .objects import key_secret, namespace, onboarded_map, proved_in, secret_text
@@ -35,26 +35,11 @@ class Onboarded:
 
 
 @dataclass
-class ObjectPlan:
-    """Wanted objects by thread (None for the column's own), what stays proved, the records of onboarding, threads that
-    stay as they are, what a user should know, threads that fail."""
+class ObjectPlan(ColumnPlan):
+    """Wanted objects by thread (None for the column's own), and the records of onboarding."""
 
     objects: dict[ThreadName | None, list[Manifest]] = field(default_factory=dict)
-    proved: ProbeRecord = NOTHING
     onboarded: Manifest | None = None
-    kept: set[ThreadName] = field(default_factory=set)
-    warnings: list[str] = field(default_factory=list)
-    failures: list[BackupError] = field(default_factory=list)
-
-    @contextlib.contextmanager
-    def gathered(self, thread: ThreadName) -> Iterator[None]:
-        """Let an error be one of this thread, which then stays as it is."""
-        try:
-            with about(str(thread), "rolling out"):
-                yield
-        except BackupError as error:
-            self.failures.append(error)
-            self.kept.add(thread)
 
     def all(self) -> dict[Id, Manifest]:
         """Return all wanted objects, but for the identity."""
