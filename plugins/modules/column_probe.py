@@ -15,8 +15,8 @@ description:
   - Fails unless every step passed. Any answer but the expected refusal proves nothing and fails, too.
   - Never reports a change. The one object that it writes is hidden again, and the column remembers what was proved, so
     that the next roll-out need not prove it again.
-  - A key with a wider reach than its thread, which somebody put into C(key.json) by hand, still makes good backups: no
-    backup waits for a judgement of its key. This module condemns it, and the next call of
+  - A key with a wider reach than its thread, which somebody put into C(key.json) by hand, still makes good backups,
+    since no backup waits for a judgement of its key. This module condemns it, and the next call of
     M(fanout.backup.b2_application_key) replaces it. The master key of an account is refused by Backblaze itself.
 options:
   neighbours:
