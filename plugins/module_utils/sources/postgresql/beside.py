@@ -19,7 +19,7 @@ from ...contract.source import PostgresqlSource
 from ...contract.verdict import Finding
 from ...local.progress import Phases
 from ..base import Restored, RestoredBeside, RestoreTarget
-from . import by_hand, catalog, client, compare, failures, guest, properties, restore, switch
+from . import by_hand, catalog, client, compare, database_owner, failures, guest, properties, restore, switch
 from .archive_toc import TocEntry
 from .artifact import ROWS, TABLES, Copy, archive_of, globals_of
 from .ask import ask
@@ -30,7 +30,6 @@ from .grants import for_guest
 from .guest import Guest
 from .handover import Handover
 from .identifiers import LONGEST, literal, quoted
-from .owners import beyond
 from .selection import select
 from .target import Target
 from .verify import Beside, verify, verify_indexes
@@ -49,20 +48,6 @@ _INCOMPLETE = "incomplete: fanout was restoring into this database"
 _SUBSCRIPTIONS = """
 SELECT subname FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE datname = %s ORDER BY 1
 """
-# Whether a role that is there may have the database although no live one says so: the login of backups and what that is
-# by its memberships (a superuser's are not asked, as he has all), or one that has nothing that could be taken from it.
-_MAY_OWN = """
-SELECT mine.rolname = %(login)s
-  OR EXISTS (SELECT FROM pg_roles l WHERE l.rolname = %(login)s AND NOT l.rolsuper
-             AND pg_has_role(l.oid, mine.oid, 'MEMBER'))
-  OR NOT EXISTS (
-    SELECT FROM pg_roles more WHERE pg_has_role(mine.oid, more.oid, 'MEMBER') AND more.rolname <> 'pg_database_owner'
-    AND (more.rolsuper OR more.rolcreaterole OR more.rolreplication OR more.rolbypassrls
-         OR starts_with(more.rolname, 'pg_') OR EXISTS (
-           SELECT FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = more.oid AND deptype = 'o')))
-FROM pg_roles mine WHERE mine.rolname = %(role)s
-"""
-_PLAIN = "SELECT NOT rolsuper FROM pg_roles WHERE rolname = %s"
 _SUPERUSER = "SELECT rolsuper FROM pg_roles WHERE rolname = session_user"
 
 
@@ -101,7 +86,7 @@ def check_beside(new: NewDatabase) -> None:
         if found:
             raise restore.exists(target)
         if not target.superuser:
-            guest.check_harmless(connection, target, live_owner(connection, new.source.database))
+            guest.check_harmless(connection, target, database_owner.of_live(connection, new.source.database))
         (may,) = connection.execute(
             "SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
         ).fetchone() or (False,)
@@ -229,7 +214,10 @@ def _make(
         made.asks_itself = not found.fetchall()
         statements, made.powers = without_power(connection, _missing(connection, read_globals(globals_of(copy))))
         missing = [*dict.fromkeys(statement.role for statement in statements)]
-        owner = _owner(connection, copy, new, missing, made)
+        owner, doubt = database_owner.decide(connection, copy, new.name, missing)
+        if doubt:
+            made.findings.append(doubt)
+            made.told.add(("database", new.name))
         if not target.superuser:
             guest.check_harmless(connection, target, owner)
         with connection.transaction():
@@ -253,47 +241,6 @@ def _make(
         made.handover.prepare()
         _say_of_database(connection, made.guest, entries, new.name, made)
         return made.guest.target
-
-
-def _owner(
-    connection: psycopg.Connection[Any], copy: Copy, new: NewDatabase, missing: Sequence[str], made: _Made
-) -> str:
-    """Return whose the new database becomes: the archive's owner, unless he may do more than that of the live one. The
-    roles that are `missing` will be made by this restore. Raise ConfigurationError if the live database is gone and
-    nobody is known whose it was."""
-    said, live, login = copy.evidence.owner, copy.source.database, copy.source.user
-    measure = live_owner(connection, live)
-    if measure is not None:
-        owner, why = measure, beyond(connection, said, measure, missing)
-    else:
-        asked = connection.execute(_MAY_OWN, {"role": said, "login": login}).fetchone()
-        owner, why = login, f"{live}, which could confirm it, is gone, and {said} may be another app's"
-        if said in missing or asked == (True,):
-            return said
-        if connection.execute(_PLAIN, [login]).fetchone() != (True,):
-            raise ConfigurationError(
-                f"the backup says that its database belonged to {said}, but {live}, which could confirm it, is gone",
-                remedy=f"if that is so: CREATE DATABASE {quoted(live)} OWNER {quoted(said)}; restore under another"
-                " name, and switch",
-            )
-    if not why or owner == said:
-        return said
-    made.findings.append(
-        Finding(
-            by_hand.CHECK,
-            f"DATABASE {new.name}",
-            f"belongs to {owner}, not to {said}: {why}",
-            f"if you trust that: ALTER DATABASE {quoted(new.name)} OWNER TO {quoted(said)};",
-        )
-    )
-    made.told.add(("database", new.name))
-    return owner
-
-
-def live_owner(connection: psycopg.Connection[Any], live: str) -> str | None:
-    """Return whose the app's own database is, None if there is none."""
-    found = connection.execute("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", [live]).fetchone()
-    return found[0] if found else None
 
 
 def _say_of_database(
