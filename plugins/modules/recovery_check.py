@@ -132,7 +132,7 @@ def check(module: AnsibleModule) -> Outcome:
     )
 
 
-def _shown(records: Sequence[recovery.Record]) -> dict[str, object]:
+def _shown(records: Sequence[recovery.RecipientRecord]) -> dict[str, object]:
     return {
         record.recipient: {
             "challenged": record.challenge and record.challenge.made,
@@ -142,7 +142,7 @@ def _shown(records: Sequence[recovery.Record]) -> dict[str, object]:
     }
 
 
-def _told(folder: Path, record: recovery.Record) -> dict[str, Any]:
+def _told(folder: Path, record: recovery.RecipientRecord) -> dict[str, Any]:
     return {
         "recipient": record.recipient,
         "challenge": record.challenge and record.challenge.encrypted,

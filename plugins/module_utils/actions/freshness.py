@@ -20,7 +20,7 @@ from ..local.clock import our_clock
 from . import artifacts
 from .artifacts import Artifact
 from .history import as_written, doubtful, passed_over, tampered
-from .verdicts import SKEW, Proof, Proofs, proofs
+from .verdicts import SKEW, DrillSummary, Proofs, proofs
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Freshness:
     size: int | None
     measures: dict[str, int]
     copies: int
-    last_drill: Proof | None
-    last_pass: Proof | None
+    last_drill: DrillSummary | None
+    last_pass: DrillSummary | None
     fresh_within: int
     drilled_within: int
     can_retire: bool

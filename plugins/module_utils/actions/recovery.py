@@ -45,7 +45,7 @@ class Challenge:
 
 
 @dataclass(frozen=True)
-class Proof:
+class RightAnswer:
     """The last right answer: when it came, and its digest, by which the next app knows the same answer again."""
 
     answered: str
@@ -53,7 +53,7 @@ class Proof:
 
 
 @dataclass(frozen=True)
-class Record:
+class RecipientRecord:
     """What is known of one recovery recipient. `challenge` is the one that waits for its answer."""
 
     FORMAT: ClassVar[int] = 1
@@ -61,7 +61,7 @@ class Record:
     format: int
     recipient: str
     challenge: Challenge | None = None
-    proof: Proof | None = None
+    proof: RightAnswer | None = None
 
     @property
     def name(self) -> str:
@@ -73,17 +73,17 @@ class Record:
         return None if self.proof is None else now - moment(self.proof.answered)
 
 
-def records_of(column: Column) -> tuple[Path, tuple[Record, ...]]:
+def records_of(column: Column) -> tuple[Path, tuple[RecipientRecord, ...]]:
     """Return the folder of the records, and one record for each of the column's recovery recipients, new or as stored.
 
     Raise ConfigurationError if one cannot be read.
     """
     folder = Path(column.folder).parent / "recovery"
     recipients = dict.fromkeys(column.variables.app_recovery_recipients)
-    return folder, tuple(_read(folder, Record(Record.FORMAT, recipient)) for recipient in recipients)
+    return folder, tuple(_read(folder, RecipientRecord(RecipientRecord.FORMAT, recipient)) for recipient in recipients)
 
 
-def _read(folder: Path, new: Record) -> Record:
+def _read(folder: Path, new: RecipientRecord) -> RecipientRecord:
     path = folder / f"{new.name}.json"
     try:
         text = path.read_bytes()
@@ -93,7 +93,7 @@ def _read(folder: Path, new: Record) -> Record:
         raise ConfigurationError(
             f"{path} cannot be read ({error.strerror})", remedy="run as the user who owns it"
         ) from None
-    record = decode_json(Record, text, str(path))
+    record = decode_json(RecipientRecord, text, str(path))
     if record.recipient != new.recipient:
         raise ConfigurationError(f"{path} belongs to another recipient", remedy=f"remove it, then {_RUN}")
     try:
@@ -103,7 +103,7 @@ def _read(folder: Path, new: Record) -> Record:
     return record
 
 
-def challenged(record: Record, now: datetime) -> Record:
+def challenged(record: RecipientRecord, now: datetime) -> RecipientRecord:
     """Return the record with an open challenge: the one that it has, or else a new one."""
     if record.challenge is not None:
         return record
@@ -113,7 +113,7 @@ def challenged(record: Record, now: datetime) -> Record:
     return dataclasses.replace(record, challenge=Challenge(encrypted, _digest(answer), timestamp(now)))
 
 
-def answered(records: Sequence[Record], answer: str, now: datetime) -> tuple[Record, ...]:
+def answered(records: Sequence[RecipientRecord], answer: str, now: datetime) -> tuple[RecipientRecord, ...]:
     """Return the records, with the proof in the one whose challenge `answer` answers.
 
     Until the next challenge the same answer can be given again, for one app after the other: it changes nothing.
@@ -129,14 +129,14 @@ def answered(records: Sequence[Record], answer: str, now: datetime) -> tuple[Rec
             " have different owners, name the apps with --limit",
         )
     return tuple(
-        dataclasses.replace(record, challenge=None, proof=Proof(timestamp(now), digest))
+        dataclasses.replace(record, challenge=None, proof=RightAnswer(timestamp(now), digest))
         if record.challenge is not None and record.challenge.answer_sha256 == digest
         else record
         for record in records
     )
 
 
-def _right_answer(record: Record) -> str | None:
+def _right_answer(record: RecipientRecord) -> str | None:
     known = record.challenge or record.proof
     return None if known is None else known.answer_sha256
 
@@ -145,12 +145,12 @@ def _digest(answer: str) -> str:
     return hashlib.sha256(answer.strip().lower().encode()).hexdigest()
 
 
-def challenge_file(folder: Path, record: Record) -> Path:
+def challenge_file(folder: Path, record: RecipientRecord) -> Path:
     """Return the path of the file that `store` keeps an open challenge in."""
     return folder / f"{record.name}.age"
 
 
-def store(folder: Path, record: Record) -> None:
+def store(folder: Path, record: RecipientRecord) -> None:
     """Write the record and its open challenge with mode 0600, and remove a challenge that was answered."""
     make_private_folder(folder)
     write_private(folder / f"{record.name}.json", encode_json(record))
@@ -160,7 +160,7 @@ def store(folder: Path, record: Record) -> None:
         write_private(challenge_file(folder, record), record.challenge.encrypted)
 
 
-def lines(folder: Path, records: Sequence[Record]) -> tuple[str, ...]:
+def lines(folder: Path, records: Sequence[RecipientRecord]) -> tuple[str, ...]:
     """Return what the owner has to know or to do."""
     told = [_line(folder, record) for record in records]
     if any(record.challenge for record in records):
@@ -168,7 +168,7 @@ def lines(folder: Path, records: Sequence[Record]) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _line(folder: Path, record: Record) -> str:
+def _line(folder: Path, record: RecipientRecord) -> str:
     if record.challenge is not None:
         command = f"age -d -i recovery-identity.txt {challenge_file(folder, record)}"
         return f"{record.recipient}: challenged at {record.challenge.made}. Where its identity is, type: {command}"
@@ -185,7 +185,7 @@ def warnings_of(column: Column, now: datetime) -> tuple[str, ...]:
         return (str(error),)
 
 
-def warnings(records: Sequence[Record], now: datetime) -> tuple[str, ...]:
+def warnings(records: Sequence[RecipientRecord], now: datetime) -> tuple[str, ...]:
     """Return what `warnings_of` does, for records at hand."""
     ages = [age for record in records if (age := record.age(now)) is not None]
     if not ages:

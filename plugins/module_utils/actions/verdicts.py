@@ -27,7 +27,7 @@ _VERDICTS = 800  # newest signed ones that are looked at until a drill has passe
 
 
 @dataclass(frozen=True)
-class Proof:
+class DrillSummary:
     """One drill in short: its result, which artifact it drilled, and how old the result is, in seconds. One that has
     not `ended`, and cannot be under way any more, is inconclusive."""
 
@@ -45,9 +45,9 @@ class Proofs:
     `failed` is the last one whose failure stands: only a pass of a copy that is not older, and that nobody had chosen,
     ends what it says."""
 
-    last: Proof | None = None
-    passed: Proof | None = None
-    failed: Proof | None = None
+    last: DrillSummary | None = None
+    passed: DrillSummary | None = None
+    failed: DrillSummary | None = None
     strange: tuple[str, ...] = ()
     passed_over: int = 0
 
@@ -81,9 +81,9 @@ def proofs(
 
     `objects` are what lies at the destination, as it was written: a verdict that somebody hid counts all the same.
     `whole` are the names of the artifacts that are whole."""
-    last: Proof | None = None
-    passed: Proof | None = None
-    failed: Proof | None = None
+    last: DrillSummary | None = None
+    passed: DrillSummary | None = None
+    failed: DrillSummary | None = None
     newest = ""  # of the artifacts that passed so far: their names sort by time
     others = _Others()
 
@@ -110,7 +110,7 @@ def _signed(
     now: datetime,
     others: _Others,
     is_enough: Callable[[datetime], bool],
-) -> Iterator[tuple[Proof, bool]]:
+) -> Iterator[tuple[DrillSummary, bool]]:
     """Yield the verdicts of the thread's own drills, newest first, and whether somebody had chosen the artifact; in
     the place of a verdict that is not there also that the drill began. Each is read when it is asked for, until those
     of a time are not wanted any more; what was not written by such a drill goes into `strange`, in words."""
@@ -135,9 +135,9 @@ def _signed(
             others.counts.append(stored.key)
         if isinstance(record, Verdict):
             ended.add(time)
-            yield Proof(record.result, record.artifact, age), record.chosen
+            yield DrillSummary(record.result, record.artifact, age), record.chosen
         else:
-            yield Proof("inconclusive", record.artifact, age, ended=False), False
+            yield DrillSummary("inconclusive", record.artifact, age, ended=False), False
 
 
 def _newest_first(

@@ -13,7 +13,7 @@ from ..contract.durations import spoken
 from ..contract.errors import ConfigurationError, DataRefused, Unavailable, UsageError, about
 from ..inventory.longhorn import Server
 from ..k8s.resources import Manifest
-from .record import Record, read_record
+from .record import RevertRecord, read_record
 from .snapshots import BEFORE_REVERT, Snapshot, choose, snapshots_of
 from .system import Longhorn, connect
 from .volumes import Volume, volumes_of
@@ -28,7 +28,7 @@ class RevertPlan:
     server: Server
     volume: Volume
     snapshot: Snapshot
-    record: Record
+    record: RevertRecord
     resumed: bool
 
     def lines(self, now: datetime | None = None) -> list[str]:
@@ -72,8 +72,8 @@ def plan(server: Server, to: str) -> RevertPlan:
                 remedy="mend that, or restore a backup instead: playbooks/restore.yml",
             )
         longhorn.check_reach(volume.name)
-        record = Record(
-            format=Record.FORMAT,
+        record = RevertRecord(
+            format=RevertRecord.FORMAT,
             volume=volume.name,
             to=to,
             snapshot=snapshot.name,
@@ -142,7 +142,7 @@ def new_safety_name() -> str:
     return f"{BEFORE_REVERT}-{secrets.token_hex(4)}"
 
 
-def _recorded(record: Record, snapshots: Sequence[Snapshot], to: str, server: Server) -> Snapshot:
+def _recorded(record: RevertRecord, snapshots: Sequence[Snapshot], to: str, server: Server) -> Snapshot:
     """Return the snapshot of an unfinished revert: `latest` may mean another one by now. Raise UsageError if this is to
     be another revert."""
     if to not in (record.to, record.snapshot):

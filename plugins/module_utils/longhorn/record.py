@@ -31,7 +31,7 @@ class Workload:
 
 
 @dataclass(frozen=True)
-class Record:
+class RevertRecord:
     """A revert that has begun. `to` is what was asked for, `snapshot` which one that meant, `safety` the name of the
     snapshot that is taken first. Once it is `reverted`, all that is left is to put back what it stopped."""
 
@@ -59,17 +59,17 @@ def record_name(volume: Volume) -> str:
     return f"fanout-revert-{volume.claim_name}"[:253].rstrip("-.")
 
 
-def read_record(longhorn: Longhorn, volume: Volume) -> Record | None:
+def read_record(longhorn: Longhorn, volume: Volume) -> RevertRecord | None:
     """Return the record of a revert that is not finished, or None. Raise ConfigurationError if it cannot be read."""
     namespace = volume.claim["metadata"]["namespace"]
     found = longhorn.cluster.get("ConfigMap", namespace, record_name(volume))
     if found is None:
         return None
     where = f"ConfigMap {namespace}/{record_name(volume)}"
-    return decode_json(Record, (found.get("data") or {}).get(_FILE) or "", where)
+    return decode_json(RevertRecord, (found.get("data") or {}).get(_FILE) or "", where)
 
 
-def write_record(longhorn: Longhorn, volume: Volume, record: Record) -> None:
+def write_record(longhorn: Longhorn, volume: Volume, record: RevertRecord) -> None:
     """Write a new record. Raise AlreadyExists if there is one: somebody else reverts this volume."""
     manifest: Manifest = {
         "apiVersion": "v1",
@@ -80,13 +80,13 @@ def write_record(longhorn: Longhorn, volume: Volume, record: Record) -> None:
     longhorn.cluster.create(manifest)
 
 
-def change_record(longhorn: Longhorn, volume: Volume, record: Record) -> None:
+def change_record(longhorn: Longhorn, volume: Volume, record: RevertRecord) -> None:
     """Replace the record that is there."""
     namespace = volume.claim["metadata"]["namespace"]
     longhorn.cluster.patch("ConfigMap", namespace, record_name(volume), {"data": _data(record)})
 
 
-def _data(record: Record) -> dict[str, str]:
+def _data(record: RevertRecord) -> dict[str, str]:
     return {_FILE: json.dumps(asdict(record), indent=2) + "\n"}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ..contract.errors import BackupError, ConfigurationError
-from .probe_record import Proof
+from .probe_record import Proven
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Change:
     after: Mapping[str, object]
     warnings: tuple[str, ...] = ()
     failure: BackupError | None = None
-    proof: Proof = "all"
+    proof: Proven = "all"
 
 
 # How a column differs from what would be rolled out: lines by destination, each with its remedy; "" has what is no

@@ -16,7 +16,7 @@ from ..inventory.locations import place
 
 
 @dataclass(frozen=True)
-class Onboarded:
+class OnboardedRecord:
     """The place in words, and the owner that owner.json names there since."""
 
     FORMAT: ClassVar[int] = 1
@@ -28,7 +28,7 @@ class Onboarded:
 
 def onboarded(column: Column, thread: Thread) -> str:
     """Return the record of a thread that was onboarded, as text."""
-    return encode_json(Onboarded(Onboarded.FORMAT, where(column, thread.name), thread.verifier))
+    return encode_json(OnboardedRecord(OnboardedRecord.FORMAT, where(column, thread.name), thread.verifier))
 
 
 def is_known(recorded: str | None, column: Column, thread: Thread) -> bool:
@@ -37,9 +37,10 @@ def is_known(recorded: str | None, column: Column, thread: Thread) -> bool:
     if recorded is None:
         return False
     try:
-        return decode_json(Onboarded, recorded, "the record of its onboarding").place == where(column, thread.name)
+        known = decode_json(OnboardedRecord, recorded, "the record of its onboarding")
     except ConfigurationError:
         return True
+    return known.place == where(column, thread.name)
 
 
 def where(column: Column, thread: ThreadName) -> str:

@@ -16,16 +16,16 @@ from ..contract.thread import Thread, ThreadName
 from ..inventory.column import Column
 
 # Nothing; everything but the login as it is now; everything.
-Proof: TypeAlias = Literal["nothing", "keys", "all"]
+Proven: TypeAlias = Literal["nothing", "keys", "all"]
 # What is left to prove, for playbooks.
-UNPROVED: dict[Proof, str] = {"nothing": "all", "keys": "login", "all": ""}
+UNPROVED: dict[Proven, str] = {"nothing": "all", "keys": "login", "all": ""}
 
 
 @dataclass(frozen=True)
 class ProbeRecord:
     """What was proved, and with which keys: their ids by thread, without the app's name."""
 
-    proof: Proof = "nothing"
+    proof: Proven = "nothing"
     keys: dict[str, str] = field(default_factory=dict)
 
 

@@ -35,7 +35,7 @@ class Newcomer:
 
 
 @dataclass(frozen=True)
-class Onboarding:
+class OnboardingResult:
     """How it went: the record to keep, or None if nothing could be asked yet, or why the thread was refused. `new`
     means that the prefix was nobody's or another's before."""
 
@@ -47,10 +47,10 @@ class Onboarding:
 
 def onboard(
     column: Column, newcomers: Sequence[Newcomer], fanout: Path, *, take_over: bool, check_mode: bool
-) -> dict[ThreadName, Onboarding]:
+) -> dict[ThreadName, OnboardingResult]:
     """Return by thread how it went. A bucket whose key there is not yet is not asked, and one that was onboarded
     for this owner before is not asked again; its runs do."""
-    found: dict[ThreadName, Onboarding] = {}
+    found: dict[ThreadName, OnboardingResult] = {}
     with contextlib.ExitStack() as stack:
         commands: dict[str, tuple[str, ...]] = {}
         files: list[int] = []
@@ -65,7 +65,7 @@ def onboard(
             record = onboarded(column, thread)
             if not isinstance(thread.destination, DirectoryDestination):
                 if newcomer.key is None or (newcomer.recorded == record and not take_over):
-                    found[thread.name] = Onboarding(newcomer.recorded)
+                    found[thread.name] = OnboardingResult(newcomer.recorded)
                     continue
                 thread = dataclasses.replace(thread, key_file=given(newcomer.key))
             known = is_known(newcomer.recorded, column, thread)
@@ -79,7 +79,7 @@ def onboard(
             failure = ended[thread.id].failure
             new = bool(ended[thread.id].result.get("new"))
             kept = newcomer.recorded if failure else onboarded(column, thread)
-            found[thread.name] = Onboarding(kept, new, _warning(thread) if new else "", failure)
+            found[thread.name] = OnboardingResult(kept, new, _warning(thread) if new else "", failure)
     return found
 
 

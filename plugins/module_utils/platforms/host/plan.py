@@ -23,7 +23,7 @@ from ...local.signatures import drill_keys
 from ..column_plan import ColumnPlan
 from ..probe_record import NOTHING, ProbeRecord, key_ids, logins, record_after
 from .column_files import COLUMN_FILE, ONBOARDED_FILE, THREAD_FILE, UNITS, File, Files, path_of
-from .onboarding import Newcomer, Onboarding, onboard
+from .onboarding import Newcomer, OnboardingResult, onboard
 from .siblings import check_apart, places_of_others
 from .units import unit_files, unit_name
 
@@ -76,7 +76,7 @@ def plan(
     if ask:
         onboarded = onboard(column, newcomers, fanout, take_over=take_over, check_mode=check_mode)
     else:
-        onboarded = {one.thread.name: Onboarding(one.recorded) for one in newcomers}
+        onboarded = {one.thread.name: OnboardingResult(one.recorded) for one in newcomers}
     for name in column.thread_names:
         onboarding = onboarded.get(name)
         if onboarding is not None and onboarding.failure is not None:

@@ -20,7 +20,7 @@ _TO_GO = 60.0
 
 
 @dataclass
-class Moved:
+class Relocation:
     """What is no longer there, or in check mode would not be; threads whose volume does not go away; what a user should
     know."""
 
@@ -30,9 +30,9 @@ class Moved:
     warnings: list[str] = field(default_factory=list)
 
 
-def move(cluster: Cluster, column: Column, found: Found, *, check_mode: bool) -> Moved:
+def move(cluster: Cluster, column: Column, found: Found, *, check_mode: bool) -> Relocation:
     """Delete the volumes whose source is another one than it was, and wait until they are gone."""
-    moved = Moved()
+    moved = Relocation()
     for thread in column.thread_names:
         wanted = volumes(column, thread)
         if not any(_has_another_source(found, one) for one in wanted):

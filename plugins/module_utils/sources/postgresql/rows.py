@@ -54,7 +54,7 @@ class _Lines:
             self._sum += hash(first) + sum(map(hash, lines))
 
 
-class Beside:
+class TableComparison:
     """A restored table beside the archive's rows, which are given to `update` as they pass.
 
     Bytes are compared, and from their first difference on lines without their order: rows of different lengths lie in
@@ -113,8 +113,8 @@ class ArchiveBeside:
     def __init__(self, reader: Reader, evidence: PostgresqlEvidence) -> None:
         self._reader = reader
         self._evidence = evidence
-        self._tables: dict[int, Beside] = {}
-        self._present: Beside | None = None
+        self._tables: dict[int, TableComparison] = {}
+        self._present: TableComparison | None = None
         self._stack = contextlib.ExitStack()
 
     def read(self, archive: Path, phases: Phases) -> Contents:
@@ -127,13 +127,13 @@ class ArchiveBeside:
             self._end()
         return reader.finish()
 
-    def _watch(self, entry: TocEntry) -> Beside | None:
+    def _watch(self, entry: TocEntry) -> TableComparison | None:
         self._end()
         table = shown(entry.schema, entry.tag)
         # Of an extension's own table some rows are dumped, those that its users made; the extension brings the others.
         rows = self._evidence.tables.get(table, self._evidence.configuration.get(table))
         if rows is not None:
-            self._present = Beside(self._reader.text(entry, rows), self._stack)
+            self._present = TableComparison(self._reader.text(entry, rows), self._stack)
             self._tables[entry.dump_id] = self._present
         return self._present
 
@@ -162,7 +162,7 @@ class ArchiveBeside:
                 said = f"{wanted.get(table)} rows in the evidence, {carried.get(table)} in the dump"
                 yield Finding("evidence", table, said)
 
-    def _difference(self, entry: TocEntry, table: str, wanted: int, beside: Beside) -> Finding:
+    def _difference(self, entry: TocEntry, table: str, wanted: int, beside: TableComparison) -> Finding:
         import psycopg
 
         rows = wanted + beside.surplus

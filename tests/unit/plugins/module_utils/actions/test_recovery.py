@@ -12,7 +12,7 @@ import pyrage
 import pytest
 
 from fanout.actions import recovery
-from fanout.actions.recovery import Record
+from fanout.actions.recovery import RecipientRecord
 from fanout.contract.errors import ConfigurationError, DataRefused
 from fanout.inventory.column import Column, parse
 from fanout.local.identities import new_identity, read_identity, recipient_of
@@ -30,7 +30,7 @@ class Owner:
         self.file.write_text(new_identity())
         self.recipient = recipient_of(self.file.read_text(), "test")
 
-    def decrypts(self, record: Record) -> str:
+    def decrypts(self, record: RecipientRecord) -> str:
         assert record.challenge is not None
         return pyrage.decrypt(record.challenge.encrypted.encode(), [read_identity(self.file)]).decode()
 
@@ -56,8 +56,8 @@ def column(folder: Path, *owners: Owner) -> Column:
     return parse(variables, {})
 
 
-def challenge(owner: Owner) -> Record:
-    return recovery.challenged(Record(Record.FORMAT, owner.recipient), NOW)
+def challenge(owner: Owner) -> RecipientRecord:
+    return recovery.challenged(RecipientRecord(RecipientRecord.FORMAT, owner.recipient), NOW)
 
 
 def test_a_challenge_waits_until_it_is_answered_and_then_a_new_one_is_made(owner: Owner) -> None:
@@ -108,7 +108,7 @@ def test_a_wrong_answer_is_refused_and_not_repeated(owner: Owner, wrong: str) ->
 
 def test_an_answer_without_a_question_is_refused_with_the_way_to_get_one(owner: Owner) -> None:
     with pytest.raises(DataRefused, match=r"there is no challenge .* without an answer first"):
-        recovery.answered([Record(Record.FORMAT, owner.recipient)], "aaaa-bbbb-cccc-dddd", NOW)
+        recovery.answered([RecipientRecord(RecipientRecord.FORMAT, owner.recipient)], "aaaa-bbbb-cccc-dddd", NOW)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_a_record_of_another_recipient_or_format_is_refused_with_its_path(
 
 def test_a_record_whose_proof_has_no_time_is_refused_with_its_path(owner: Owner, tmp_path: Path) -> None:
     folder, (record,) = recovery.records_of(column(tmp_path, owner))
-    recovery.store(folder, dataclasses.replace(record, proof=recovery.Proof("soon", "0")))
+    recovery.store(folder, dataclasses.replace(record, proof=recovery.RightAnswer("soon", "0")))
     (file,) = folder.iterdir()
     with pytest.raises(ConfigurationError, match=rf"{file}: 'soon' is not a UTC time.* Remedy: remove it"):
         recovery.records_of(column(tmp_path, owner))

@@ -13,7 +13,7 @@ from fanout.inventory.column import Column
 from fanout.local import waiting
 from fanout.platforms.kubernetes.live_objects import Found, id_of
 from fanout.platforms.kubernetes.objects import volumes
-from fanout.platforms.kubernetes.relocation import Moved, move
+from fanout.platforms.kubernetes.relocation import Relocation, move
 from tests.support.kubernetes_columns import NAS, column
 from tests.support.names import to
 from tests.support.scripted_cluster import Scripted, answer, cluster, path
@@ -26,7 +26,7 @@ def with_nas(**destinations: Any) -> Column:
     return column(app_destinations=destinations, app_drill_destinations=None)
 
 
-def moved(before: Column, after: Column, *, stuck: str = "", check_mode: bool = False) -> tuple[Moved, Scripted]:
+def moved(before: Column, after: Column, *, stuck: str = "", check_mode: bool = False) -> tuple[Relocation, Scripted]:
     """Roll `after` out where `before` is. Objects whose kind is `stuck` do not go away."""
     there = [copy.deepcopy(one) for name in before.thread_names for one in volumes(before, name)]
     server = Scripted(*there)
@@ -53,12 +53,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_volume_with_the_same_folder_is_left_alone() -> None:
     done, server = moved(with_nas(nas=NAS), with_nas(nas=NAS))
-    assert done == Moved()
+    assert done == Relocation()
     assert server.writes == []
 
 
 def test_a_volume_that_is_not_there_yet_is_nothing_to_move() -> None:
-    assert moved(with_nas(second=SECOND), with_nas(second=SECOND, nas=NAS))[0] == Moved()
+    assert moved(with_nas(second=SECOND), with_nas(second=SECOND, nas=NAS))[0] == Relocation()
 
 
 def test_another_folder_takes_the_claim_away_and_then_its_volume() -> None:

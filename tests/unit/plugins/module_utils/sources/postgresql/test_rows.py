@@ -10,14 +10,14 @@ import tracemalloc
 
 import pytest
 
-from fanout.sources.postgresql.rows import Beside
+from fanout.sources.postgresql.rows import TableComparison
 
 _ROWS = [b"%d\t%s\n" % (i, b"x" * (i * 37 % 90)) for i in range(200)] + [b"\n", b"\n", b"same\n", b"same\n"]
 
 
-def beside(dumped: bytes, restored: bytes, portion: int) -> Beside:
+def beside(dumped: bytes, restored: bytes, portion: int) -> TableComparison:
     """Return the comparison of two texts, the first of which comes in portions of up to so many bytes."""
-    compared = Beside(contextlib.nullcontext(io.BytesIO(restored)), contextlib.ExitStack())
+    compared = TableComparison(contextlib.nullcontext(io.BytesIO(restored)), contextlib.ExitStack())
     for start in range(0, len(dumped), portion):
         compared.update(dumped[start : start + portion])
     compared.end()
@@ -68,7 +68,7 @@ def test_memory_does_not_grow_with_the_table() -> None:
             self.left -= 1
             return other_order if self.left >= 0 else b""
 
-    compared = Beside(contextlib.nullcontext(Endless()), contextlib.ExitStack())
+    compared = TableComparison(contextlib.nullcontext(Endless()), contextlib.ExitStack())
     tracemalloc.start()
     for _portion in range(100):
         compared.update(portion)
