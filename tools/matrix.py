@@ -123,7 +123,7 @@ def row(pair: Pair) -> tuple[bool, tuple[str, ...]]:
     except subprocess.CalledProcessError:
         return False, (pair.python, pair.core, *["not installed"] * len(TESTS))
     outcomes = [run(inside, tests) for tests in TESTS.values()]
-    return all(passed for passed, _ in outcomes), (*versions(inside), *(text for _, text in outcomes))
+    return all(passed for passed, _text in outcomes), (*versions(inside), *(text for _passed, text in outcomes))
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -140,8 +140,8 @@ def main(names: Sequence[str]) -> int:
         print(f"matrix: no pair {', '.join(unknown)}. Remedy: choose of {', '.join(known)}", file=sys.stderr)
         return 1
     done = [row(known[name]) for name in names or known]
-    print(table([line for _, line in done]))
-    return int(not all(passed for passed, _ in done))
+    print(table([line for _passed, line in done]))
+    return int(not all(passed for passed, _line in done))
 
 
 if __name__ == "__main__":

@@ -288,7 +288,7 @@ def left_out(targets: set[str]) -> list[str]:
         for use, missing in found
         if missing
     ]
-    every = {need: None for _, missing in found for need in missing}
+    every = {need: None for _use, missing in found for need in missing}
     return [*lines, f"Remedy: {remedy(tuple(every))}"] if lines else []
 
 
