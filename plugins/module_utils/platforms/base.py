@@ -32,10 +32,12 @@ Drift: TypeAlias = Mapping[str, Sequence[str]]
 
 
 class NotRolledOut(ConfigurationError):
-    """What a thread runs from is `missing`: its CronJob, or its thread.json."""
+    """What a thread runs from is missing: its CronJob, or its thread.json."""
 
-    def __init__(self, missing: str, *, subject: str = "") -> None:
-        super().__init__(f"there is no {missing}", remedy="roll out first: run playbooks/site.yml", subject=subject)
+
+def not_rolled_out(missing: str, *, subject: str = "") -> NotRolledOut:
+    """Return the error of a thread that runs from something that is `missing`."""
+    return NotRolledOut(f"there is no {missing}", remedy="roll out first: run playbooks/site.yml", subject=subject)
 
 
 @dataclass(frozen=True)

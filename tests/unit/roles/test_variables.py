@@ -32,6 +32,7 @@ TYPES = {
     "ShrinkLimit": "dict",
     "Network": "dict",
     "DatabaseSecret": "dict",
+    "Resources": "dict",
 }
 
 

@@ -14,7 +14,7 @@ from ...contract.login import render_login
 from ...contract.thread import ThreadName
 from ...inventory.column import Column
 from ...local.files import write_private
-from ..base import NotRolledOut, ThreadResult
+from ..base import ThreadResult, not_rolled_out
 from ..command_result import judged, marked
 from ..probe_record import noted
 from .column_files import COLUMN_FILE, THREAD_FILE, path_of, read_state
@@ -163,4 +163,4 @@ def _is_there(file: Path) -> bool:
 
 
 def _not_rolled_out(thread: str, file: Path) -> ThreadResult:
-    return ThreadResult(thread, failure=NotRolledOut(str(file), subject=thread))
+    return ThreadResult(thread, failure=not_rolled_out(str(file), subject=thread))

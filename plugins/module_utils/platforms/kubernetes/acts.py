@@ -19,7 +19,7 @@ from ...inventory.column import Column
 from ...inventory.kubernetes import DRILL, object_name
 from ...k8s.cluster import Cluster, connect
 from ...k8s.resources import Manifest, shown_name
-from ..base import NotRolledOut, ThreadResult
+from ..base import ThreadResult, not_rolled_out
 from ..command_result import judged, marked, said
 from ..probe_record import noted
 from .ingress import obstacle
@@ -213,7 +213,7 @@ def _cron_job(cluster: Cluster, column: Column, thread: ThreadName, suffix: str)
     name = object_name(thread, suffix)
     found = cluster.get("CronJob", column.namespace, name)
     if found is None:
-        raise NotRolledOut(shown_name("CronJob", column.namespace, name))
+        raise not_rolled_out(shown_name("CronJob", column.namespace, name))
     return found
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fanout.backup.plugins.module_utils.platforms.base import NotRolledOut, ThreadResult
+from ansible_collections.fanout.backup.plugins.module_utils.platforms.base import ThreadResult, not_rolled_out
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.host import acts
 from tests.support.modules import RECIPIENT, call
 
 PASSED = ThreadResult("forgejo/database/nas", 0, ("PROBE PASS forgejo/database/nas",))
-MISSING = ThreadResult("forgejo/database/usb", failure=NotRolledOut("thread.json", subject="forgejo/database/usb"))
+MISSING = ThreadResult("forgejo/database/usb", failure=not_rolled_out("thread.json", subject="forgejo/database/usb"))
 
 
 def probed(monkeypatch: pytest.MonkeyPatch, folder: Path, *results: ThreadResult, **options: Any) -> dict[str, Any]:

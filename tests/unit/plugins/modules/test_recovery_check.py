@@ -90,7 +90,7 @@ def test_a_wrong_answer_fails_in_one_line_and_the_challenge_stays(owner: Owner) 
     result = owner.check(answer="aaaa-bbbb-cccc-dddd")
 
     assert result["failure"]["code"] == "data_refused"
-    assert result["msg"].startswith("forgejo: recovery check: this answers no challenge")
+    assert result["msg"].startswith("forgejo: recovery check: this does not answer any challenge")
     assert "aaaa-bbbb" not in result["printed"]
     assert owner.record() == before
 

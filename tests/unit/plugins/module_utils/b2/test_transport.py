@@ -66,7 +66,7 @@ def test_retry_after_is_read(server: HTTPServer) -> None:
 
 
 def test_the_login_page_of_a_network_is_no_answer(server: HTTPServer) -> None:
-    with pytest.raises(Unavailable, match="no JSON"):
+    with pytest.raises(Unavailable, match="not JSON"):
         send(server, "/login")
 
 

@@ -29,7 +29,7 @@ def test_what_is_new_does_not_matter(now: Catalogue) -> None:
 @pytest.mark.parametrize(
     ("now", "said"),
     [
-        ({("table", 20000): BEFORE["table", 20000]}, "the function public.f went away"),
+        ({("table", 20000): BEFORE["table", 20000]}, "the function public.f disappeared"),
         ({**BEFORE, ("function", 20001): ("public.f", "732", [])}, "the function public.f was changed"),
         ({**BEFORE, ("table", 20000): ("other.t", "", ["id", "name"])}, "the table public.t was changed"),
         ({**BEFORE, ("table", 20000): ("public.t", "", ["id", "renamed"])}, "the table public.t was changed"),
