@@ -176,7 +176,7 @@ def _alive(thread: str, names: object) -> str:
     named = ", ".join(names) if isinstance(names, list) else str(names)
     return (
         f"{thread}: the replaced key {named} still works until a roll-out after the longest run. If it was stolen, use"
-        " revoke (site.yml -e b2_revoke=true)"
+        " revoke (fanout.backup.site -e b2_revoke=true)"
     )
 
 

@@ -142,7 +142,7 @@ def restore(module: AnsibleModule) -> Outcome:
         raise ConfigurationError(
             "app_state is absent, so there is no key to fetch a backup with",
             subject=column.app,
-            remedy="set app_state to present and run playbooks/site.yml first",
+            remedy="set app_state to present and run fanout.backup.site first",
         )
     if module.check_mode:
         return skipped(f"{name}: nothing is done in check mode")

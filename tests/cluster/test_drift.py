@@ -23,7 +23,7 @@ from .columns import Owner
 
 pytestmark = pytest.mark.timeout(900)
 
-SITE = "Remedy: run playbooks/site.yml"
+SITE = "Remedy: run fanout.backup.site"
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +187,7 @@ def test_a_look_is_told_of_a_missing_object_at_once_and_waits_for_no_pod(change:
     assert time.monotonic() - before < 30
     assert f"ConfigMap {change.namespace}/{change.app}-database-nas is missing. {SITE}" in str(looked["problems"])
     assert f"ConfigMap {change.namespace}/{change.app}-database-nas is missing" in backed_up["msg"]
-    assert "run playbooks/site.yml" in backed_up["msg"]
+    assert "run fanout.backup.site" in backed_up["msg"]
 
 
 def test_a_claim_that_does_not_exist_is_told_at_once(access: Access) -> None:
@@ -217,7 +217,7 @@ def test_a_namespace_on_its_way_out_is_no_missing_right(access: Access) -> None:
         until("its objects are gone", lambda: access.batch.list_namespaced_cron_job(owner.namespace).items == [])
 
         assert told(owner) == [
-            "Namespace NAMESPACE is being deleted. Remedy: wait until it is gone, then run playbooks/site.yml; if it"
+            "Namespace NAMESPACE is being deleted. Remedy: wait until it is gone, then run fanout.backup.site; if it"
             " stays, see which finalizers it has"
         ]
         refused = owner.call("column")

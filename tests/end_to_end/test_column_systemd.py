@@ -19,7 +19,7 @@ from tests.support.needs import need
 
 from .column_owner import Owner
 
-SITE = "Remedy: run playbooks/site.yml"
+SITE = "Remedy: run fanout.backup.site"
 
 MANAGER = Path("/lib/systemd/systemd")
 BOOTED = 'mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && exec "$0" --user --log-target=null'

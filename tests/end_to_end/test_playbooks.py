@@ -221,7 +221,7 @@ def test_the_gate_closes_for_the_app_whose_column_somebody_changed_and_names_the
     finally:
         file.write_text(text)
 
-    line = f"gitlab/database/nas: {file} differs: keep.hourly. Remedy: run playbooks/site.yml"
+    line = f"gitlab/database/nas: {file} differs: keep.hourly. Remedy: run fanout.backup.site"
     assert last_word(gate, "GATE") == "GATE CLOSED for 1 of 2 apps: gitlab"
     assert line in said(gate)
     assert last_word(status, "STATUS") == "STATUS: 1 of 4 threads have a problem (apps: 2)"

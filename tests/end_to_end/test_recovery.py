@@ -105,7 +105,7 @@ def test_the_gate_opens_and_warns_until_the_owner_has_answered_and_again_after_a
     assert last_word(opened, "GATE") == "GATE OPEN (apps: 1, threads: 2)"
     (warning,) = warnings_in(opened)
     assert sandbox.recovery.recipient in warning
-    assert warning.endswith(": run playbooks/recovery_check.yml")
+    assert warning.endswith(": run fanout.backup.recovery_check")
 
     need("age")
     # All five apps have the same owner: there is one challenge, and it is named once.

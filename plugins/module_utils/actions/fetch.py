@@ -50,7 +50,7 @@ def pick(destination: Destination, at: datetime | None, thread: Thread) -> Artif
     passed = f" ({forged} passed over: they were not stored at the time that their names say)" if forged else ""
     raise DataRefused(
         f"there is no complete backup{when} at {destination.where}{passed}",
-        remedy="run playbooks/backup.yml, then try again",
+        remedy="run fanout.backup.backup, then try again",
     )
 
 

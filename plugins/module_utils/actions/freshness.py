@@ -102,7 +102,8 @@ def _replaced_keys(thread: Thread) -> list[str]:
     """Return what a user should know of keys that were replaced and still work: whoever has one may use it."""
     file = key_file.read(thread.key_file) if thread.key_file else None
     names = ", ".join(key.name for key in file.retiring) if file else ""
-    return [f"the replaced key {names} still works: site.yml deletes it once no run can need it"] if names else []
+    told = f"the replaced key {names} still works: fanout.backup.site deletes it once no run can need it"
+    return [told] if names else []
 
 
 def _whole(
@@ -152,7 +153,7 @@ def _drill_problems(thread: Thread, found: Proofs) -> list[str]:
     if found.last is not None and found.last.result != "pass":
         what = "failed" if found.last.result == "fail" else "could not run" if found.last.ended else "never ended"
         ago = spoken(found.last.age)
-        return [f"the last drill {what}, {ago} ago. Remedy: run playbooks/drill.yml, and read what it says"]
+        return [f"the last drill {what}, {ago} ago. Remedy: run fanout.backup.drill, and read what it says"]
     if found.failed is not None:
         return [f"the drill of {found.failed.artifact or 'the newest backup'} failed, and none has passed since"]
     if found.passed is None:

@@ -142,7 +142,7 @@ def _ensure(client: B2Client, thread: _Thread, roll_out: RollOut) -> KeyChange:
         )
     raise ConfigurationError(
         f"the bucket {spec.bucket} does not exist",
-        remedy="create it with b2_bucket, as playbooks/site.yml does, or correct the destination's bucket",
+        remedy="create it with b2_bucket, as fanout.backup.site does, or correct the destination's bucket",
     )
 
 

@@ -193,7 +193,7 @@ def _check_owner(found: Findings, roll_out: RollOut) -> None:
         raise ConfigurationError(
             f"keys of this thread that are not stored here are still valid: {names}",
             remedy="roll out from the machine that has them; if it is gone, take over once with take_over"
-            " (site.yml --limit to this app, -e app_take_over=true), which deletes them",
+            " (fanout.backup.site --limit to this app, -e app_take_over=true), which deletes them",
         )
 
 

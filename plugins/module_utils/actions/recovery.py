@@ -32,7 +32,7 @@ VALID_FOR = timedelta(days=365)
 # Out of reach for guessing, and its 16 letters can be typed from the screen of a machine that has no network.
 _ANSWER_BYTES = 10
 _GROUP = 4
-_RUN = "run playbooks/recovery_check.yml"
+_RUN = "run fanout.backup.recovery_check"
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def answered(records: Sequence[RecipientRecord], answer: str, now: datetime) -> 
             raise DataRefused("there is no challenge to answer", remedy=f"{_RUN} without an answer first")
         raise DataRefused(
             "this does not answer any challenge to its recovery recipients",
-            remedy="decrypt the challenge that playbooks/recovery_check.yml names and give what it says; where apps"
+            remedy="decrypt the challenge that fanout.backup.recovery_check names and give what it says; where apps"
             " have different owners, name the apps with --limit",
         )
     return tuple(
@@ -164,7 +164,7 @@ def lines(folder: Path, records: Sequence[RecipientRecord]) -> tuple[str, ...]:
     """Return what the owner has to know or to do."""
     told = [_line(folder, record) for record in records]
     if any(record.challenge for record in records):
-        told.append("With what age prints: ansible-playbook playbooks/recovery_check.yml -e recovery_answer=ANSWER")
+        told.append("With what age prints: ansible-playbook fanout.backup.recovery_check -e recovery_answer=ANSWER")
     return tuple(told)
 
 

@@ -20,7 +20,7 @@ from ..destinations.base import Destination, Stored
 from ..local.signatures import is_given, is_signed
 
 SKEW = timedelta(minutes=5)
-RECOVER = "bring them back with playbooks/recover_history.yml"
+RECOVER = "bring them back with fanout.backup.recover_history"
 _HIDE = "find out who wrote it, and hide it"
 _NOBODY_S = "a verdict that no drill of this thread wrote"
 _VERDICTS = 800  # newest signed ones that are looked at until a drill has passed: a year of daily ones that all failed

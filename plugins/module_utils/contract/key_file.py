@@ -119,7 +119,7 @@ def load_key(path: str | os.PathLike[str]) -> StoredKey:
     """Return the thread's key. Raise ConfigurationError when there is none yet or the file cannot be used."""
     file = read(path)
     if file is None or file.current is None:
-        raise ConfigurationError(f"{path} holds no key yet", remedy="run playbooks/site.yml")
+        raise ConfigurationError(f"{path} holds no key yet", remedy="run fanout.backup.site")
     return file.current
 
 
@@ -131,5 +131,5 @@ def region_of(endpoint: str) -> str:
 
 def _unusable(where: str, problem: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{where} {problem}", remedy="remove it and run playbooks/site.yml, which makes a new key"
+        f"{where} {problem}", remedy="remove it and run fanout.backup.site, which makes a new key"
     )

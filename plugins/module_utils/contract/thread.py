@@ -155,10 +155,10 @@ def load(path: str | os.PathLike[str]) -> Thread:
             text = stream.read(_MAXIMUM_SIZE + 1)
     except OSError as error:
         raise ConfigurationError(
-            f"{file} cannot be read ({error.strerror})", remedy="name a thread.json that playbooks/site.yml wrote"
+            f"{file} cannot be read ({error.strerror})", remedy="name a thread.json that fanout.backup.site wrote"
         ) from None
     if len(text) > _MAXIMUM_SIZE:
-        raise ConfigurationError(f"{file} is too large for a thread.json", remedy="run playbooks/site.yml again")
+        raise ConfigurationError(f"{file} is too large for a thread.json", remedy="run fanout.backup.site again")
     with about(_subject(text)):
         thread = decode_json(Thread, text, str(file))
     return dataclasses.replace(

@@ -61,7 +61,7 @@ def check(found: str | None, wanted: str, where: str, *, mounted: bool) -> None:
     """Raise unless the owner `found` at the prefix `where` is the `wanted` one: ConfigurationError if it is another's,
     and if there is none Unavailable for what can be `mounted`, else ConfigurationError."""
     if not wanted:
-        raise ConfigurationError("thread.json names no owner", remedy="run playbooks/site.yml")
+        raise ConfigurationError("thread.json names no owner", remedy="run fanout.backup.site")
     if found == wanted:
         return
     if found is not None:

@@ -41,13 +41,13 @@ def open_destination(thread: Thread, *, deadline: float | None = None) -> Destin
 def _key(thread: Thread, destination: B2Destination | S3Destination) -> StoredKey:
     """Return the thread's key, which has to be of the bucket and prefix that thread.json names."""
     if thread.key_file is None:
-        raise ConfigurationError("thread.json names no key file", remedy="run playbooks/site.yml again")
+        raise ConfigurationError("thread.json names no key file", remedy="run fanout.backup.site again")
     key = load_key(thread.key_file)
     wanted = (destination.kind, destination.bucket, thread.prefix)
     if (key.kind, key.bucket, key.prefix) != wanted:
         raise ConfigurationError(
             f"{thread.key_file} is a {key.kind} key of {key.bucket} under {key.prefix}, but thread.json is about "
             f"{' '.join(wanted)}",
-            remedy="run playbooks/site.yml, which makes a new key",
+            remedy="run fanout.backup.site, which makes a new key",
         )
     return key

@@ -192,7 +192,7 @@ def _capped(answer: Answer, server: Server) -> BackupError:
 
 
 def _forbidden(answer: Answer, server: Server) -> BackupError:
-    remedy = "run playbooks/site.yml, which makes a new key"
+    remedy = "run fanout.backup.site, which makes a new key"
     if "Malformed Access Key Id" in answer.message:
         remedy = "use an application key: the account's master key does not work with S3"
     elif answer.code == "InvalidAccessKeyId":

@@ -148,7 +148,7 @@ def _refusal(answer: Answer, what: str, prefix: str) -> BackupError:
     if answer.status == 403:
         return NoPermission(f"{what}: {said}", remedy=f"grant the login of {prefix}_kubeconfig what it names")
     if answer.status == 404:
-        return Missing(f"{what}: {said}", remedy="roll out first: run playbooks/site.yml")
+        return Missing(f"{what}: {said}", remedy="roll out first: run fanout.backup.site")
     if answer.status == 409:
         return _conflict(causes, what, said, prefix)
     # A field that the server does not know is an internal error to it.

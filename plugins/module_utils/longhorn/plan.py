@@ -69,7 +69,7 @@ def plan(server: Server, to: str) -> RevertPlan:
         if reasons:
             raise DataRefused(
                 f"{volume.shown} cannot be reverted: {'; '.join(reasons)}",
-                remedy="mend that, or restore a backup instead: playbooks/restore.yml",
+                remedy="mend that, or restore a backup instead: fanout.backup.restore",
             )
         longhorn.check_reach(volume.name)
         record = RevertRecord(
@@ -110,7 +110,7 @@ def only_volume(longhorn: Longhorn, server: Server) -> Volume:
         names = ", ".join(volume.shown for volume in volumes)
         raise ConfigurationError(
             f"it has {len(volumes)} volumes ({names}), whose snapshots are of different moments",
-            remedy="restore a backup instead: playbooks/restore.yml",
+            remedy="restore a backup instead: fanout.backup.restore",
         )
     return volumes[0]
 

@@ -49,7 +49,7 @@ class RevertRecord:
     def remedy(self, server: str) -> str:
         """Return what to do about a revert that was not finished."""
         return (
-            f"finish it with playbooks/revert.yml -e revert_server={server} -e revert_to={self.to}, or give it up with"
+            f"finish it with fanout.backup.revert -e revert_server={server} -e revert_to={self.to}, or give it up with"
             " -e revert_action=release"
         )
 

@@ -122,7 +122,7 @@ def choose(snapshots: Sequence[Snapshot], to: str) -> Snapshot:
 def _newest(snapshots: Iterable[Snapshot], none: str) -> Snapshot:
     found = next((one for one in snapshots if one.good), None)
     if found is None:
-        raise UsageError(f"{none} that is ready", remedy="restore a backup instead: playbooks/restore.yml")
+        raise UsageError(f"{none} that is ready", remedy="restore a backup instead: fanout.backup.restore")
     return found
 
 

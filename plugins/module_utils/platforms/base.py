@@ -37,7 +37,7 @@ class NotRolledOut(ConfigurationError):
 
 def not_rolled_out(missing: str, *, subject: str = "") -> NotRolledOut:
     """Return the error of a thread that runs from something that is `missing`."""
-    return NotRolledOut(f"there is no {missing}", remedy="roll out first: run playbooks/site.yml", subject=subject)
+    return NotRolledOut(f"there is no {missing}", remedy="roll out first: run fanout.backup.site", subject=subject)
 
 
 @dataclass(frozen=True)

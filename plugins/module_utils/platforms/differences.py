@@ -9,7 +9,7 @@ from typing import Any
 
 from ..contract.text import printable
 
-ROLL_OUT = "run playbooks/site.yml"
+ROLL_OUT = "run fanout.backup.site"
 
 _MOST = 4
 

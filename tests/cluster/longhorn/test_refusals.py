@@ -50,7 +50,7 @@ def test_a_volume_in_another_state_than_a_revert_needs_is_refused(snapshotted: D
         message = refused(snapshotted)
         assert words in message
         assert message.count(";") == 0, "for that reason alone"
-        assert "playbooks/restore.yml" in message
+        assert "fanout.backup.restore" in message
         snapshotted.api.patch(where, {part: good})
 
 

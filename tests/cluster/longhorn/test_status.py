@@ -161,5 +161,5 @@ def test_a_job_and_a_label_that_somebody_removed_are_named(server: DatabaseServe
 
     told = problems(server)
 
-    assert f"the recurring job {hourly.name} is gone. Remedy: run playbooks/site.yml" in told
+    assert f"the recurring job {hourly.name} is gone. Remedy: run fanout.backup.site" in told
     assert f"it does not run the job {hourly.name}" in told

@@ -175,7 +175,7 @@ def _thread_files(column: Column, rendered: Thread, found: Files, fanout: Path) 
         if place in found and _minted(found[place]):
             raise ConfigurationError(
                 f"{place} holds a key of Backblaze B2, and the destination is now of kind s3",
-                remedy="run b2_application_key first, as playbooks/site.yml does: it deletes that key",
+                remedy="run b2_application_key first, as fanout.backup.site does: it deletes that key",
             )
         files[place] = File(key_file.render(KeyFile(current=column.s3_key(name))))
     return files

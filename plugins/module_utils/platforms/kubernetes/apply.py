@@ -47,7 +47,7 @@ def _check_ours(live: Manifest | None, wanted: Manifest) -> None:
     if label(live, KEY_OF) and not label(wanted, KEY_OF):
         raise ConfigurationError(
             f"{shown_name(kind, namespace, name)} holds a key of Backblaze B2, and the destination is now of kind s3",
-            remedy="run b2_application_key first, as playbooks/site.yml does: it deletes that key",
+            remedy="run b2_application_key first, as fanout.backup.site does: it deletes that key",
         )
     owner = label(live, COLUMN)
     if owner != label(wanted, COLUMN) and (owner is not None or not is_ours(live)):

@@ -155,7 +155,7 @@ def password_of(source: PostgresqlSource) -> str | None:
     except OSError as error:
         raise ConfigurationError(
             f"the password file {source.password_file} cannot be read ({error.strerror})",
-            remedy="run playbooks/site.yml, as the user that runs the backups",
+            remedy="run fanout.backup.site, as the user that runs the backups",
         ) from None
 
 

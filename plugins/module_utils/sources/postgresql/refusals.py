@@ -70,7 +70,7 @@ def refused(source: PostgresqlSource, login: Mapping[str, Any], words: str) -> B
     if refusal.needs_password or refusal.code == "28P01":
         return NoPermission(
             f"{where} refused the password of {source.user}",
-            remedy="correct app_database_password, or app_database_user, and run site.yml",
+            remedy="correct app_database_password, or app_database_user, and run fanout.backup.site",
         )
     if refusal.code == "08P01":  # a server takes what libpq says for what it is: only what stands before one does not
         return pooler(where)

@@ -60,7 +60,7 @@ def test_a_status_of_a_version_that_knew_no_notices_is_read(monkeypatch: pytest.
 def test_what_differs_from_what_would_be_rolled_out_closes_the_gate(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    line = "database/nas/thread.json is missing. Remedy: run playbooks/site.yml"
+    line = "database/nas/thread.json is missing. Remedy: run fanout.backup.site"
     result = looked(monkeypatch, tmp_path, {"problems": ["it was never drilled", line]}, (line,))
 
     outcome = noted({}, result, "info", "forgejo", strict=True)

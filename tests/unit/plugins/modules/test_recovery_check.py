@@ -120,7 +120,7 @@ def test_column_info_warns_until_there_is_an_answer_and_again_after_a_year(owner
 
     owner.answered_at("2020-01-01T00:00:00Z")
     (late,) = owner.warnings()
-    assert "the limit is 365 d: run playbooks/recovery_check.yml" in late
+    assert "the limit is 365 d: run fanout.backup.recovery_check" in late
 
 
 def test_a_damaged_record_is_a_warning_with_its_remedy_and_hides_no_copy(owner: Owner) -> None:

@@ -128,7 +128,7 @@ def test_an_answer_counts_for_a_year(owner: Owner, days: int, warned: bool) -> N
     assert bool(warnings) == warned
     assert (
         not warned
-        or "last shown to be usable 366 d ago, the limit is 365 d: run playbooks/recovery_check.yml" in warnings[0]
+        or "last shown to be usable 366 d ago, the limit is 365 d: run fanout.backup.recovery_check" in warnings[0]
     )
 
 
@@ -191,7 +191,7 @@ def test_lines_name_the_command_for_the_owner_and_how_to_give_the_answer(owner: 
     asked = recovery.challenged(record, NOW)
     first, last = recovery.lines(folder, [asked])
     assert first.endswith(f"age -d -i recovery-identity.txt {recovery.challenge_file(folder, asked)}")
-    assert last.endswith("ansible-playbook playbooks/recovery_check.yml -e recovery_answer=ANSWER")
+    assert last.endswith("ansible-playbook fanout.backup.recovery_check -e recovery_answer=ANSWER")
 
     answered = dataclasses.replace(record, proof=recovery.answered([asked], owner.decrypts(asked), NOW)[0].proof)
     assert recovery.lines(folder, [answered]) == (f"{owner.recipient}: answered at 2026-11-25T09:30:00Z",)

@@ -24,7 +24,7 @@ from .test_roll_out import MINTED
 
 NAS, B2_THREAD = "forgejo/database/nas", "forgejo/database/b2"
 TIMER = "units/fanout-forgejo.database.b2.drill.timer"
-SITE = "Remedy: run playbooks/site.yml"
+SITE = "Remedy: run fanout.backup.site"
 Make = Callable[..., Column]
 
 

@@ -24,7 +24,7 @@ from tests.support.kubernetes_columns import B2, PASSWORD, column
 from tests.support.names import to
 from tests.support.scripted_cluster import Scripted, cluster, refusal
 
-SITE = "Remedy: run playbooks/site.yml"
+SITE = "Remedy: run fanout.backup.site"
 KEY = StoredKey(
     "b2", "0042", "a-minted-secret", "https://s3.example", "us-west-004", "backups", "forgejo/database/",
     minted=Minted("fanout-forgejo-b2", "bucket-id", ("readFiles",), 4, 0),

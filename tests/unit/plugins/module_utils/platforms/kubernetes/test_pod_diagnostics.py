@@ -228,7 +228,7 @@ def test_a_quota_that_other_pods_take_may_be_given_back(clock: Clock) -> None:
 def test_a_secret_that_is_gone_is_told_soon_and_brought_back_by_a_roll_out(clock: Clock) -> None:
     starting = pod(phase="Pending", conditions=[holds("PodScheduled")])
     gone = event("FailedMount", "1", 'MountVolume.SetUp failed for volume "column" : secret "forgejo" not found')
-    assert "run playbooks/site.yml" in stuck_after(clock, SOON, job(), starting, gone).remedy
+    assert "run fanout.backup.site" in stuck_after(clock, SOON, job(), starting, gone).remedy
     away = event("FailedMount", "1", "mount.nfs: Connection timed out")
     assert stuck_after(clock, SOON, job(), starting, away) is None, "a NAS may wake up"
 

@@ -47,7 +47,7 @@ def test_all_that_is_missing_is_named_in_one_line() -> None:
     assert str(refused.value) == (
         "ConfigMap backup-forgejo/forgejo-database-nas is missing, Secret backup-forgejo/forgejo-database-nas has no"
         " password, PersistentVolumeClaim backup-forgejo/forgejo-database-nas is missing. Remedy: run"
-        " playbooks/site.yml; make the claim, or correct the destination's claim; one of the roll-out's own comes with"
+        " fanout.backup.site; make the claim, or correct the destination's claim; one of the roll-out's own comes with"
         " it"
     )
 
