@@ -75,7 +75,7 @@ def test_a_copy_that_the_policy_keeps_and_somebody_hid_is_told_by_name() -> None
     assert {each.name for each in hidden_against_policy(objects, THREAD, clocked=True)} == victims
     assert f"{visible[1].name}, " in told
     assert "are hidden although app_keep promises them" in told
-    assert "recover_history.yml" in told
+    assert "fanout.backup.recover_history" in told
 
 
 def test_a_whole_copy_that_was_hidden_within_the_time_of_its_own_run_is_told_in_words_of_its_own() -> None:
@@ -86,7 +86,7 @@ def test_a_whole_copy_that_was_hidden_within_the_time_of_its_own_run_is_told_in_
 
     name = artifacts.complete(failed)[0].name
     assert told.startswith(f"{name} were hidden during their own run: either it could not publish them")
-    assert "recover_history.yml" in told
+    assert "fanout.backup.recover_history" in told
     assert [each.name for each in hidden_against_policy(objects, THREAD, clocked=True)] == [name]
 
 

@@ -51,7 +51,7 @@ def test_a_secret_shows_in_no_repr() -> None:
 
 def test_a_key_that_was_never_minted_has_a_remedy(tmp_path: Path) -> None:
     path = tmp_path / "key.json"
-    with pytest.raises(ConfigurationError, match=r"no key yet.*run playbooks/site\.yml"):
+    with pytest.raises(ConfigurationError, match=r"no key yet.*run fanout\.backup\.site"):
         load_key(path)
     path.write_text(render(KeyFile(api_url=API, pending="fanout-forgejo-b2-2")))
     with pytest.raises(ConfigurationError, match="no key yet"):
