@@ -333,4 +333,4 @@ def test_freshness_tells_how_old_and_how_proven_the_copies_are(thread: Thread) -
     assert found.copies == 1
     limits = dataclasses.replace(thread.limits, fresh_within=-1, drilled_within=-1)
     stale = freshness(dataclasses.replace(thread, limits=limits)).problems
-    assert [problem.split(" is ")[0] for problem in stale] == ["the newest backup", "the last drill"]
+    assert [problem.split(" is ")[0].split(" was ")[0] for problem in stale] == ["the newest backup", "the last drill"]

@@ -277,7 +277,7 @@ def test_a_key_that_reaches_beyond_its_prefix_fails_its_probe_and_is_replaced_by
 
     assert probe.returncode == Exit.NO_PERMISSION
     failed = [step["name"] for step in json.loads(probe.stdout)["steps"] if step["outcome"] == "failed"]
-    assert {"outside: put", "outside: list", "sibling wide-key-evil/: put"} <= set(failed)
+    assert {"outside: put", "outside: list", "sibling wide-key/database-evil/: put"} <= set(failed)
     assert result["application_keys"][0]["reason"]
     assert story.fanout("probe", "wide-key", "b2").returncode == Exit.OK
 

@@ -21,12 +21,11 @@ from runner.main import main
 from tests.sandbox.b2.client import Control, running
 from tests.support.account import BUCKET
 from tests.support.onboarding import onboarded
+from tests.support.recovery_guide import BUCKET as THE_WAY_OF_A_BUCKET
+from tests.support.recovery_guide import script, typed
 from tests.support.whole_database import WITHOUT_A_SUPERUSERS, Everything, everything
 
-from .test_recovery import BUCKET as THE_WAY_OF_A_BUCKET
-from .test_recovery import script, typed
-
-PREFIX = "everything/"
+PREFIX = "everything/database/"
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +57,9 @@ def thread(server: Everything, state: dict[str, Any], tmp_path: Path) -> Thread:
     (tmp_path / "key.json").write_text(render_key(KeyFile(current=key)))
     destination = S3Destination("s3", BUCKET, state["s3_endpoint"], state["region"])
     return onboarded(
-        server.thread(destination=destination, prefix=PREFIX, name="box", key_file=str(tmp_path / "key.json"))
+        server.thread(
+            destination=destination, prefix=PREFIX, destination_name="box", key_file=str(tmp_path / "key.json")
+        )
     )
 
 
@@ -109,9 +110,9 @@ def test_what_lies_there_is_drilled_fetched_and_restored_and_what_it_lacks_is_sa
 def test_the_owner_fetches_it_without_us(act: Any, state: dict[str, Any], tmp_path: Path) -> None:
     _code, _said, backed_up = act("backup")
     settings = {
-        "APP": PREFIX.rstrip("/"), "IDENTITY": "/nonexistent", "WORK": str(tmp_path / "work"), "BUCKET": BUCKET,
-        "ENDPOINT": state["s3_endpoint"], "REGION": state["region"], "KEY_ID": state["application_key_id"],
-        "KEY": state["application_key"],
+        "APP": "everything", "SOURCE": "database", "IDENTITY": "/nonexistent", "WORK": str(tmp_path / "work"),
+        "BUCKET": BUCKET, "ENDPOINT": state["s3_endpoint"], "REGION": state["region"],
+        "KEY_ID": state["application_key_id"], "KEY": state["application_key"],
     }  # fmt: skip
 
     done = typed(script(way=(THE_WAY_OF_A_BUCKET,), until="3", settings=settings), tmp_path)

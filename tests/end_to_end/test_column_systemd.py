@@ -200,7 +200,7 @@ def test_a_service_manager_that_is_gone_fails_the_roll_out_after_everything_was_
     result = owner.call("column")
 
     assert result["failed"] is True
-    assert "forgejo/database/nas: handing it to systemd: systemctl cannot run" in result["msg"]
+    assert "forgejo/database/nas, forgejo/database/disk: handing it to systemd: systemctl cannot run" in result["msg"]
     assert (owner.folder / "database/disk/thread.json").exists()
     monkeypatch.setattr(systemd, "this_machine", lambda: machine.systemd)
     assert owner.call("column")["changed"] is True

@@ -85,13 +85,13 @@ def test_a_second_control_node_is_refused_and_touches_nothing(first: Owner, seco
     assert [thread["ok"] for thread in run["threads"]] == [False, False]
     assert there(first) == before
     good(first, "column_backup")
-    assert not [each for each in problems(first)["b2"] if "somebody else" in each]
+    assert not [each for each in problems(first)["database/b2"] if "somebody else" in each]
 
 
 def test_a_second_control_node_is_refused_where_no_key_is_alive_any_more(first: Owner, second: Owner) -> None:
     client = account(first)
     for key in list_keys(client).values():
-        if key.scope.prefix == first.prefix:
+        if key.scope.prefix == f"{first.prefix}database/":
             delete_key(client, key.key_id, key.api_version)
     versions = there(first)[1]
 
@@ -99,7 +99,7 @@ def test_a_second_control_node_is_refused_where_no_key_is_alive_any_more(first: 
     refused = second.call("column")
 
     assert "forgejo/database/b2: " in refused["msg"]
-    assert f"under {first.prefix} belongs to another owner" in refused["msg"]
+    assert f"under {first.prefix}database/ belongs to another owner" in refused["msg"]
     assert not (second.folder / "database/b2/thread.json").exists()
     assert there(first)[1] == versions
 
@@ -110,7 +110,9 @@ def test_whoever_takes_over_goes_on_there_and_the_first_one_is_refused_by_name(f
     good(second, "column_backup")
 
     assert good(second, "column")["changed"] is False
-    assert problems(second) == {"nas": [], "b2": ["it was never drilled"]}, "what was taken over is no tampering"
+    assert problems(second) == {"database/nas": [], "database/b2": ["it was never drilled"]}, (
+        "what was taken over is no tampering"
+    )
     refused = first.call("column_backup")
     assert [thread["ok"] for thread in refused["threads"]] == [False, False]
     nas = next(each for each in refused["threads"] if each["thread"] == "forgejo/database/nas")
@@ -173,6 +175,6 @@ def test_a_server_that_is_not_the_one_of_yesterday_is_refused_before_it_is_dumpe
     assert main(command) == Exit.CONFIGURATION
     assert main([*command, "--accept-server"]) == Exit.OK
     assert main(command) == Exit.OK, "from then on it is the one"
-    assert "another one" in capsys.readouterr().err
+    assert "a different one" in capsys.readouterr().err
     with pytest.raises(ConfigurationError, match="another one"):
         backup(yesterday)

@@ -195,7 +195,7 @@ def recipients_of(artifact: Path) -> Recipients:
 
 
 def artifact_of(nas: dict[str, str]) -> Path:
-    (manifest,) = Path(nas["NAS"], nas["APP"]).glob("2*/manifest.json")
+    (manifest,) = Path(nas["NAS"], nas["APP"], "database").glob("2*/manifest.json")
     return manifest.parent
 
 
@@ -278,7 +278,8 @@ def test_an_older_backup_s_archive_in_the_place_of_the_newest_one_s_is_named_aft
     thread = Everything(lab.server, lab.folder / tmp_path.name).thread()
     newest = older.parent / backup(dataclasses.replace(thread, recipients=recipients_of(older))).manifest.artifact
     said, before = (json.loads((each / "manifest.json").read_text()) for each in (newest, older))
-    said["files"]["database.dump.age"] = before["files"]["database.dump.age"]
+    dumps = (each for each in before["files"] if each["name"] == "database.dump.age")
+    said["files"] = [*dumps, *(each for each in said["files"] if each["name"] != "database.dump.age")]
     shutil.copyfile(older / "database.dump.age", newest / "database.dump.age")
     (newest / "manifest.json").write_text(json.dumps(said, indent=2))
 

@@ -155,7 +155,7 @@ def test_retention_keeps_the_first_of_each_day(tmp_path: Path) -> None:
         SMALL, source=source, prefix="forgejo/notes/", keep=Keep(hourly=0, daily=5, weekly=0, monthly=0)
     )
     place = folder_place(tmp_path, thread)
-    first = place.now.replace(hour=1)
+    first = (place.now + timedelta(days=1)).replace(hour=1)
     for day in range(10):
         for hour in (0, 6, 12):
             place.move_to(first + timedelta(days=day, hours=hour))

@@ -21,6 +21,7 @@ from fanout.contract.errors import Exit
 from fanout.contract.key_file import load_key
 from fanout.contract.object_names import MANIFEST, ArtifactName
 from fanout.contract.thread import render
+from fanout.sources.postgresql import kind
 from runner.main import main
 from tests.sandbox.b2.client import running
 from tests.support.account import BUCKET, Account
@@ -33,7 +34,6 @@ TEXT = b"ssh-ed25519 of a thief\n"
 def place(tmp_path: Path) -> Iterator[Bucket]:
     """A thread with one backup."""
     with running(tmp_path, "--bucket", BUCKET) as state:
-        # Without a source, which a restore would ask first.
         scratch = str(tmp_path / "deep/down/scratch")
         thread = dataclasses.replace(SMALL, destination_name="b2", scratch_directory=scratch)
         made = bucket_place(tmp_path, Account(state), thread)
@@ -72,6 +72,8 @@ def test_a_manifest_that_names_other_files_is_refused_before_anything_is_written
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    # A restore asks its server first, and there is none.
+    monkeypatch.setattr(kind, "check_beside", lambda _new: None)
     (newest,) = complete(place.destination.list())
     fake = ArtifactName(newest.name.time + timedelta(seconds=1), "00000000")
     manifest = json.loads(place.destination.read(newest.manifest, 1 << 16))

@@ -56,7 +56,7 @@ def typed(text: str, folder: Path, password: str = "", stdin: str = "") -> subpr
 
 def settings_for(server: PostgresServer | None, work: Path, **more: str) -> dict[str, str]:
     """The guide's settings for its working folder, the new server if there is one yet, and what a test adds."""
-    settings = {"WORK": str(work), **more}
+    settings = {"SOURCE": "database", "WORK": str(work), **more}
     if server is not None:
         settings |= {"PROGRAMS": str(server.binaries), "PGHOST": server.host, "PGPORT": str(server.port)}
         settings |= {"PGUSER": server.superuser}
