@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,7 @@ from fanout.actions.drill import drill
 from fanout.actions.restore import RestoreOrder, restore
 from fanout.contract.errors import ConfigurationError
 from fanout.contract.login import Login
+from fanout.contract.thread import Query
 from tests.support.whole_database import PASSWORD
 
 from .small import Small, quiet, small
@@ -93,3 +95,31 @@ def test_a_search_path_without_a_name_is_restored_as_one(lab: Small, whose: str)
         connection.execute(_NO_NAME)
         connection.execute(f"ALTER {whose} SET search_path FROM CURRENT".encode())
     proved(lab)
+
+
+def test_what_a_neighbour_grants_in_his_database_does_not_keep_a_login_that_only_reads_from_its_backup(
+    lab: Small,
+) -> None:
+    lab.run(
+        f"CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}';;GRANT CONNECT ON DATABASE everything TO reader;;"
+        "CREATE SEQUENCE ticket;;ALTER SEQUENCE ticket OWNER TO owner;;GRANT USAGE ON SCHEMA public TO reader;;"
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;;"
+        "GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO reader"
+    )
+    as_neighbour(lab, "CREATE TABLE mine (id int)", "GRANT SELECT ON mine TO reader")
+    source = dataclasses.replace(lab.thread().source, user="reader")
+    assert backup(lab.thread(source=source, queries=())).manifest.marks == ()
+
+
+ANSWERS = {
+    "levels": "SELECT (repeat('[', 9000) || repeat(']', 9000))::json",
+    "digits": "SELECT ('[' || repeat('9', 5000) || ']')::json",
+}
+
+
+@pytest.mark.parametrize("sql", ANSWERS.values(), ids=ANSWERS.keys())
+def test_json_that_python_cannot_read_is_an_answer_as_the_server_writes_it(lab: Small, sql: str) -> None:
+    made = backup(lab.thread(queries=(Query("odd", sql),)))
+    (answer,) = lab.evidence(made)["answers"]
+    assert answer["answer"][:1] == "["
+    assert made.manifest.marks == ()

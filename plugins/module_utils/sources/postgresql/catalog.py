@@ -272,15 +272,15 @@ def answer(connection: psycopg.Connection[Any], query: Query) -> QueryAnswer:
 
 def _value(found: psycopg.Cursor[Any]) -> Answer:
     """Return the one value that was fetched, as the server's own text where Python has no value for it: an infinite
-    time, a year before Christ."""
+    time, a year before Christ, JSON with thousands of levels or digits."""
     import psycopg
 
     try:
         (value,) = found.fetchone() or (None,)
-    except psycopg.Error:
+        return plain(value)
+    except (psycopg.Error, RecursionError, ValueError):
         text = found.pgresult.get_value(0, 0) if found.pgresult else None
         return text.decode(errors="replace") if text is not None else None
-    return plain(value)
 
 
 def plain(value: object) -> Answer:
