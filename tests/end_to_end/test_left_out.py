@@ -156,7 +156,7 @@ def test_a_built_in_collation_that_changed_is_told_where_a_column_or_an_index_us
         assert "pg_catalog.ucs_basic (0, now 1)" in backup(quiet(lab)).warnings[0]
 
 
-def test_who_logs_in_as_a_member_of_the_owner_belongs_to_the_copy_and_so_does_a_role_with_a_setting_here(
+def test_who_logs_in_as_a_member_of_the_owner_belongs_to_the_copy_and_so_does_a_role_with_a_right_here(
     lab: Small,
 ) -> None:
     lab.run(
@@ -164,6 +164,7 @@ def test_who_logs_in_as_a_member_of_the_owner_belongs_to_the_copy_and_so_does_a_
         "CREATE ROLE app LOGIN VALID UNTIL '2031-05-06 07:08:09+02' IN ROLE team;;"
         "ALTER DATABASE everything OWNER TO owners;;ALTER TABLE thing OWNER TO owners;;"
         "CREATE ROLE metrics LOGIN VALID UNTIL 'infinity' IN ROLE pg_read_all_data;;"
+        "GRANT CONNECT ON DATABASE everything TO metrics;;"
         "ALTER ROLE metrics IN DATABASE everything SET statement_timeout = '30s';;"
         "ALTER ROLE app SET application_name = E'two\\nlines';;CREATE ROLE stranger LOGIN"
     )

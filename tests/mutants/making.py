@@ -109,7 +109,7 @@ MAKING = (
         original="  UNION SELECT m.member FROM pg_auth_members m JOIN owners ON owners.oid = m.roleid\n",
         mutated="  UNION SELECT m.member FROM pg_auth_members m JOIN owners ON owners.oid = m.roleid AND false\n",
         tests=(
-            f"{END}/test_left_out.py::test_who_logs_in_as_a_member_of_the_owner_belongs_to_the_copy_and_so_does_a_role_with_a_setting_here",
+            f"{END}/test_left_out.py::test_who_logs_in_as_a_member_of_the_owner_belongs_to_the_copy_and_so_does_a_role_with_a_right_here",
         ),
         harm="after the recovery the app has all of its rows and cannot log in",
     ),

@@ -117,7 +117,7 @@ def restore_beside(copy: Copy, new: NewDatabase, folder: Path, phases: Phases) -
 
 def _restored(copy: Copy, new: NewDatabase, folder: Path, phases: Phases, made: _Made) -> RestoredBeside:
     with phases.phase("restore"):
-        entries = compare.read_toc(archive_of(copy))
+        entries = compare.read_toc(copy)
         selection = select(entries, new.only) if new.only else None
         chosen = selection.entries if selection else entries
         with _taken_back_on_failure(new, made):

@@ -77,8 +77,8 @@ WHERE CASE WHEN c.relkind = 'S' THEN has_sequence_privilege(c.oid, 'SELECT') END
 ORDER BY 2, 3
 """
 # Roles that the copy needs: those that the archive names (owners, grantees, roles of policies and default privileges,
-# all in pg_shdepend, and those with settings for this database); whoever acts as one of the owners, by being a member
-# of it; the login of backups; and those that all of these are members of.
+# all in pg_shdepend); whoever acts as one of the owners, by being a member of it; the login of backups; and those that
+# all of these are members of. Not who only has a setting for this database: everybody on the server gives himself one.
 _ROLES = """
 WITH RECURSIVE this(oid, datdba) AS (SELECT oid, datdba FROM pg_database WHERE datname = current_database()),
 owners(oid) AS (
@@ -95,15 +95,17 @@ named(oid) AS (
   UNION SELECT d.refobjid FROM pg_shdepend d, this
   WHERE d.refclassid = 'pg_authid'::regclass
     AND (d.dbid = this.oid OR d.dbid = 0 AND d.classid = 'pg_database'::regclass AND d.objid = this.oid)
-  UNION SELECT s.setrole FROM pg_db_role_setting s, this WHERE s.setdatabase = this.oid
   UNION SELECT oid FROM pg_roles WHERE rolname = session_user
   UNION SELECT m.roleid FROM pg_auth_members m JOIN named ON named.oid = m.member
 )
 SELECT r.rolname FROM pg_roles r JOIN named USING (oid) WHERE r.rolname !~ '^pg_' ORDER BY r.rolname
 """
+# Settings of a role were written by a session in any database, in its encoding: here they may be no text.
 _ATTRIBUTES = """
 SELECT oid, rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls,
-       rolconnlimit, rolconfig,
+       rolconnlimit,
+       ARRAY(SELECT CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN convert_to(s, 'SQL_ASCII') ELSE textsend(s) END
+             FROM unnest(rolconfig) WITH ORDINALITY AS settings(s, place) ORDER BY place) AS rolconfig,
        CASE WHEN isfinite(rolvaliduntil)
          THEN to_char(rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00'
          ELSE rolvaliduntil::text END AS valid_until
@@ -208,17 +210,21 @@ def text_encoding(database: Locale) -> str:
     return "SQL_ASCII" if database.encoding == "SQL_ASCII" else "UTF8"
 
 
-def roles(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
-    """Return what pg_roles says of every role that the copy needs, as `roles_named` does."""
-    return roles_named(connection, [name for (name,) in connection.execute(_ROLES.encode())])
+def roles(connection: psycopg.Connection[Any]) -> list[str]:
+    """Return the names of the roles that the copy needs."""
+    return [name for (name,) in connection.execute(_ROLES.encode())]
 
 
 def roles_named(connection: psycopg.Connection[Any], names: Sequence[str]) -> list[dict[str, Any]]:
     """Return what pg_roles says of the roles `names` that there are; `valid_until` is a time in UTC, "infinity" or
-    None."""
+    None. What is no text in a
+    setting is replaced."""
     cursor = connection.execute(_ATTRIBUTES.encode(), [list(names)])
     columns = [column.name for column in cursor.description or ()]
-    return [dict(zip(columns, row, strict=True)) for row in cursor]
+    found = [dict(zip(columns, row, strict=True)) for row in cursor]
+    for role in found:
+        role["rolconfig"] = [setting.decode(errors="replace") for setting in role["rolconfig"]]
+    return found
 
 
 def answers(connection: psycopg.Connection[Any], queries: Iterable[Query]) -> tuple[QueryAnswer, ...]:
@@ -266,15 +272,15 @@ def answer(connection: psycopg.Connection[Any], query: Query) -> QueryAnswer:
 
 def _value(found: psycopg.Cursor[Any]) -> Answer:
     """Return the one value that was fetched, as the server's own text where Python has no value for it: an infinite
-    time, a year before Christ."""
+    time, a year before Christ, JSON with thousands of levels or digits."""
     import psycopg
 
     try:
         (value,) = found.fetchone() or (None,)
-    except psycopg.Error:
+        return plain(value)
+    except (psycopg.Error, RecursionError, ValueError):
         text = found.pgresult.get_value(0, 0) if found.pgresult else None
         return text.decode(errors="replace") if text is not None else None
-    return plain(value)
 
 
 def plain(value: object) -> Answer:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from ...contract.evidence import PostgresqlEvidence
 from ...contract.verdict import Finding
 from ...local.streams import CHUNK
-from . import catalog, needs
+from . import catalog, needs, properties
 from .archive import ArchiveReader, Contents
 from .archive_toc import TocEntry
+from .artifact import Copy, archive_of
 from .connection import reason
 from .identifiers import listed, qualified, quoted, shown, unquoted
 from .server_settings import SCHEMA
@@ -52,14 +53,14 @@ _AMCHECK = (
 )
 
 
-def read_toc(archive: Path) -> tuple[TocEntry, ...]:
-    """Read the decrypted archive up to its data and return its table of contents. Raise DataRefused when it is
-    damaged."""
+def read_toc(copy: Copy) -> tuple[TocEntry, ...]:
+    """Read the decrypted archive up to its data and return its table of contents, as far as it is about the copy's own
+    roles. Raise DataRefused when it is damaged."""
     reader = ArchiveReader()
-    with archive.open("rb") as stream:
+    with archive_of(copy).open("rb") as stream:
         while reader.toc is None and (data := stream.read(CHUNK)):
             reader.feed(data)
-    return reader.toc if reader.toc is not None else reader.finish().entries
+    return properties.of_roles(reader.toc or reader.finish().entries, copy.evidence.roles)
 
 
 def read_whole(archive: Path) -> None:

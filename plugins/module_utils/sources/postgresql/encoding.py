@@ -48,7 +48,7 @@ def check_names(connection: psycopg.Connection[Any]) -> None:
 
 def _check_shared(connection: psycopg.Connection[Any], encoding: str | None) -> None:
     (database,) = connection.execute("SELECT current_database()").fetchone() or ("",)
-    names = [("database", database), *(("role", role["rolname"]) for role in catalog.roles(connection))]
+    names = [("database", database), *(("role", name) for name in catalog.roles(connection))]
     for kind, name in names:
         if not name.isascii():
             raise ConfigurationError(

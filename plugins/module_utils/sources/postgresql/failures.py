@@ -58,13 +58,15 @@ _UNSHOWN = {"USER MAPPING", "SERVER", "SUBSCRIPTION", "FOREIGN DATA WRAPPER", "F
 class Failure:
     """An entry that pg_restore could not make, though everything that it needs was made. `sqlstate` is "" if it can be
     made now; `reason` is the server's word for it, without rows; `functions` are those that it uses and that have no
-    search_path of their own; `followers` counts the entries that failed for want of this one."""
+    search_path of their own; `followers` counts the entries that failed for want of this one; `foreign` tells whether
+    it reads a foreign table."""
 
     entry: TocEntry
     sqlstate: str
     reason: str
     functions: tuple[str, ...]
     followers: int
+    foreign: bool = False
 
     @property
     def subject(self) -> str:
@@ -104,7 +106,8 @@ class Failure:
     @property
     def remote(self) -> bool:
         """It reads from another server, which did not answer."""
-        return self.entry.description == "MATERIALIZED VIEW DATA" and self.of(("08", "HV"))
+        view = self.entry.description == "MATERIALIZED VIEW DATA"
+        return view and (self.of(("08",)) or (self.foreign and self.of(("HV",))))
 
 
 def judge(
@@ -293,6 +296,7 @@ def diagnose(
             *said.get(entry.dump_id, ("", "")),
             functions=_functions(by_id, entry),
             followers=sum(entry.dump_id in needs for needs in needed_by.values()),
+            foreign=any(by_id[each].description == "FOREIGN TABLE" for each in needs(by_id, entry) & by_id.keys()),
         )
         for entry in roots
     )

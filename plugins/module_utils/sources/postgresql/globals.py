@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import ConfigurationError, DataRefused
-from .catalog import roles
+from .catalog import roles, roles_named
 from .identifiers import literal, quoted, unquoted
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 HEADER = "-- Roles that this database refers to, without passwords: set them with ALTER ROLE ... PASSWORD."
 _NAME = r'"(?:[^"]|"")+"'
 # As `literal` writes it. A backslash in front of a quote would make a reader of regular expressions and one of SQL see
-# two different statements.
-_TEXT = r"(?:'(?:[^'\\]|'')*'|E'(?:[^'\\]|''|\\[\\nr])*')"
+# two different statements. Without "+" a match remembers each character, which takes hundreds of bytes.
+_TEXT = r"(?:'(?:[^'\\]|'')*+'|E'(?:[^'\\]|''|\\[\\nr])*+')"
 _WORDS = " ".join(f"(?:NO)?{word}" for _column, word in _ATTRIBUTES)
 _MORE = f"(?: CONNECTION LIMIT [0-9]+)?(?: VALID UNTIL {_TEXT})?"
 _OPTIONS = "ADMIN OPTION|(?:ADMIN TRUE, )?INHERIT (?:TRUE|FALSE), SET (?:TRUE|FALSE)"
@@ -51,7 +51,15 @@ STATEMENTS = (
 )
 _STATEMENT = re.compile("|".join(STATEMENTS))
 
-
+_LONGEST = 1_000_000  # bytes of settings: nobody has thousands, but everybody on the server can have a gigabyte
+_LENGTHS = """
+SELECT coalesce(r.rolname::text, '') AS role, d.oid IS NOT NULL AS here,
+       (SELECT sum(octet_length(one)) FROM unnest(s.setconfig) one) AS length
+FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole
+LEFT JOIN pg_database d ON d.oid = s.setdatabase AND d.datname = current_database()
+WHERE d.oid IS NOT NULL OR s.setdatabase = 0 AND r.rolname = ANY (%s)
+ORDER BY length DESC
+"""
 _POWERS = ("SUPERUSER", "CREATEROLE", "REPLICATION", "BYPASSRLS")
 _ANYBODY_S = "SELECT FROM pg_settings WHERE lower(name) = lower(%s) AND context = 'user'"
 
@@ -114,13 +122,29 @@ def without_power(
     return plain, powers
 
 
+def check_settings(connection: psycopg.Connection[Any]) -> None:
+    """Raise ConfigurationError, naming whose are the longest, if the settings of roles that a dump or a copy carries
+    are too long to be read again."""
+    found = connection.execute(_LENGTHS, [roles(connection)]).fetchall()
+    if sum(length for _role, _here, length in found) <= _LONGEST:
+        return
+    role, here, length = found[0]
+    (database,) = connection.execute("SELECT current_database()").fetchone() or ("",)
+    whose = f"the role {quoted(role)}" if role else "everybody"
+    what = f"ALTER ROLE {quoted(role)}" if role else f"ALTER DATABASE {quoted(database)}"
+    raise ConfigurationError(
+        f"settings that a dump carries are longer than {_LONGEST} bytes: {whose} has {length} bytes of them",
+        remedy=f"as a superuser: {what}{f' IN DATABASE {quoted(database)}' if role and here else ''} RESET ALL",
+    )
+
+
 def globals_sql(connection: psycopg.Connection[Any]) -> str:
     """Return CREATE ROLE and GRANT statements, one a line, for every role that the open database refers to.
 
     Passwords are not in it: a login could not read them, and a backup should not carry them. Raise ConfigurationError
     for a role whose name cannot be part of a line.
     """
-    return "\n".join([HEADER, *statements_for(connection, roles(connection))]) + "\n"
+    return "\n".join([HEADER, *statements_for(connection, roles_named(connection, roles(connection)))]) + "\n"
 
 
 def statements_for(connection: psycopg.Connection[Any], found: list[dict[str, Any]]) -> list[str]:
@@ -135,7 +159,7 @@ def statements_for(connection: psycopg.Connection[Any], found: list[dict[str, An
     lines += [
         f"ALTER ROLE {quoted(role['rolname'])} SET {_setting(setting)};"
         for role in found
-        for setting in role["rolconfig"] or ()
+        for setting in role["rolconfig"]
     ]
     oids = [role["oid"] for role in found]
     return [*lines, *_memberships(connection, oids), *_parameters(connection, oids)]
@@ -150,7 +174,8 @@ def _create(role: dict[str, Any]) -> str:
 
 def _setting(setting: str) -> str:
     name, _equals, value = setting.partition("=")
-    values = [unquoted(item) for item in _LISTED.findall(value)] if name in _LISTS else [value]
+    # A list without a name is one with an empty name: SQL has no other word for it.
+    values = [unquoted(item) for item in _LISTED.findall(value)] or [""] if name in _LISTS else [value]
     return f"{quoted(name)} TO {', '.join(map(literal, values))}"
 
 

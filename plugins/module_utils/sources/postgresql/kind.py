@@ -32,7 +32,7 @@ def restore_and_compare(copy: Copy, folder: Path, phases: Phases) -> Restored:
     Raise DataRefused when the copy cannot be restored; every other BackupError means that the drill could not run.
     """
     evidence = copy.evidence
-    entries = compare.read_toc(archive_of(copy))
+    entries = compare.read_toc(copy)
     with contextlib.ExitStack() as stack:
         with phases.phase("scratch server"):
             target = stack.enter_context(

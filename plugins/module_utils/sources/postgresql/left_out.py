@@ -7,7 +7,7 @@ in the manifest, which anybody may read and which therefore names nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .catalog import UNLOGGED, Tables
@@ -42,6 +42,11 @@ WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = made.tableoid AND d.
 """
 # Those of the copy's own roles are in their file.
 _PARAMETERS = "SELECT count(*) FROM pg_parameter_acl p, aclexplode(p.paracl) a WHERE a.grantee = 0"
+_STRANGERS = """
+SELECT count(*) FROM pg_db_role_setting s
+JOIN pg_roles r ON r.oid = s.setrole JOIN pg_database d ON d.oid = s.setdatabase
+WHERE d.datname = current_database() AND r.rolname <> ALL (%s)
+"""
 _DATABASE_COLLATION = """
 SELECT datcollversion, pg_database_collation_actual_version(oid) FROM pg_database WHERE datname = current_database()
 """
@@ -76,6 +81,13 @@ def left_out(connection: psycopg.Connection[Any], tables: Tables) -> tuple[str, 
         (parameters, "grant", "of everybody's right to set a parameter, which belongs to the server"),
     )
     return tuple(f"{number} {name}{'s' * (number > 1)} {why}" for number, name, why in counted if number)
+
+
+def strangers(connection: psycopg.Connection[Any], roles: Sequence[str]) -> list[str]:
+    """Return a notice, if any role but the copy's `roles` has settings in the database: it may be anybody's."""
+    (number,) = connection.execute(_STRANGERS, [list(roles)]).fetchone() or (0,)
+    what = "settings in the database of roles that have nothing else in it"
+    return [f"not in the newest backup: {what} ({number})"] if number else []
 
 
 def collations(connection: psycopg.Connection[Any]) -> dict[str, str]:

@@ -5,6 +5,10 @@ pg_dump reads rows and lists objects in its snapshot, but the server spells defi
 views) by its present catalogue. What goes away or gets another name between the two is spelt wrongly, without an error:
 "CREATE FUNCTION f() RETURNS LANGUAGE sql". So whatever the snapshot shows has to be there still, under its name, once
 pg_dump has read it all; what is new does not matter.
+
+Nor does a snapshot hold the rows of a table that TRUNCATE or ALTER TABLE writes anew before it is locked: it shows none
+of them, or, after COPY ... FREEZE, those that came later. Count and dump agree on them. So each table has to be in the
+same file still.
 """
 
 from __future__ import annotations
@@ -24,15 +28,17 @@ GONE = frozenset({"42P01", "42883", "42703", "3F000", "42704", "42809", "XX000"}
 Catalogue: TypeAlias = "dict[tuple[str, int], tuple[str, str, list[str]]]"
 
 # Names, because that is what definitions are spelt with. xmin, which changes with the row, only where the server reads
-# the row itself by its present state: not for tables, whose rows TRUNCATE and CLUSTER change. Temporary objects are
-# nobody's, and tables of TOAST have no name of their own.
+# the row itself by its present state: not for tables, whose rows ANALYZE and GRANT change; theirs is the file. VACUUM
+# FULL and CLUSTER lose nothing, but write another one as well. Temporary objects are nobody's, and tables of TOAST have
+# no name of their own.
 _OBJECTS = """
 WITH spaces AS (SELECT oid, nspname FROM pg_namespace WHERE nspname !~ '^pg_(toast|temp_|toast_temp_)')
 SELECT 'schema', oid::bigint, quote_ident(nspname), '', '{}'::text[] FROM spaces WHERE oid >= 16384
 UNION ALL
 SELECT CASE c.relkind WHEN 'i' THEN 'index' WHEN 'I' THEN 'index' WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view'
          WHEN 'm' THEN 'materialized view' WHEN 'c' THEN 'type' ELSE 'table' END,
-       c.oid::bigint, quote_ident(nspname) || '.' || quote_ident(relname), '',
+       c.oid::bigint, quote_ident(nspname) || '.' || quote_ident(relname),
+       CASE relkind WHEN 'r' THEN relfilenode::text ELSE '' END,
        ARRAY(SELECT attname::text FROM pg_attribute
              WHERE attrelid = c.oid AND attnum > 0 AND c.relkind NOT IN ('i', 'I', 'S') ORDER BY attnum)
 FROM pg_class c JOIN spaces n ON n.oid = relnamespace WHERE c.oid >= 16384 AND relpersistence <> 't'
@@ -82,7 +88,7 @@ class Moved(TryAgain):
 
 def catalogue(connection: psycopg.Connection[Any]) -> Catalogue:
     """Return the database's own objects as the connection's snapshot shows them: {(kind, oid): (name, version of the
-    row where it matters, names of columns)}."""
+    row or number of the file where it matters, names of columns)}."""
     # As bytes: a percent sign would be taken for a placeholder.
     rows = connection.execute(_OBJECTS.encode())
     return {(kind, oid): (name, version, columns) for kind, oid, name, version, columns in rows}

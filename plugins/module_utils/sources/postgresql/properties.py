@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import DataRefused
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
     import psycopg
 
 # Quoted names, strings, ends of statements, blanks, and words. pg_dump doubles the quotes inside, whatever
-# standard_conforming_strings is.
-_TOKEN = re.compile(r"""("(?:[^"]|"")*"|'(?:[^']|'')*'|;|\s+|[^\s;"']+)""")
+# standard_conforming_strings is. Without "+" a match remembers each character, which takes hundreds of bytes.
+_TOKEN = re.compile(r"""("(?:[^"]|"")*+"|'(?:[^']|'')*+'|;|\s+|[^\s;"']+)""")
 # ALTER DATABASE ... SET, ALTER ROLE ... IN DATABASE ... SET
 _SETTING = re.compile(
-    r"""ALTER (DATABASE|ROLE) ("(?:[^"]|"")*"|[^\s"]+) (IN DATABASE ("(?:[^"]|"")*"|[^\s"]+) )?SET """
+    r"""ALTER (?:DATABASE|ROLE (?P<role>"(?:[^"]|"")*"|[^\s"]+) IN DATABASE) ("(?:[^"]|"")*"|[^\s"]+) SET """
 )
 _NAME = r'(?:"(?:[^"]|"")+"|[^\s";]+)'
-TEXT = r"(?:'(?:[^']|'')*'|E'(?:[^'\\]|''|\\\\)*')"
+TEXT = r"(?:'(?:[^']|'')*+'|E'(?:[^'\\]|''|\\\\)*+')"
 # What the owner of a database may not say of it, or not in time: after the first the owner changes, and a template is
 # not dropped. An archive's words are read and written anew: names, numbers and texts.
 _LIMIT = re.compile(rf"ALTER DATABASE {_NAME} (?P<limit>CONNECTION LIMIT = -?[0-9]+|IS_TEMPLATE = (?:true|false))")
@@ -34,6 +35,26 @@ _OF_A_ROLE = re.compile(
 )
 _ANYBODY_S = "SELECT FROM pg_settings WHERE lower(name) = lower(%s) AND context = 'user'"
 _SESSION = ("SET SESSION AUTHORIZATION ", "RESET SESSION AUTHORIZATION")
+
+
+def of_roles(entries: Sequence[TocEntry], roles: Collection[str]) -> tuple[TocEntry, ...]:
+    """Return an archive's entries without the settings in its database of other roles than `roles`. Everybody on the
+    server gives himself settings in any database, who has no right there and is no part of the copy."""
+    return tuple(
+        replace(entry, definition=_of_roles(entry.definition, roles))
+        if entry.description == "DATABASE PROPERTIES"
+        else entry
+        for entry in entries
+    )
+
+
+def _of_roles(definition: str, roles: Collection[str]) -> str:
+    said = ("".join(statement).lstrip() for statement in statements(definition))
+    return "".join(
+        f"{each};\n"
+        for each in said
+        if not ((match := _SETTING.match(each)) and match["role"] and unquoted(match["role"]) not in roles)
+    )
 
 
 def grants(entries: Sequence[TocEntry], name: str) -> list[str]:
@@ -118,6 +139,8 @@ def renamed(definition: str, database: str, name: str) -> Iterator[str]:
     for a statement that is about anything else.
     """
     for statement in statements(definition):
+        if "".join(statement[-2:]) == "TO ":  # a list without a name, as pg_dump writes it
+            statement.append("''")
         places = [at for at in range(len(statement)) if _names_database(statement, at, database)]
         if len(places) == 1:
             statement[places[0]] = quoted(name)

@@ -29,7 +29,7 @@ from .artifact import ARCHIVE, GLOBALS, ROWS, TABLES
 from .connection import check_direct, connect, open_ways, reason, translated
 from .counting import Counter
 from .encoding import check_names
-from .globals import globals_sql
+from .globals import check_settings, globals_sql
 from .identifiers import qualified, shown
 from .listing import Listed, check_listed
 from .moving import Catalogue, Moved
@@ -63,6 +63,7 @@ class _Seen:
     configuration: dict[tuple[str, str], int]
     evidence: PostgresqlEvidence
     roles_sql: str
+    notices: list[str]
 
 
 class Session:
@@ -207,7 +208,7 @@ class Session:
             large_objects=large_objects,
             special_large_objects=catalog.special_large_objects(connection),
             owner=owner,
-            roles=tuple(role["rolname"] for role in catalog.roles(connection)),
+            roles=tuple(catalog.roles(connection)),
             answers=counter.answers(queries),
             search_path=counter.search_path(),
             settings=needs.settings(connection),
@@ -221,7 +222,8 @@ class Session:
             login=login,
             collations=left_out.collations(connection),
         )
-        return _Seen(before, counted, configuration, evidence, globals_sql(connection))
+        notices = left_out.strangers(connection, evidence.roles)
+        return _Seen(before, counted, configuration, evidence, globals_sql(connection), notices)
 
     def _size(self) -> int:
         with translated("counting rows"):
@@ -231,7 +233,7 @@ class Session:
         evidence = seen.evidence
         warnings, notices = left_out.remarks(self._source.database, evidence.left_out, evidence.collations)
         way = self._connection.info.hostaddr, bool(self._connection.pgconn.ssl_in_use)
-        notices += open_ways(*way, self._source.sslmode)
+        notices += [*seen.notices, *open_ways(*way, self._source.sslmode)]
         if locks.needed > locks.room:
             warnings.append(
                 f"a dump locks {locks.needed} tables, but the server has room for {locks.room} locks of all"
@@ -270,6 +272,7 @@ def session(source: PostgresqlSource, thread: str) -> Iterator[Session]:
         with translated("checking the catalogue"):
             check_names(connection)
             rights.check(connection)
+            check_settings(connection)
         programs = client.find(major, source.binaries)
         _let_the_server_notice_our_end(connection)
         _lock(connection, thread)

@@ -34,10 +34,14 @@ LINES = {
 }
 _ABOUT = {"ACL", "COMMENT", "SECURITY LABEL"}
 
-# The lines of the roles' file, whole, as extended regular expressions, where groups have no names: what else stands in
+# The lines of the roles' file, whole, as extended regular expressions, where groups have no names and nothing is given
+# back or kept: what else stands in
 # one was not written by a backup.
 _GROUP = re.compile(r"\(\?(?::|P<\w+>)")
-ROLES = (f"^({HEADER.replace('.', '[.]')})?$", *(f"^{_GROUP.sub('(', statement)}$" for statement in STATEMENTS))
+ROLES = (
+    f"^({HEADER.replace('.', '[.]')})?$",
+    *(f"^{_GROUP.sub('(', statement).replace('*+', '*')}$" for statement in STATEMENTS),
+)
 
 # What the server has to have. Of libraries a drill decides itself which the data need.
 NEEDS = """\

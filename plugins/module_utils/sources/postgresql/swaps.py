@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 _BY_NUMBER = 180000  # the server, and its pg_dump, that read sequences by their number
 _LOOK = 5.0  # seconds between two looks at who waits
 # Whoever may swap a name: the owners of its schema, of itself and of its extension. He is trusted if he has the login's
-# rights anyway. `more` are those of the login's roles that carry something beyond this database, or in it something
-# that he may not read. A role that was made to read this database carries nothing.
+# rights anyway: not if one of the login's roles carries something `beyond` this database, or in it something that he
+# may not read. What others grant elsewhere is not counted, for everybody grants what is his: a role that was made to
+# read this database carries nothing.
 _SWAPPABLE = """
 WITH RECURSIVE this AS (SELECT d.oid, d.datdba FROM pg_database d WHERE d.datname = current_database()),
 login AS (SELECT * FROM pg_roles WHERE rolname = session_user),
@@ -38,7 +39,8 @@ mine AS (
         AND has_database_privilege(r.oid, d.oid, 'CONNECT'))
     OR EXISTS (
       SELECT FROM pg_shdepend s, this WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid
-        AND s.dbid <> this.oid AND NOT (s.classid = 'pg_database'::regclass AND s.objid = this.oid)) AS beyond
+        AND s.deptype = 'o' AND s.dbid <> this.oid
+        AND NOT (s.classid = 'pg_database'::regclass AND s.objid = this.oid)) AS beyond
   FROM pg_roles r, login WHERE pg_has_role(login.oid, r.oid, 'MEMBER')
 ),
 named AS (

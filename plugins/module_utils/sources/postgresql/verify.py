@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...contract.verdict import Finding
 from ...local.progress import Phases
-from . import catalog, compare, database, roles, schema
+from . import catalog, compare, database, properties, roles, schema
 from .archive_toc import TocEntry
 from .artifact import Copy, archive_of, globals_of
 from .globals import read_globals
@@ -76,11 +76,12 @@ def verify(
             compare.indexes(connection, evidence, selected=selection is not None),
             _roles(connection, target, copy),
         ]
+        entries = properties.of_roles(whole.entries, evidence.roles)
         schemas = Schemas(target, evidence, folder, quiet(connection), selection, handover)
         same_major = connection.info.server_version // 10000 == evidence.major
     restored = schemas.restored()
-    findings += database.differences(whole.entries, restored, target.source.database)
-    again = partial(schemas.again, archive_of(copy), whole.entries)
+    findings += database.differences(entries, restored, target.source.database)
+    again = partial(schemas.again, archive_of(copy), entries)
     found, uncompared = schema.differences(
         _as_given(contents.entries, handover), restored, again, same_major=same_major
     )

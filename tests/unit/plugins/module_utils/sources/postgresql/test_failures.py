@@ -98,11 +98,16 @@ def test_a_login_that_may_not_make_something_is_told_so_and_a_superuser_s_refusa
 
 @pytest.mark.parametrize("state", ["08001", "HV000"])
 def test_a_view_over_another_server_that_is_away_is_a_note(state: str) -> None:
-    view = failure(state, "MATERIALIZED VIEW DATA")
+    view = dataclasses.replace(failure(state, "MATERIALIZED VIEW DATA"), foreign=True)
     assert judge([view], {7}, target(scratch=True), SAID) == (
         [],
         ["MATERIALIZED VIEW DATA public.users_name was not filled: the server that it reads from did not answer"],
     )
+
+
+def test_a_view_that_reads_no_foreign_table_is_not_excused_by_an_error_of_one() -> None:
+    (finding,), notes = judge([failure("HV000", "MATERIALIZED VIEW DATA")], {7}, target(scratch=True), SAID)
+    assert (finding.check, notes) == (SOURCE, [])
 
 
 def test_functions_without_a_search_path_are_named_with_what_to_do_at_the_source() -> None:
