@@ -86,7 +86,8 @@ def check_beside(new: NewDatabase) -> None:
         if found:
             raise restore.exists(target)
         if not target.superuser:
-            guest.check_harmless(connection, target, database_owner.of_live(connection, new.source.database))
+            owner = database_owner.of_live(connection, new.source.database, new.source.user)
+            guest.check_harmless(connection, target, owner)
         (may,) = connection.execute(
             "SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
         ).fetchone() or (False,)
