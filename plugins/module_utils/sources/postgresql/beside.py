@@ -26,7 +26,6 @@ from .ask import ask
 from .by_hand import ByHand
 from .connection import check_direct, connect, translated
 from .globals import RoleStatement, read_globals, without_power
-from .grants import for_guest
 from .guest import Guest
 from .handover import Handover
 from .identifiers import LONGEST, literal, quoted
@@ -240,22 +239,20 @@ def _make(
         _comment(connection, new, literal(_INCOMPLETE))
         made.handover = Handover(made.guest, chosen, copy.evidence, owner, copy.source.database, made.roles)
         made.handover.prepare()
-        _say_of_database(connection, made.guest, entries, new.name, made)
+        _settings(connection, made.guest, entries, new.name, made)
         return made.guest.target
 
 
-def _say_of_database(
+def _settings(
     connection: psycopg.Connection[Any], guest: Guest, entries: Sequence[TocEntry], name: str, made: _Made
 ) -> None:
-    """Give the database the archive's grants and settings, by the guest, whose it is; of a role's settings in it only
-    those that anybody may change, in our own words."""
-    owner = next((entry.owner for entry in entries if entry.description == "DATABASE"), "")
-    granted = [said for each in properties.grants(entries, name) for said in for_guest(f"{each};", owner, guest.name)]
+    """Give the database the archive's settings, by the guest, whose it is; of a role's settings in it only those that
+    anybody may change, in our own words."""
     settings = properties.settings(entries, name)
     anew = {each: properties.setting_of_a_role_anew(connection, each, name) for each in settings}
     labels = [each for each in properties.limits(entries, name) if properties.limit_anew(each, name) is None]
     with guest.target.opened() as own:
-        made.findings += properties.apply(own, [*granted, *(each for each in settings if not anew[each]), *labels])
+        made.findings += properties.apply(own, [*(each for each in settings if not anew[each]), *labels])
     made.findings += properties.apply(connection, [said for said in anew.values() if said])
 
 
@@ -284,6 +281,7 @@ def _finish(new: NewDatabase, entries: Sequence[TocEntry], chosen: Sequence[TocE
     if made.handover:
         made.handover.hand_over()
         withheld = made.handover.withheld
+        made.findings += made.handover.open(entries)
         given = by_hand.of_owners(withheld, chosen, made.handover.owner)
         defaults = by_hand.of_defaults(made.handover.by_default)
         left = [*given, *defaults]

@@ -71,7 +71,7 @@ class Schemas:
         kept = [entry for entry in chosen if entry.description != "SUBSCRIPTION"]
         with self._second() as second:
             # Some settings change how definitions are read or printed. What is refused was refused of the restored one.
-            said = [statement for of in (properties.grants, properties.settings) for statement in of(entries, second)]
+            said = properties.settings(entries, second)
             if self.handover is None:
                 with self.target.opened() as connection:
                     list(properties.apply(connection, said))
@@ -80,7 +80,7 @@ class Schemas:
                 again = self.handover.again(second, kept)
                 again.prepare()
                 with again.guest.target.opened() as connection:
-                    list(properties.apply(connection, said))
+                    list(properties.apply(connection, [*properties.grants(entries, second), *said]))
                 again.load(archive, self.folder, "--schema-only")
                 again.hand_over()
             return self._dumped(self.target.on(second))
