@@ -24,7 +24,7 @@ from .archive_toc import TocEntry
 from .artifact import ROWS, TABLES, Copy, archive_of, globals_of
 from .ask import ask
 from .by_hand import ByHand
-from .connection import check_direct, connect, translated
+from .connection import check_direct, connect, hurried, translated
 from .globals import RoleStatement, read_globals, without_power
 from .guest import Guest
 from .handover import Handover
@@ -177,7 +177,8 @@ def _server(new: NewDatabase) -> Iterator[tuple[psycopg.Connection[Any], Target]
         programs = client.find(major, new.source.binaries)
         (superuser,) = connection.execute(_SUPERUSER).fetchone() or (False,)
         login = replace(new.source, database=new.name)
-        yield connection, Target(programs, login, where, scratch=False, superuser=superuser)
+        with hurried(connection):
+            yield connection, Target(programs, login, where, scratch=False, superuser=superuser)
 
 
 def _connected(login: PostgresqlSource) -> tuple[PostgresqlSource, psycopg.Connection[Any]]:
@@ -280,8 +281,8 @@ def _finish(new: NewDatabase, entries: Sequence[TocEntry], chosen: Sequence[TocE
     limits = properties.limits(entries, new.name)
     if made.handover:
         made.handover.hand_over()
-        withheld = made.handover.withheld
         made.findings += made.handover.open(entries)
+        withheld = made.handover.withheld
         given = by_hand.of_owners(withheld, chosen, made.handover.owner)
         defaults = by_hand.of_defaults(made.handover.by_default)
         left = [*given, *defaults]

@@ -87,6 +87,7 @@ def verify(
     uncompared = [name for name in uncompared if not (beside and ("schema", name) in beside.told)]
     if uncompared:
         names = ", ".join(uncompared)
+    notes += schemas.left
         notes.append(f"could not be compared, because {target.label} does not make it a second time: {names}")
     for more, noted in (*checks, (found, [])):
         findings += more
