@@ -118,7 +118,7 @@ def test_whoever_takes_over_goes_on_there_and_the_first_one_is_refused_by_name(f
     nas = next(each for each in refused["threads"] if each["thread"] == "forgejo/database/nas")
     assert nas["exit_code"] == Exit.CONFIGURATION
     assert "belongs to another owner" in nas["failure"]["problem"]
-    assert "took it over" in problems(first)["nas"][0]
+    assert "took it over" in problems(first)["database/nas"][0]
     assert "took it over" in first.call("column")["msg"]
 
 
@@ -176,5 +176,5 @@ def test_a_server_that_is_not_the_one_of_yesterday_is_refused_before_it_is_dumpe
     assert main([*command, "--accept-server"]) == Exit.OK
     assert main(command) == Exit.OK, "from then on it is the one"
     assert "a different one" in capsys.readouterr().err
-    with pytest.raises(ConfigurationError, match="another one"):
+    with pytest.raises(ConfigurationError, match="a different one"):
         backup(yesterday)

@@ -137,6 +137,18 @@ def test_a_server_on_which_everything_is_read_only_is_no_obstacle(server: Postgr
     assert "app_old" not in databases(server)
 
 
+def test_a_switch_that_somebody_holds_up_fails_soon_and_changes_nothing(server: PostgresServer) -> None:
+    before, restored = make(server, "app", "app_restored", "postgres")[:2]
+    printed = steps(login_of(server), "app", "app_restored", {"app"})
+
+    with server.connect("postgres") as holder:
+        holder.execute("ALTER ROLE postgres IN DATABASE app SET work_mem = '1MB'")
+        with pytest.raises(AssertionError, match="canceling statement due to lock timeout"):
+            paste(server, printed, blocks(printed)[0])
+
+    assert (databases(server)["app"], databases(server)["app_restored"]) == (before, restored)
+
+
 def test_where_there_is_no_database_of_the_name_the_restored_one_gets_it(server: PostgresServer) -> None:
     (restored,) = make(server, "app_restored")
     printed = steps(login_of(server), "app", "app_restored", {"postgres"})

@@ -113,7 +113,7 @@ class Field:
         database = self.database
         with throwaway(database.server.major, settings) as server, tempfile.TemporaryDirectory() as folder:
             copies = {
-                "APP": self.thread.app, "NAS": str(database.nas), "IDENTITY": str(database.recovery_identity),
+                "APP": self.thread.app, "SOURCE": self.thread.source.name, "NAS": str(database.nas), "IDENTITY": str(database.recovery_identity),
                 "LOGIN": login,
             }  # fmt: skip
             text = script(way=(NAS,), until="8", settings=settings_for(server, Path(folder, "work"), **copies))
@@ -176,7 +176,7 @@ def field(
                 connection.execute(f'CREATE DATABASE "{name}" OWNER "{role}"'.encode())
         user, password = (server.superuser, server.superuser_password) if superuser else (owner, PASSWORD)
         made = Database(server, database, user, password, folder)
-        found = Field(made, made.thread(app="field", prefix="field/"))
+        found = Field(made, made.thread(app="field", prefix="field/database/"))
         if situation:
             found.add(situation, user)
         yield found

@@ -24,9 +24,8 @@ from .archive_toc import TocEntry
 from .artifact import ROWS, TABLES, Copy, archive_of, globals_of
 from .ask import ask
 from .by_hand import ByHand
-from .connection import check_direct, connect, translated
+from .connection import check_direct, connect, hurried, translated
 from .globals import RoleStatement, read_globals, without_power
-from .grants import for_guest
 from .guest import Guest
 from .handover import Handover
 from .identifiers import LONGEST, literal, quoted
@@ -86,7 +85,8 @@ def check_beside(new: NewDatabase) -> None:
         if found:
             raise restore.exists(target)
         if not target.superuser:
-            guest.check_harmless(connection, target, database_owner.of_live(connection, new.source.database))
+            owner = database_owner.of_live(connection, new.source.database, new.source.user)
+            guest.check_harmless(connection, target, owner)
         (may,) = connection.execute(
             "SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
         ).fetchone() or (False,)
@@ -177,7 +177,8 @@ def _server(new: NewDatabase) -> Iterator[tuple[psycopg.Connection[Any], Target]
         programs = client.find(major, new.source.binaries)
         (superuser,) = connection.execute(_SUPERUSER).fetchone() or (False,)
         login = replace(new.source, database=new.name)
-        yield connection, Target(programs, login, where, scratch=False, superuser=superuser)
+        with hurried(connection):
+            yield connection, Target(programs, login, where, scratch=False, superuser=superuser)
 
 
 def _connected(login: PostgresqlSource) -> tuple[PostgresqlSource, psycopg.Connection[Any]]:
@@ -239,22 +240,20 @@ def _make(
         _comment(connection, new, literal(_INCOMPLETE))
         made.handover = Handover(made.guest, chosen, copy.evidence, owner, copy.source.database, made.roles)
         made.handover.prepare()
-        _say_of_database(connection, made.guest, entries, new.name, made)
+        _settings(connection, made.guest, entries, new.name, made)
         return made.guest.target
 
 
-def _say_of_database(
+def _settings(
     connection: psycopg.Connection[Any], guest: Guest, entries: Sequence[TocEntry], name: str, made: _Made
 ) -> None:
-    """Give the database the archive's grants and settings, by the guest, whose it is; of a role's settings in it only
-    those that anybody may change, in our own words."""
-    owner = next((entry.owner for entry in entries if entry.description == "DATABASE"), "")
-    granted = [said for each in properties.grants(entries, name) for said in for_guest(f"{each};", owner, guest.name)]
+    """Give the database the archive's settings, by the guest, whose it is; of a role's settings in it only those that
+    anybody may change, in our own words."""
     settings = properties.settings(entries, name)
     anew = {each: properties.setting_of_a_role_anew(connection, each, name) for each in settings}
     labels = [each for each in properties.limits(entries, name) if properties.limit_anew(each, name) is None]
     with guest.target.opened() as own:
-        made.findings += properties.apply(own, [*granted, *(each for each in settings if not anew[each]), *labels])
+        made.findings += properties.apply(own, [*(each for each in settings if not anew[each]), *labels])
     made.findings += properties.apply(connection, [said for said in anew.values() if said])
 
 
@@ -282,6 +281,7 @@ def _finish(new: NewDatabase, entries: Sequence[TocEntry], chosen: Sequence[TocE
     limits = properties.limits(entries, new.name)
     if made.handover:
         made.handover.hand_over()
+        made.findings += made.handover.open(entries)
         withheld = made.handover.withheld
         given = by_hand.of_owners(withheld, chosen, made.handover.owner)
         defaults = by_hand.of_defaults(made.handover.by_default)

@@ -43,8 +43,15 @@ _MEANINGS: dict[str, tuple[type[BackupError], str]] = {
 _SILENCE = 10
 _PATIENCE = 8.0
 _PAUSE = 0.5
+# Seconds that a statement waits for what others hold. A database or a role can be held for ever by everybody who has a
+# login on the server, by a transaction in another database: with ALTER ROLE ... IN DATABASE, or with GRANT.
+LOCKS = 10
 _LONGEST = 2000  # characters of a server's words that are looked at
 _OTHERWISE = (TryAgain, "see the database server's log")
+
+
+class Held(TryAgain):
+    """Somebody else's transaction holds what a statement of ours needs."""
 
 
 def connect(
@@ -113,6 +120,21 @@ def _opened(login: dict[str, Any], *, guarded: bool) -> psycopg.Connection[Any]:
     except BaseException:
         connection.close()
         raise
+
+
+@contextlib.contextmanager
+def hurried(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Let no statement wait longer than LOCKS for what others hold. Raise Held when one has."""
+    import psycopg
+
+    connection.execute(f"SET lock_timeout = '{LOCKS}s'".encode())
+    try:
+        yield
+    except psycopg.errors.LockNotAvailable:
+        raise Held(
+            f"somebody's transaction holds it for more than {LOCKS} s",
+            remedy="end that session (pg_locks and pg_stat_activity name it), and try again",
+        ) from None
 
 
 def reason(error: psycopg.Error) -> str:

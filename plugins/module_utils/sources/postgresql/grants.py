@@ -11,6 +11,8 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...contract.verdict import Finding
+from . import properties
 from .archive_toc import TocEntry
 from .connection import reason
 from .failures import Failure, needs
@@ -29,6 +31,11 @@ _DEFAULT = re.compile(
     r" ON (?P<kinds>TABLES|SEQUENCES|FUNCTIONS|TYPES|SCHEMAS|LARGE OBJECTS)"
     rf" +(?P<way>TO|FROM) (?P<grantee>{_NAME})(?P<further> WITH GRANT OPTION)?"
 )
+_OF_DATABASE = re.compile(
+    r"(?P<act>GRANT|REVOKE)(?P<option> GRANT OPTION FOR)? (?P<rights>[A-Z]+(?:, ?[A-Z]+)*)"
+    rf" ON DATABASE {_NAME} (?P<way>TO|FROM) (?P<grantee>{_NAME})(?P<further> WITH GRANT OPTION)?"
+)
+_AS_BEFORE = "RESET SESSION AUTHORIZATION"
 
 
 def is_about_rights(entry: TocEntry) -> bool:
@@ -105,11 +112,32 @@ def by_default(entry: TocEntry) -> Iterator[tuple[str, str]]:
             continue
         owner = unquoted(match["owner"])
         schema = f" IN SCHEMA {quoted(unquoted(match['schema']))}" if match["schema"] else ""
-        grantee = match["grantee"] if match["grantee"] == "PUBLIC" else quoted(unquoted(match["grantee"]))
         yield (
             owner,
             (
                 f"ALTER DEFAULT PRIVILEGES FOR ROLE {quoted(owner)}{schema} {match['act']}{match['option'] or ''}"
-                f" {match['rights']} ON {match['kinds']} {match['way']} {grantee}{match['further'] or ''}"
+                f" {match['rights']} ON {match['kinds']} {match['way']} {_grantee(match)}{match['further'] or ''}"
             ),
         )
+
+
+def _grantee(match: re.Match[str]) -> str:
+    return "PUBLIC" if match["grantee"] == "PUBLIC" else quoted(unquoted(match["grantee"]))
+
+
+def give_of_database(
+    connection: psycopg.Connection[Any], entries: Sequence[TocEntry], name: str, owner: str
+) -> Iterator[Finding]:
+    """Give the rights to the database `name` that an archive says, by a superuser: names quoted by us. What it says of
+    its database's owner is said of `owner`. Yield findings for what comes out otherwise."""
+    was = next((entry.owner for entry in entries if entry.description == "DATABASE"), "")
+    given = (said for each in properties.grants(entries, name) for said in for_guest(f"{each};", was, owner))
+    for said in given:
+        if match := _OF_DATABASE.fullmatch(said):
+            anew = (
+                f"{match['act']}{match['option'] or ''} {match['rights']} ON DATABASE {quoted(name)}"
+                f" {match['way']} {_grantee(match)}{match['further'] or ''}"
+            )
+            yield from properties.apply(connection, [anew])
+        elif said != _AS_BEFORE:
+            yield Finding("database", said, "whose rights these are is not said: the owner gives them")

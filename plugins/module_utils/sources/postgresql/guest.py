@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 _REMARK = "fanout restores a backup by this login, which goes away with the restore"
 _POWERS = "NOLOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
 _UNTIL = "SELECT (now() + make_interval(secs => %s))::text"
-# Of runs that were killed: they own nothing any more, and no restore is under way that could be theirs.
+# Of runs that were killed: they own nothing any more, and no restore is under way that could be theirs. It is a
+# superuser's, as anybody can call himself so.
 _LEFT = f"""
-SELECT rolname FROM pg_roles r
-WHERE starts_with(rolname, '{GUESTS}') AND shobj_description(oid, 'pg_authid') = {literal(_REMARK)}
+SELECT r.rolname FROM pg_roles r
+WHERE starts_with(r.rolname, '{GUESTS}') AND shobj_description(oid, 'pg_authid') = {literal(_REMARK)}
   AND NOT EXISTS (SELECT FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = r.oid)
-  AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid <> pg_backend_pid()
-                  AND (application_name = %s OR usename = rolname))
+  AND NOT EXISTS (SELECT FROM pg_stat_activity JOIN pg_roles who ON who.oid = usesysid
+                  WHERE pid <> pg_backend_pid() AND (application_name = %s AND who.rolsuper OR who.oid = r.oid))
 """
 _STAYING = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s"
 _SESSIONS = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = %s"
@@ -100,25 +101,29 @@ def make(connection: psycopg.Connection[Any], admin: Target, folder: Path, secon
 
 def end(connection: psycopg.Connection[Any], guest: Guest) -> str:
     """Take the login away: first what lets it in, as whoever has set its password may be waiting. Return "", or, while
-    something is left that it owns, what removes it."""
+    it owns something, has rights to something, or somebody is giving it some, what removes it."""
     import psycopg
 
     name = guest.name
     guest.shut_out(connection)
+    lines, why = [], ""
     try:
         connection.execute(f"DROP ROLE IF EXISTS {quoted(name)}".encode())
+    except psycopg.errors.LockNotAvailable:
+        why = "because somebody's transaction, which has to end first, holds it"
     except psycopg.errors.DependentObjectsStillExist:
-        lines = []
+        why = "because it owns something or has rights to something"
         for database, owned in connection.execute(_KEEPS, [name]).fetchall():
             if owned:
                 lines.append(f"ALTER DATABASE {quoted(database)} OWNER TO CURRENT_USER;")
             else:
                 lines.append(f"in {quoted(database)}: DROP OWNED BY {quoted(name)};")
-        return (
-            f"the login {name} is still there, because it owns something, but nobody can log in with it. To remove it,"
-            f" as a superuser: {' '.join([*lines, f'DROP ROLE {quoted(name)};'])}"
-        )
-    return ""
+    if not why:
+        return ""
+    return (
+        f"the login {name} is still there, {why}, but nobody can log in with it. To remove it, as a superuser:"
+        f" {' '.join([*lines, f'DROP ROLE {quoted(name)};'])}"
+    )
 
 
 def sweep(connection: psycopg.Connection[Any], application_name: str) -> None:
@@ -126,7 +131,11 @@ def sweep(connection: psycopg.Connection[Any], application_name: str) -> None:
     import psycopg
 
     for (name,) in connection.execute(_LEFT, [application_name]).fetchall():
-        with contextlib.suppress(psycopg.errors.UndefinedObject, psycopg.errors.DependentObjectsStillExist):
+        with contextlib.suppress(
+            psycopg.errors.UndefinedObject,
+            psycopg.errors.DependentObjectsStillExist,
+            psycopg.errors.LockNotAvailable,
+        ):
             connection.execute(f"DROP ROLE {quoted(name)}".encode())
 
 

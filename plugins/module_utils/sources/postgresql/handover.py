@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import ConfigurationError, NoPermission, TryAgain, Unavailable
 from ...contract.evidence import PostgresqlEvidence
+from ...contract.verdict import Finding
 from . import failures, grants, restore
 from .archive_toc import TocEntry
 from .connection import reason
@@ -113,7 +114,8 @@ class Handover:
         return Handover(self.guest.on(database), entries, self._evidence, self.owner, self._live, self._roles)
 
     def prepare(self) -> None:
-        """Make the extensions, in the empty database that the guest owns. Nobody else may be in it."""
+        """Make the extensions, in the empty database that the guest owns, and let the guest in: nobody else, as what an
+        archive takes from everybody stands open until it is taken."""
         with administering(self.guest.admin) as connection:
             (self._public,) = connection.execute(_OWNER, [_PUBLIC]).fetchone() or ("",)
             if self._public:
@@ -128,7 +130,9 @@ class Handover:
                 self._comment(connection, entry)
             self._lend(connection)
             self.guest.let_in(connection)
-            self._open(connection)
+            database = quoted(self.guest.target.source.database)
+            connection.execute(f"REVOKE ALL ON DATABASE {database} FROM PUBLIC".encode())
+            self._limit(connection, -1)
 
     def _make_schema(self, connection: psycopg.Connection[Any], schema: str) -> None:
         if connection.execute(_OWNER, [schema]).fetchone() is None:
@@ -222,8 +226,8 @@ class Handover:
 
     def hand_over(self) -> None:
         """Give everything to the owners that the archive names, the rest and the database to `owner`, and what is
-        `withheld` from others as well. Nobody else is in the database meanwhile. Raise BackupError if something is
-        left."""
+        `withheld` from others as well. Nobody but superusers is in the database meanwhile, and afterwards until
+        `open`. Raise BackupError if something is left."""
         import psycopg
 
         name, database = quoted(self.guest.name), quoted(self.guest.target.source.database)
@@ -250,16 +254,22 @@ class Handover:
                 raise TryAgain(f"something in the new database still belongs to {self.guest.name}", remedy="try again")
             connection.execute(f"DROP OWNED BY {name}".encode())  # the rights that were lent
             connection.execute(f"ALTER DATABASE {database} OWNER TO {quoted(self.owner)}".encode())
-            self._open(connection)
+
+    def open(self, archive: Sequence[TocEntry]) -> list[Finding]:
+        """Give the rights to the database that the whole `archive` says, and let in whoever has them. Return findings
+        for those that are not as it says."""
+        database = self.guest.target.source.database
+        with self.guest.admin.opened() as connection:
+            connection.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {quoted(database)} TO PUBLIC".encode())
+            findings = [*grants.give_of_database(connection, archive, database, self.owner)]
+            self._limit(connection, -1)
+        return findings
 
     def _close(self, connection: psycopg.Connection[Any]) -> None:
         """Let nobody but superusers in, and end whoever is: what changes its owner by its name must not change
         meanwhile what has that name."""
         self._limit(connection, 0)
         connection.execute(_OTHERS)
-
-    def _open(self, connection: psycopg.Connection[Any]) -> None:
-        self._limit(connection, -1)
 
     def _limit(self, connection: psycopg.Connection[Any], number: int) -> None:
         database = quoted(self.guest.target.source.database)

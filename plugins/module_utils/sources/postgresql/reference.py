@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from ...local.streams import CHUNK
 from . import catalog, client, properties
 from .archive import ArchiveReader
 from .archive_toc import TocEntry
+from .connection import LOCKS, Held
 from .handover import Handover
 from .identifiers import literal, quoted
 from .program import Connection, running
@@ -46,7 +47,8 @@ def quiet(connection: psycopg.Connection[Any]) -> str:
 class Schemas:
     """Prints the schema of the restored database `target`, and of its archive or what of that was selected.
 
-    `folder` takes files for a moment, `options` are those of `quiet`. A `handover` was how it was restored."""
+    `folder` takes files for a moment, `options` are those of `quiet`. A `handover` was how it was restored. Notes on
+    what could not be taken away are `left`."""
 
     target: Target
     evidence: PostgresqlEvidence
@@ -54,6 +56,7 @@ class Schemas:
     options: str
     selection: Selection | None = None
     handover: Handover | None = None
+    left: list[str] = field(default_factory=list)
 
     def restored(self) -> tuple[TocEntry, ...]:
         """Return the table of contents of a schema-only dump of the restored database. Raise NoPermission if the login
@@ -64,17 +67,18 @@ class Schemas:
         """Let the server read the definitions of the decrypted archive, whose table of contents is `entries`, into a
         second, empty database, and return the table of contents of a dump of that.
 
-        What the server refuses to make a second time is missing there. The database is dropped again in every case.
+        What the server refuses to make a second time is missing there. The database is dropped again in every case,
+        unless somebody holds it: then `left` says so. One that is handed over stays closed to all but superusers.
         Raise NoPermission if the login may not make it."""
         chosen = self.selection.entries if self.selection else entries
         # A database with a subscription cannot be dropped.
         kept = [entry for entry in chosen if entry.description != "SUBSCRIPTION"]
         with self._second() as second:
             # Some settings change how definitions are read or printed. What is refused was refused of the restored one.
-            said = [statement for of in (properties.grants, properties.settings) for statement in of(entries, second)]
+            said = properties.settings(entries, second)
             if self.handover is None:
                 with self.target.opened() as connection:
-                    list(properties.apply(connection, said))
+                    list(properties.apply(connection, [*properties.grants(entries, second), *said]))
                 load(self.target.on(second), archive, kept, self.evidence, self.folder, "--schema-only")
             else:
                 again = self.handover.again(second, kept)
@@ -98,18 +102,24 @@ class Schemas:
                 connection.execute(f"COMMENT ON DATABASE {quoted(name)} IS {literal(INCOMPLETE)}".encode())
             yield name
         finally:
-            with about(doing=f"dropping the database {name}"), self.target.opened() as connection:
-                # What the archive brings may have made a template of its own database, and those are not dropped.
-                with contextlib.suppress(psycopg.errors.InvalidCatalogName):
-                    connection.execute(f"ALTER DATABASE {quoted(name)} IS_TEMPLATE false".encode())
-                # With force: extensions start jobs of their own in it.
-                connection.execute(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)".encode())
+            try:
+                with about(doing=f"dropping the database {name}"), self.target.opened() as connection:
+                    # What the archive brings may have made a template of its own database, and those are not dropped.
+                    with contextlib.suppress(psycopg.errors.InvalidCatalogName):
+                        connection.execute(f"ALTER DATABASE {quoted(name)} IS_TEMPLATE false".encode())
+                    # With force: extensions start jobs of their own in it.
+                    connection.execute(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)".encode())
+            except Held as error:
+                self.left.append(
+                    f"the database {name}, made to compare, is still there, because {error.problem}. To remove it, when"
+                    f" that is over: DROP DATABASE {quoted(name)} WITH (FORCE);"
+                )
 
     def _dumped(self, target: Target) -> tuple[TocEntry, ...]:
         reader = ArchiveReader()
         command = (
             target.programs.path("pg_dump"), "--format=custom", "--schema-only", "--compress=0", "--no-password",
-            f"--encoding={catalog.text_encoding(self.evidence.locale)}",
+            f"--lock-wait-timeout={LOCKS}s", f"--encoding={catalog.text_encoding(self.evidence.locale)}",
         )  # fmt: skip
         settings = f"{client.SESSION_OPTIONS} {self.options} {target.role}"
         with running(command, Connection(target.source, target.application_name, settings), self.folder) as program:
@@ -126,4 +136,4 @@ def _failed(code: int, said: str) -> BackupError:
     problem = f"comparing the schema: pg_dump {client.ended(code)} ({own[-1] if own else 'it said nothing'})"
     if own and "permission denied" in own[-1]:
         return NoPermission(problem, remedy="use a login that may read the whole database")
-    return TryAgain(problem, remedy="try again")
+    return TryAgain(problem, remedy="try again; if a statement was canceled, first end who holds a table there")

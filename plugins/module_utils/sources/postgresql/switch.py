@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from ...contract.source import PostgresqlSource
+from .connection import LOCKS
 from .identifiers import LONGEST, literal, quoted
 
 # No app's database, so that none of the blocks renames or drops the one that it is pasted in.
 _MAINTENANCE = "template1"
 _READ_WRITE = "default_transaction_read_only"
+# With the app stopped, a line that waits for what somebody holds fails instead, and changes nothing.
+_OPTIONS = f"-c {_READ_WRITE}=off -c lock_timeout={LOCKS}s"
 
 
 def steps(
@@ -71,7 +74,7 @@ def steps_for_tables(login: PostgresqlSource, new: str) -> tuple[str, ...]:
 def _in_psql(login: PostgresqlSource) -> str:
     """The server or the login may make every session read-only unless it says otherwise itself."""
     options = (f"--host={login.host}", f"--port={login.port}", f"--username={login.user}", f"--dbname={_MAINTENANCE}")
-    return f"-- in: {shlex.join(('env', f'PGOPTIONS=-c {_READ_WRITE}=off', 'psql', *options))}"
+    return f"-- in: {shlex.join(('env', f'PGOPTIONS={_OPTIONS}', 'psql', *options))}"
 
 
 def _within(database: str, lines: Sequence[str]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ...contract.errors import NoPermission
 from ...contract.source import PostgresqlSource
 from .client import ITSELF, Programs
-from .connection import connect, translated
+from .connection import connect, hurried, translated
 
 if TYPE_CHECKING:
     import psycopg
@@ -51,10 +51,12 @@ class Target:
     @contextlib.contextmanager
     def opened(self) -> Iterator[psycopg.Connection[Any]]:
         """Yield a session on the database, which may be one that is read-only for others, with psycopg's errors
-        translated. On a live server a superuser's finds nothing that others have made without its schema."""
+        translated. On a live server a superuser's finds nothing that others have made without its schema, and none but
+        a guest's waits long for what others hold."""
         with translated(), contextlib.closing(self._connected()) as connection:
             connection.execute("SET default_transaction_read_only = off")
-            yield connection
+            with contextlib.nullcontext() if self.scratch or self.guest else hurried(connection):
+                yield connection
 
     def _connected(self) -> psycopg.Connection[Any]:
         guarded = self.superuser and not self.scratch

@@ -78,13 +78,17 @@ def verify(
         ]
         entries = properties.of_roles(whole.entries, evidence.roles)
         schemas = Schemas(target, evidence, folder, quiet(connection), selection, handover)
+        concerned = database.concerned(connection)
         same_major = connection.info.server_version // 10000 == evidence.major
     restored = schemas.restored()
-    findings += database.differences(entries, restored, target.source.database)
+    found, noted = database.apart(database.differences(entries, restored, target.source.database), concerned)
+    findings += found
+    notes += noted
     again = partial(schemas.again, archive_of(copy), entries)
     found, uncompared = schema.differences(
         _as_given(contents.entries, handover), restored, again, same_major=same_major
     )
+    notes += schemas.left
     uncompared = [name for name in uncompared if not (beside and ("schema", name) in beside.told)]
     if uncompared:
         names = ", ".join(uncompared)
