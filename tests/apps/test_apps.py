@@ -80,7 +80,10 @@ class Proof:
     ) -> None:
         app, database = installed.app, installed.database
         with throwaway(MAJOR) as server:
-            copies = {"APP": app.name, "NAS": str(database.nas), "IDENTITY": str(database.recovery_identity)}
+            copies = {
+                "APP": app.name, "SOURCE": "database", "NAS": str(database.nas),
+                "IDENTITY": str(database.recovery_identity),
+            }  # fmt: skip
             settings = settings_for(server, tmp_path / "work", LOGIN=app.owner, **copies)
             text = script(way=(NAS,), until="9", settings=settings)
             # For Immich it is the superuser's own password that step 8 sets, and step 9 needs none.

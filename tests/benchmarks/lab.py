@@ -72,7 +72,7 @@ class Lab:
             format=1,
             app=database,
             destination_name="b2",
-            prefix=f"{database}/",
+            prefix=f"{database}/database/",
             destination=B2Destination("b2", BUCKET, b2["api_url"]),
             source=source,
             verifier=drill_keys(identity.read_text(), "identity").verifier,

@@ -113,8 +113,8 @@ class Field:
         database = self.database
         with throwaway(database.server.major, settings) as server, tempfile.TemporaryDirectory() as folder:
             copies = {
-                "APP": self.thread.app, "SOURCE": self.thread.source.name, "NAS": str(database.nas), "IDENTITY": str(database.recovery_identity),
-                "LOGIN": login,
+                "APP": self.thread.app, "SOURCE": self.thread.source.name, "NAS": str(database.nas),
+                "IDENTITY": str(database.recovery_identity), "LOGIN": login,
             }  # fmt: skip
             text = script(way=(NAS,), until="8", settings=settings_for(server, Path(folder, "work"), **copies))
             run = typed(text, Path(folder), server.superuser_password, f"{NEW_PASSWORD}\n{NEW_PASSWORD}\n")

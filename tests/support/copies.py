@@ -224,7 +224,7 @@ def _manifest(thread: Thread, name: ArtifactName, marks: tuple[str, ...], rows: 
         recipients=thread.recipients.all(),
         origin=origin,
         versions={},
-        measures={"bytes": len(_DUMP), "tables": 1, "rows": rows},
+        measures={"bytes": len(_DUMP), **dict.fromkeys(thread.source.MEASURES, 1), thread.source.MEASURES[-1]: rows},
         files=tuple(
             FileRecord(role, file, len(_DUMP), digest, len(_DUMP), digest) for role, file in _files(thread).items()
         ),
