@@ -77,8 +77,9 @@ WHERE CASE WHEN c.relkind = 'S' THEN has_sequence_privilege(c.oid, 'SELECT') END
 ORDER BY 2, 3
 """
 # Roles that the copy needs: those that the archive names (owners, grantees, roles of policies and default privileges,
-# all in pg_shdepend); whoever acts as one of the owners, by being a member of it; the login of backups; and those that
-# all of these are members of. Not who only has a setting for this database: everybody on the server gives himself one.
+# all in pg_shdepend); whoever acts as one of the owners, by being a member of it; whoever has settings for this
+# database and may connect to it (everybody on the server gives himself settings anywhere); the login of backups; and
+# those that all of these are members of.
 _ROLES = """
 WITH RECURSIVE this(oid, datdba) AS (SELECT oid, datdba FROM pg_database WHERE datname = current_database()),
 owners(oid) AS (
@@ -95,6 +96,8 @@ named(oid) AS (
   UNION SELECT d.refobjid FROM pg_shdepend d, this
   WHERE d.refclassid = 'pg_authid'::regclass
     AND (d.dbid = this.oid OR d.dbid = 0 AND d.classid = 'pg_database'::regclass AND d.objid = this.oid)
+  UNION SELECT r.oid FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole, this
+  WHERE s.setdatabase = this.oid AND has_database_privilege(r.oid, this.oid, 'CONNECT')
   UNION SELECT oid FROM pg_roles WHERE rolname = session_user
   UNION SELECT m.roleid FROM pg_auth_members m JOIN named ON named.oid = m.member
 )
@@ -217,8 +220,7 @@ def roles(connection: psycopg.Connection[Any]) -> list[str]:
 
 def roles_named(connection: psycopg.Connection[Any], names: Sequence[str]) -> list[dict[str, Any]]:
     """Return what pg_roles says of the roles `names` that there are; `valid_until` is a time in UTC, "infinity" or
-    None. What is no text in a
-    setting is replaced."""
+    None. What is no text in a setting is replaced."""
     cursor = connection.execute(_ATTRIBUTES.encode(), [list(names)])
     columns = [column.name for column in cursor.description or ()]
     found = [dict(zip(columns, row, strict=True)) for row in cursor]
