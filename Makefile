@@ -10,7 +10,7 @@ export PATH := $(PATH):/usr/local/go/bin
 # make refuses to run two steps at once: the tests share the machine's cores and its ports.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help system setup demo test style-and-unit lint ansible-lint types sanity test-unit test-end-to-end test-faults test-soak soak test-apps build sandbox-up sandbox-down cluster-up cluster-down test-cluster molecule mutants matrix bench docs clean
+.PHONY: help system setup demo test unit-and-style faults-and-others lint ansible-lint types sanity test-unit test-end-to-end test-faults test-soak soak test-apps build sandbox-up sandbox-down cluster-up cluster-down test-cluster molecule mutants matrix bench docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,15 +19,15 @@ demo: .venv/installed-sandbox $(COLLECTION) ## the whole story on this machine: 
 	$(BIN)/python -m tests.sandbox.demo
 
 test: export FANOUT_TEST_TALLY := $(CURDIR)/.cache/tally
-test: style-and-unit test-end-to-end test-faults test-soak test-apps test-cluster molecule ## everything below that proves something, offline once set up and once the cluster has been built
+test: unit-and-style test-end-to-end faults-and-others test-cluster molecule ## everything below that proves something, offline once set up and once the cluster has been built
 	@$(BIN)/python -m tools.tally
 
-# Side by side, since style keeps only one core busy: what it says is shown after the unit tests.
-style-and-unit: .venv/primed-sanity $(COLLECTION)
-	@mkdir -p .cache
-	@$(MAKE) --no-print-directory lint types sanity > .cache/style.log 2>&1 & style=$$!; \
-	  $(MAKE) --no-print-directory test-unit; unit=$$?; \
-	  wait $$style; failed=$$(($$? + unit)); cat .cache/style.log; exit $$((failed > 0))
+# Side by side, what keeps only one core busy, or waits for deadlines. The others' output is shown after the first one's.
+unit-and-style: .venv/primed-sanity $(COLLECTION)
+	@$(BIN)/python -m tools.beside test-unit "lint types sanity"
+
+faults-and-others: .venv/installed-dev $(COLLECTION)
+	@$(BIN)/python -m tools.beside test-faults "test-soak test-apps"
 
 lint: .venv/installed-dev $(COLLECTION) types ## style of Python, YAML, changelog and documentation
 	$(BIN)/ruff check
