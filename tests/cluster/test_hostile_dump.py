@@ -200,7 +200,7 @@ def test_a_server_that_cannot_be_confined_does_not_start_and_its_drill_says_why(
     owner.good("column_backup")
     made = pods._server
     # As where the kernel takes no filter, it ends with 125 and its last words.
-    monkeypatch.setattr(pods, "_server", lambda column: (server := made(column)) | {"command": server["command"][:1]})
+    monkeypatch.setattr(pods, "_server", lambda *given: (server := made(*given)) | {"command": server["command"][:1]})
 
     ended = owner.call("column_drill")
 

@@ -40,7 +40,7 @@ class Rotating(Owner):
         return {name: key for name, key in files.items() if key is not None}
 
     def file(self, destination: str) -> KeyFile:
-        data = self.secret(f"{self.app}-{destination}-key")["key.json"]
+        data = self.secret(f"{self.app}-database-{destination}-key")["key.json"]
         return parse(base64.b64decode(data), destination)
 
     def let_time_pass(self, seconds: int) -> None:
@@ -50,13 +50,13 @@ class Rotating(Owner):
             retiring = tuple(dataclasses.replace(key, since=key.since - seconds) for key in file.retiring)
             text = render(dataclasses.replace(file, retiring=retiring))
             data = {"key.json": base64.b64encode(text.encode()).decode()}
-            name = f"{self.app}-{destination}-key"
+            name = f"{self.app}-database-{destination}-key"
             self.access.core.patch_namespaced_secret(name, self.namespace, {"data": data})
 
     def start(self, destination: str) -> str:
         """Make a Job of the thread's CronJob, as `kubectl create job --from` does, and return its name."""
-        cron = self.access.batch.read_namespaced_cron_job(f"{self.app}-{destination}", self.namespace)
-        name = f"{self.app}-{destination}-{secrets.token_hex(3)}"
+        cron = self.access.batch.read_namespaced_cron_job(f"{self.app}-database-{destination}", self.namespace)
+        name = f"{self.app}-database-{destination}-{secrets.token_hex(3)}"
         job = {"metadata": {"name": name}, "spec": cron.spec.job_template.spec}
         self.access.batch.create_namespaced_job(self.namespace, job)
         return name

@@ -47,7 +47,7 @@ MAY = {
 def labels(owner: Owner, kind: str) -> dict[str, str]:
     """The labels of the pods of a thread, as its CronJobs give them."""
     destination, what = kind.split()
-    name = f"{owner.app}-{destination}{'-drill' if what == 'drill' else ''}"
+    name = f"{owner.app}-database-{destination}{'-drill' if what == 'drill' else ''}"
     cron = owner.access.batch.read_namespaced_cron_job(name, owner.namespace)
     found: dict[str, str] = cron.spec.job_template.spec.template.metadata.labels
     return found

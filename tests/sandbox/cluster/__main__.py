@@ -27,7 +27,7 @@ _TESTS = (
         f"--ignore={_ENFORCED}",
         f"--ignore={_ALONE}",
         "-n",
-        "3",
+        "2",
         "--dist",
         "loadfile",
     ),
