@@ -60,7 +60,7 @@ def test_no_account_of_a_column_is_allowed_any_verb_in_its_namespace_or_another(
     from kubernetes import client
 
     reviews = client.AuthorizationV1Api(two.access.core.api_client)
-    who = f"system:serviceaccount:{two.ours.namespace}:{two.ours.app}-{destination}"
+    who = f"system:serviceaccount:{two.ours.namespace}:{two.ours.app}-database-{destination}"
     allowed = []
     for namespace, verb, resource in product((two.ours.namespace, two.theirs.namespace), VERBS, RESOURCES):
         group, _, name = resource.rpartition("/") if resource.startswith("batch/") else ("", "", resource)
