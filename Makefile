@@ -23,7 +23,7 @@ test: unit-and-style test-end-to-end faults-and-others test-cluster molecule ## 
 	@$(BIN)/python -m tools.tally
 
 # Side by side, what keeps only one core busy, or waits for deadlines. The others' output is shown after the first one's.
-unit-and-style: .venv/primed-sanity $(COLLECTION)
+unit-and-style: .venv/installed-dev $(COLLECTION)
 	@$(BIN)/python -m tools.beside test-unit "lint types sanity"
 
 faults-and-others: .venv/installed-dev $(COLLECTION)
