@@ -64,7 +64,7 @@ def check_job(spec: JobSpec, maximum: int) -> None:
     its setting recurring-job-max-retention."""
     if spec.task in _OFF_SITE_TASKS:
         raise ConfigurationError(
-            f"the task {spec.task} would send data off-site through Longhorn's one backup target, so that all copies of"
+            f"the task {spec.task} would send data off-site through Longhorn's one backup target, so all copies of"
             " all apps would share one target, one login and one fate",
             remedy="leave off-site copies to the columns' threads, and use the task snapshot here",
         )
