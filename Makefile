@@ -55,7 +55,7 @@ test-unit: .venv/installed-dev $(COLLECTION) ## tests/unit, and those of the mut
 	@echo "coverage of plugins/ by these tests: $$($(BIN)/python -m coverage report --format=total) %"
 
 test-end-to-end: .venv/installed-dev $(COLLECTION) ## tests/end_to_end and tests/field, against a real PostgreSQL and the sandbox
-	$(BIN)/python -m pytest tests/end_to_end tests/field -n 4 --dist loadfile
+	$(BIN)/python -m pytest tests/end_to_end tests/field -n 4 --dist loadfile --no-loadscope-reorder
 
 test-faults: .venv/installed-dev $(COLLECTION) ## tests/faults: servers that hang, disks that lie; as root the ones that take a mount, too
 	@# One more than the cores that all tests are made for: a good part of the time they wait for a deadline.

@@ -52,7 +52,7 @@ class Lab:
     def _thread(self, database: str, b2: dict[str, Any]) -> Path:
         folder = self.folder / database
         folder.mkdir(mode=0o700, exist_ok=True)
-        key = _mint(b2, f"{database}/")
+        key = _mint(b2, f"{database}/database/")
         (folder / "key.json").write_text(key_file.render(key_file.KeyFile(api_url=b2["api_url"], current=key)))
         (folder / "password").write_text(databases.PASSWORD)
         identity = folder / "identity"

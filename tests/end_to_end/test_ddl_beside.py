@@ -15,6 +15,7 @@ from fanout.actions.drill import drill
 from fanout.contract.errors import TryAgain
 from fanout.contract.thread import Query
 from fanout.sources.postgresql import dump
+from tests.support.waiting import until
 from tests.support.whole_database import PASSWORD
 
 from .small import Small, quiet, small
@@ -75,10 +76,18 @@ def test_a_table_that_is_dropped_before_each_dump_stays_until_the_last_one_is_ma
     again = "DROP TABLE staging;;CREATE TABLE staging AS SELECT 1 AS id"
     with pytest.raises(psycopg.errors.LockNotAvailable):
         backup(quiet(lab), report=Between(lab, "dump", again, again, f"SET lock_timeout = '100ms';;{again}"))
+    until(lambda: not _sessions(lab), "the server has ended the sessions of the backup that broke off")
     between = Between(lab, "dump", again, again)
     copied(lab, between)
     assert between.attempts == 3
     lab.run("DROP TABLE staging", owner=True)
+
+
+def _sessions(lab: Small) -> list[tuple[object, ...]]:
+    with lab.server.connect() as connection:
+        return connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE starts_with(application_name, 'fanout ')"
+        ).fetchall()
 
 
 def test_a_view_that_a_question_needs_and_that_is_made_anew_meanwhile_marks_nothing(lab: Small) -> None:
