@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 
 from . import apps, places, processes, state
 from .binaries import installed_binaries
+from .ending import Pool
 from .errors import SandboxError
 from .postgresql import STOP, PostgresServer
 from .surroundings import make_nas, make_recovery_identity, start_b2
@@ -67,12 +68,13 @@ def _clear(folder: Path, run: Path) -> None:
 
 
 def _make(folder: Path, run: Path) -> state.Sandbox:
-    with ThreadPoolExecutor() as pool:
+    nas = make_nas(folder / "nas")
+    # Before anything runs: told to end while it loads pyrage, Python exits on the spot.
+    recovery = make_recovery_identity(folder / "recovery-identity.txt")
+    with Pool() as pool:
         b2 = pool.submit(start_b2, folder, run / "processes")
         servers = {name: pool.submit(_make_server, name, folder, run) for name in apps.MAJORS}
         databases = {name: pool.submit(_make_app, name, servers[plan.server]) for name, plan in apps.PLANS.items()}
-        nas = make_nas(folder / "nas")
-        recovery = make_recovery_identity(folder / "recovery-identity.txt")
         return state.Sandbox(
             postgresql={name: _description(server.result()) for name, server in servers.items()},
             apps={name: app.result() for name, app in databases.items()},

@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import subprocess
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from pathlib import Path
 
 from tools import system, tally
 
 from .. import processes
+from ..ending import Pool
 from ..errors import SandboxError
 from ..places import locked, remove
 from . import build, cgroups, components, configuration, images, node, places, ready, state
@@ -41,7 +42,7 @@ def up(say: Say) -> bool:
 
 
 def _make_or_clear(folder: Path, binaries: build.Binaries, current: images.Images) -> None:
-    with ThreadPoolExecutor() as pool:
+    with Pool() as pool:
         # An image that is still being imported when this fails is given up as soon as the node has ended.
         try:
             state.save(_make(folder, binaries, current, pool), folder)
