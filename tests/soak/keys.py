@@ -44,7 +44,7 @@ class _Owned(Act):
         nas = self._root / f"{name}.nas"
         nas.mkdir()
         self._app = App(self._account, self._root / "columns")
-        self._app.path = self._root / "columns" / name / "b2" / "key.json"
+        self._app.path = self._root / "columns" / name / "database/b2/key.json"
         self._app.variables |= {"app_name": name, "app_scratch_directory": str(self._root)}
         self._app.variables["app_destinations"] = {
             **self._app.variables["app_destinations"],
@@ -53,7 +53,7 @@ class _Owned(Act):
 
     @property
     def _folder(self) -> Path:
-        return self._app.path.parents[1]
+        return self._app.path.parents[2]
 
     def words(self) -> Sequence[object]:
         arguments = self._root / f"{next(self._names)}.arguments"
@@ -94,7 +94,7 @@ class _Owned(Act):
         self._account.client.with_key(*_pair(self._app.key())).account()
         assert tree.below(self._folder, _TEMPORARY) == [], "half a file is left"
         for name in ("b2", "nas"):
-            load(self._folder / name / "thread.json")
+            load(self._folder / "database" / name / "thread.json")
 
     def _keys(self) -> list[str]:
         """Return the names of all keys of this app."""

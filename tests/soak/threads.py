@@ -41,7 +41,7 @@ class Victim(Column):
             assert self.key
             self.use(dataclasses.replace(self.key, kind="s3"))
             bucket = S3Destination("s3", BUCKET, lab.b2["s3_endpoint"], lab.b2["region"])
-            self.let_it_be(name="s3", destination=bucket)
+            self.let_it_be(destination_name="s3", destination=bucket)
 
     def let_it_be(self, **changes: object) -> None:
         """Change the thread for good."""
