@@ -64,7 +64,7 @@ def swapped(column: Column) -> Iterator[None]:
     with file_systems.small_disk(column.nas, "64m"):
         onboarded(dataclasses.replace(column.thread, verifier="ab12" * 16))
         yield
-        found = [path.name for path in column.nas.glob("*/*")]
+        found = [path.name for path in column.nas.glob("*/*/*")]
         assert found == [OWNER], "nothing is written to another disk"
 
 

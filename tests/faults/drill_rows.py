@@ -24,8 +24,12 @@ from .row import Inflict, Meanwhile, Row
 
 BAD = (
     Row("the dump is cut", copies.cut(DUMP), says=r"fetch: database\.dump\.age has \d+ bytes, the manifest says \d+"),
-    Row("a bit of the dump flipped", copies.flip(DUMP), says=r"fetch: database\.dump\.age has another sha256"),
-    Row("a bit of the evidence flipped", copies.flip(EVIDENCE), says=r"fetch: evidence\.json\.age has another sha256"),
+    Row("a bit of the dump flipped", copies.flip(DUMP), says=r"fetch: database\.dump\.age does not have the sha"),
+    Row(
+        "a bit of the evidence flipped",
+        copies.flip(EVIDENCE),
+        says=r"fetch: evidence\.json\.age does not have the sha256",
+    ),
     Row("the manifest is cut", copies.cut(MANIFEST), says=r"find: the manifest of \S+ "),
     Row(
         "the dump is cut, and the manifest agrees",

@@ -30,6 +30,7 @@ from tests.sandbox import tree
 from tests.support.onboarding import onboarded
 
 from .lab import BUCKET, OWNER, PASSWORD, Lab
+from .names import SHRINK_LIMIT
 from .waiting import until
 
 Kind = Literal["b2", "directory"]
@@ -97,6 +98,7 @@ class Column:
                 password_file=str(self.folder / "password"),
                 binaries=(str(server.binaries),),
             ),
+            shrink_limit=SHRINK_LIMIT,
             verifier=drill_keys((self.folder / "identity").read_text(), "identity").verifier,
             recipients=Recipients(
                 recipient_of((self.folder / "identity").read_text(), "identity"),
