@@ -28,5 +28,9 @@ class ColumnPlan:
             with about(str(thread), "rolling out"):
                 yield
         except BackupError as error:
-            self.failures.append(error)
-            self.kept.add(thread)
+            self.fail(thread, error)
+
+    def fail(self, thread: ThreadName, error: BackupError) -> None:
+        """Let a thread fail, and stay as it is."""
+        self.failures.append(error)
+        self.kept.add(thread)

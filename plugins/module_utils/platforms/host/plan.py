@@ -80,8 +80,7 @@ def plan(
     for name in column.thread_names:
         onboarding = onboarded.get(name)
         if onboarding is not None and onboarding.failure is not None:
-            planned.failures.append(onboarding.failure)
-            planned.kept.add(name)
+            planned.fail(name, onboarding.failure)
         if onboarding is None or name in planned.kept:
             _keep(name, found, planned)
             continue

@@ -122,8 +122,7 @@ class _RollOut:
             if isinstance(result, BackupError):
                 if thread is None:
                     raise result
-                self._planned.failures.append(result)
-                self._planned.kept.add(thread)
+                self._planned.fail(thread, result)
             elif result is not None:
                 done[id_of(manifest)] = {**result, "kind": manifest["kind"]}
         return done
