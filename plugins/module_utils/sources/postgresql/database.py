@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Who granted what shows in the grants themselves.
 _SESSION = ("SET SESSION AUTHORIZATION ", "RESET SESSION AUTHORIZATION")
-_OF_A_ROLE = re.compile(r'ALTER ROLE ("(?:[^"]|"")+"|[^\s"]+) IN DATABASE ')
+_OF_A_ROLE = re.compile(properties.OF_A_ROLE)
 # Roles that have something in a database, or are members of one that has. Everybody on the server may give himself
 # settings in every database.
 _CONCERNED = """
@@ -40,7 +40,7 @@ def apart(findings: Iterable[Finding], roles: Collection[str]) -> tuple[list[Fin
     notes: list[str] = []
     for finding in findings:
         match = _OF_A_ROLE.match(finding.subject)
-        role = unquoted(match[1]) if match else ""
+        role = unquoted(match["role"]) if match else ""
         if match and role not in roles:
             notes.append(f"a setting of {role}, who has nothing in the database, {finding.difference}")
         else:
@@ -51,7 +51,7 @@ def apart(findings: Iterable[Finding], roles: Collection[str]) -> tuple[list[Fin
 def differences(archive: Sequence[TocEntry], restored: Sequence[TocEntry], name: str) -> Iterator[Finding]:
     """Compare the archive's entries about its database with those of a dump of the restored one, which is called
     `name`. No value is shown: a setting may hold a secret."""
-    was, is_ = (_owner(entries) for entries in (archive, restored))
+    was, is_ = (properties.owner(entries) for entries in (archive, restored))
     if was != is_:
         yield Finding("database", name, f"has another owner (in the dump: {was}; restored: {is_})")
     wanted, found = (_by_subject(entries, name) for entries in (archive, restored))
@@ -62,10 +62,6 @@ def differences(archive: Sequence[TocEntry], restored: Sequence[TocEntry], name:
             yield Finding("database", subject, "was not in the dump")
         elif wanted[subject] != found[subject]:
             yield Finding("database", subject, "has another value")
-
-
-def _owner(entries: Sequence[TocEntry]) -> str:
-    return next((entry.owner for entry in entries if entry.description == "DATABASE"), "")
 
 
 def _by_subject(entries: Sequence[TocEntry], name: str) -> dict[str, str]:

@@ -138,13 +138,13 @@ def check_settings(connection: psycopg.Connection[Any]) -> None:
     )
 
 
-def globals_sql(connection: psycopg.Connection[Any]) -> str:
-    """Return CREATE ROLE and GRANT statements, one a line, for every role that the open database refers to.
+def globals_sql(connection: psycopg.Connection[Any], names: Sequence[str]) -> str:
+    """Return CREATE ROLE and GRANT statements, one a line, for the roles `names`.
 
     Passwords are not in it: a login could not read them, and a backup should not carry them. Raise ConfigurationError
     for a role whose name cannot be part of a line.
     """
-    return "\n".join([HEADER, *statements_for(connection, roles_named(connection, roles(connection)))]) + "\n"
+    return "\n".join([HEADER, *statements_for(connection, roles_named(connection, names))]) + "\n"
 
 
 def statements_for(connection: psycopg.Connection[Any], found: list[dict[str, Any]]) -> list[str]:

@@ -130,7 +130,7 @@ def give_of_database(
 ) -> Iterator[Finding]:
     """Give the rights to the database `name` that an archive says, by a superuser: names quoted by us. What it says of
     its database's owner is said of `owner`. Yield findings for what comes out otherwise."""
-    was = next((entry.owner for entry in entries if entry.description == "DATABASE"), "")
+    was = properties.owner(entries)
     given = (said for each in properties.grants(entries, name) for said in for_guest(f"{each};", was, owner))
     for said in given:
         if match := _OF_DATABASE.fullmatch(said):

@@ -130,8 +130,7 @@ class Handover:
                 self._comment(connection, entry)
             self._lend(connection)
             self.guest.let_in(connection)
-            database = quoted(self.guest.target.source.database)
-            connection.execute(f"REVOKE ALL ON DATABASE {database} FROM PUBLIC".encode())
+            connection.execute(f"REVOKE ALL ON DATABASE {self._database} FROM PUBLIC".encode())
             self._limit(connection, -1)
 
     def _make_schema(self, connection: psycopg.Connection[Any], schema: str) -> None:
@@ -230,11 +229,11 @@ class Handover:
         `open`. Raise BackupError if something is left."""
         import psycopg
 
-        name, database = quoted(self.guest.name), quoted(self.guest.target.source.database)
+        name = quoted(self.guest.name)
         with administering(self.guest.admin) as connection:
             self.guest.shut_out(connection)
             # What the archive brings may have left something elsewhere that acts as the guest.
-            connection.execute(f"ALTER DATABASE {database} OWNER TO CURRENT_USER".encode())
+            connection.execute(f"ALTER DATABASE {self._database} OWNER TO CURRENT_USER".encode())
             self._close(connection)
             self._force_again(connection)
             owners = Owners(connection, self._entries, self.owner, self._roles)
@@ -253,17 +252,21 @@ class Handover:
             if connection.execute(_LEFT, [self.guest.name]).fetchone() != (0,):
                 raise TryAgain(f"something in the new database still belongs to {self.guest.name}", remedy="try again")
             connection.execute(f"DROP OWNED BY {name}".encode())  # the rights that were lent
-            connection.execute(f"ALTER DATABASE {database} OWNER TO {quoted(self.owner)}".encode())
+            connection.execute(f"ALTER DATABASE {self._database} OWNER TO {quoted(self.owner)}".encode())
 
     def open(self, archive: Sequence[TocEntry]) -> list[Finding]:
         """Give the rights to the database that the whole `archive` says, and let in whoever has them. Return findings
         for those that are not as it says."""
         database = self.guest.target.source.database
         with self.guest.admin.opened() as connection:
-            connection.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {quoted(database)} TO PUBLIC".encode())
+            connection.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {self._database} TO PUBLIC".encode())
             findings = [*grants.give_of_database(connection, archive, database, self.owner)]
             self._limit(connection, -1)
         return findings
+
+    @property
+    def _database(self) -> str:
+        return quoted(self.guest.target.source.database)
 
     def _close(self, connection: psycopg.Connection[Any]) -> None:
         """Let nobody but superusers in, and end whoever is: what changes its owner by its name must not change
@@ -272,8 +275,7 @@ class Handover:
         connection.execute(_OTHERS)
 
     def _limit(self, connection: psycopg.Connection[Any], number: int) -> None:
-        database = quoted(self.guest.target.source.database)
-        connection.execute(f"ALTER DATABASE {database} CONNECTION LIMIT {number}".encode())
+        connection.execute(f"ALTER DATABASE {self._database} CONNECTION LIMIT {number}".encode())
 
     def _give_by_default(self, connection: psycopg.Connection[Any], owners: Owners) -> None:
         """Let roles give rights to what they will make. Of somebody who may do more than the app, what an extension

@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 # Quoted names, strings, ends of statements, blanks, and words. pg_dump doubles the quotes inside, whatever
 # standard_conforming_strings is. Without "+" a match remembers each character, which takes hundreds of bytes.
 _TOKEN = re.compile(r"""("(?:[^"]|"")*+"|'(?:[^']|'')*+'|;|\s+|[^\s;"']+)""")
+OF_A_ROLE = r"""ALTER ROLE (?P<role>"(?:[^"]|"")*"|[^\s"]+) IN DATABASE """
 # ALTER DATABASE ... SET, ALTER ROLE ... IN DATABASE ... SET
-_SETTING = re.compile(
-    r"""ALTER (?:DATABASE|ROLE (?P<role>"(?:[^"]|"")*"|[^\s"]+) IN DATABASE) ("(?:[^"]|"")*"|[^\s"]+) SET """
-)
+_SETTING = re.compile(rf"""(?:ALTER DATABASE |{OF_A_ROLE})("(?:[^"]|"")*"|[^\s"]+) SET """)
 _NAME = r'(?:"(?:[^"]|"")+"|[^\s";]+)'
 TEXT = r"(?:'(?:[^']|'')*+'|E'(?:[^'\\]|''|\\\\)*+')"
 # What the owner of a database may not say of it, or not in time: after the first the owner changes, and a template is
@@ -55,6 +54,11 @@ def _of_roles(definition: str, roles: Collection[str]) -> str:
         for each in said
         if not ((match := _SETTING.match(each)) and match["role"] and unquoted(match["role"]) not in roles)
     )
+
+
+def owner(entries: Sequence[TocEntry]) -> str:
+    """Return whose an archive's database was, "" if it does not say so."""
+    return next((entry.owner for entry in entries if entry.description == "DATABASE"), "")
 
 
 def grants(entries: Sequence[TocEntry], name: str) -> list[str]:

@@ -223,7 +223,7 @@ class Session:
             collations=left_out.collations(connection),
         )
         notices = left_out.strangers(connection, evidence.roles)
-        return _Seen(before, counted, configuration, evidence, globals_sql(connection), notices)
+        return _Seen(before, counted, configuration, evidence, globals_sql(connection, evidence.roles), notices)
 
     def _size(self) -> int:
         with translated("counting rows"):

@@ -34,9 +34,8 @@ LINES = {
 }
 _ABOUT = {"ACL", "COMMENT", "SECURITY LABEL"}
 
-# The lines of the roles' file, whole, as extended regular expressions, where groups have no names and nothing is given
-# back or kept: what else stands in
-# one was not written by a backup.
+# The lines of the roles' file, whole, as extended regular expressions, where groups have no names and a repetition may
+# give back what it took: what else stands in one was not written by a backup.
 _GROUP = re.compile(r"\(\?(?::|P<\w+>)")
 ROLES = (
     f"^({HEADER.replace('.', '[.]')})?$",
