@@ -11,24 +11,23 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from ...contract.errors import BackupError, ConfigurationError, NoPermission
 from ...contract.evidence import PostgresqlEvidence, QueryAnswer
-from ...contract.source import PostgresqlSource
 from ...contract.verdict import Finding
 from ...local.progress import Phases
-from ..base import Restored, RestoredBeside, RestoreTarget
-from . import by_hand, catalog, client, compare, database_owner, failures, guest, properties, restore, switch
+from ..base import Restored, RestoredBeside
+from . import by_hand, catalog, compare, database_owner, failures, guest, properties, restore, switch
 from .archive_toc import TocEntry
 from .artifact import ROWS, TABLES, Copy, archive_of, globals_of
 from .ask import ask
 from .by_hand import ByHand
-from .connection import check_direct, connect, hurried, translated
 from .globals import RoleStatement, read_globals, without_power
 from .guest import Guest
 from .handover import Handover
 from .identifiers import LONGEST, literal, quoted
+from .maintenance import NewDatabase, maintenance
 from .selection import select
 from .target import Target
 from .verify import Beside, verify, verify_indexes
@@ -36,9 +35,6 @@ from .verify import Beside, verify, verify_indexes
 if TYPE_CHECKING:
     import psycopg
 
-NewDatabase: TypeAlias = RestoreTarget[PostgresqlSource]
-
-_NAME = "fanout restore"
 # Stands on the new database until it is complete: a run that is killed leaves it behind.
 _INCOMPLETE = "incomplete: fanout was restoring into this database"
 
@@ -47,7 +43,6 @@ _INCOMPLETE = "incomplete: fanout was restoring into this database"
 _SUBSCRIPTIONS = """
 SELECT subname FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE datname = %s ORDER BY 1
 """
-_SUPERUSER = "SELECT rolsuper FROM pg_roles WHERE rolname = session_user"
 
 
 @dataclass
@@ -73,7 +68,7 @@ class _Made:
 def check_beside(new: NewDatabase) -> None:
     """Raise BackupError, before anything is fetched, if the new database cannot be made beside the live one."""
     _check_name(new.name)
-    with _server(new) as (connection, target):
+    with maintenance(new) as (connection, target):
         found = connection.execute(
             "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", [new.name]
         ).fetchone()
@@ -164,38 +159,6 @@ def _restored(copy: Copy, new: NewDatabase, folder: Path, phases: Phases, made: 
     return RestoredBeside(copy.evidence, measures, Restored(made.findings, answers, made.notes), steps, unchecked)
 
 
-# The server
-
-
-@contextlib.contextmanager
-def _server(new: NewDatabase) -> Iterator[tuple[psycopg.Connection[Any], Target]]:
-    """Yield a session beside the new database, and that database as a target. Both belong to the server itself."""
-    where = f"{new.source.host}:{new.source.port}"
-    source, connection = _connected(new.source)
-    with contextlib.closing(connection), translated():
-        major = check_direct(connection, source, _NAME)
-        programs = client.find(major, new.source.binaries)
-        (superuser,) = connection.execute(_SUPERUSER).fetchone() or (False,)
-        login = replace(new.source, database=new.name)
-        with hurried(connection):
-            yield connection, Target(programs, login, where, scratch=False, superuser=superuser)
-
-
-def _connected(login: PostgresqlSource) -> tuple[PostgresqlSource, psycopg.Connection[Any]]:
-    """Return a session on a database that is there anyhow: the live one may be what was lost."""
-    try:
-        for name in ("postgres", "template1"):
-            with contextlib.suppress(ConfigurationError, NoPermission):
-                maintenance = replace(login, database=name)
-                return maintenance, connect(maintenance, _NAME, guarded=True)
-        return login, connect(login, _NAME, guarded=True)
-    except NoPermission as error:
-        raise NoPermission(
-            error.problem,
-            remedy="correct app_restore_user and app_restore_password, or app_database_password if they are not set",
-        ) from None
-
-
 def _make(
     copy: Copy,
     new: NewDatabase,
@@ -206,7 +169,7 @@ def _make(
 ) -> Target:
     """Make the roles that are missing and the empty database, with its grants before anything is in it. Return it as
     the login reaches it that restores: a superuser makes one for that."""
-    with _server(new) as (connection, target):
+    with maintenance(new) as (connection, target):
         _check_version(copy.evidence, connection, target)
         made.available = restore.check_extensions(connection, target, copy.evidence)
         made.databases = frozenset(name for (name,) in connection.execute("SELECT datname FROM pg_database"))
@@ -294,7 +257,7 @@ def _finish(new: NewDatabase, entries: Sequence[TocEntry], chosen: Sequence[TocE
         made.findings += [each.finding for each in left]
         made.by_hand += left
         limits = [anew for each in limits if (anew := properties.limit_anew(each, new.name))]
-    with _server(new) as (connection, _target):
+    with maintenance(new) as (connection, _target):
         _comment(connection, new, "NULL")
         made.findings += properties.apply(connection, limits)
     made.finished = True
@@ -313,7 +276,7 @@ def _guest_gone(new: NewDatabase, made: _Made) -> Iterator[None]:
         said = ""
         if made.guest:
             try:
-                with _server(new) as (connection, _target):
+                with maintenance(new) as (connection, _target):
                     said = guest.end(connection, made.guest)
             except BackupError as error:
                 said = f"the login {made.guest.name} could not be removed ({error.problem}): drop it"
@@ -340,7 +303,7 @@ def _taken_back_on_failure(new: NewDatabase, made: _Made) -> Iterator[None]:
 
 def _take_back(new: NewDatabase, made: _Made) -> str:
     try:
-        with _server(new) as (connection, _target):
+        with maintenance(new) as (connection, _target):
             if made.created:
                 connection.execute(f"ALTER DATABASE {quoted(new.name)} IS_TEMPLATE false".encode())
                 # Killed with its client, pg_restore's session may work on for a while.

@@ -17,6 +17,7 @@ from .connection import connect, hurried, translated
 if TYPE_CHECKING:
     import psycopg
 
+RESTORE = "fanout restore"  # what the sessions of a restore call themselves
 GUESTS = "fanout_restore_"  # begins the names of logins that a restore makes
 
 
@@ -37,7 +38,7 @@ class Target:
     @property
     def application_name(self) -> str:
         """How our sessions on it call themselves."""
-        return "fanout drill" if self.scratch else "fanout restore"
+        return "fanout drill" if self.scratch else RESTORE
 
     @property
     def role(self) -> str:
