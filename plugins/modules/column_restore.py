@@ -115,7 +115,7 @@ failure:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fanout.backup.plugins.module_utils.contract.errors import ConfigurationError
+from ansible_collections.fanout.backup.plugins.module_utils.contract.errors import ROLL_OUT, ConfigurationError
 from ansible_collections.fanout.backup.plugins.module_utils.contract.thread import ThreadName
 from ansible_collections.fanout.backup.plugins.module_utils.inventory.column import Column
 from ansible_collections.fanout.backup.plugins.module_utils.platforms.registry import acts_of
@@ -142,7 +142,7 @@ def restore(module: AnsibleModule) -> Outcome:
         raise ConfigurationError(
             "app_state is absent, so there is no key to fetch a backup with",
             subject=column.app,
-            remedy="set app_state to present and run fanout.backup.site first",
+            remedy=f"set app_state to present and {ROLL_OUT} first",
         )
     if module.check_mode:
         return skipped(f"{name}: nothing is done in check mode")

@@ -29,6 +29,7 @@ class Exit(IntEnum):
     CONFIGURATION = 78
 
 
+ROLL_OUT = "run fanout.backup.site"  # the remedy for what a roll-out makes
 REMEDY = ". Remedy: "  # stands between a problem and what to do about it
 
 

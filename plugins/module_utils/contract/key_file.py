@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from .codec import decode_json, encode_json
-from .errors import BackupError, ConfigurationError, NewerFormat
+from .errors import ROLL_OUT, BackupError, ConfigurationError, NewerFormat
 
 # Hiding needs writeFiles only, and a drill reads what the same thread wrote. Never deleteFiles: history has to resist
 # its own writer.
@@ -119,7 +119,7 @@ def load_key(path: str | os.PathLike[str]) -> StoredKey:
     """Return the thread's key. Raise ConfigurationError when there is none yet or the file cannot be used."""
     file = read(path)
     if file is None or file.current is None:
-        raise ConfigurationError(f"{path} holds no key yet", remedy="run fanout.backup.site")
+        raise ConfigurationError(f"{path} holds no key yet", remedy=ROLL_OUT)
     return file.current
 
 
@@ -130,6 +130,4 @@ def region_of(endpoint: str) -> str:
 
 
 def _unusable(where: str, problem: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"{where} {problem}", remedy="remove it and run fanout.backup.site, which makes a new key"
-    )
+    return ConfigurationError(f"{where} {problem}", remedy=f"remove it and {ROLL_OUT}, which makes a new key")

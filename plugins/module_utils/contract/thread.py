@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 
 from .codec import decode_json, encode_json
 from .destination import Destination
-from .errors import ConfigurationError, about
+from .errors import ROLL_OUT, ConfigurationError, about
 from .source import Source
 
 KEY_FILE = "key.json"
@@ -158,7 +158,7 @@ def load(path: str | os.PathLike[str]) -> Thread:
             f"{file} cannot be read ({error.strerror})", remedy="name a thread.json that fanout.backup.site wrote"
         ) from None
     if len(text) > _MAXIMUM_SIZE:
-        raise ConfigurationError(f"{file} is too large for a thread.json", remedy="run fanout.backup.site again")
+        raise ConfigurationError(f"{file} is too large for a thread.json", remedy=f"{ROLL_OUT} again")
     with about(_subject(text)):
         thread = decode_json(Thread, text, str(file))
     return dataclasses.replace(

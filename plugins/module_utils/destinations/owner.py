@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..contract.codec import decode_json, encode_json
-from ..contract.errors import ConfigurationError, DataRefused, NewerFormat, Unavailable
+from ..contract.errors import ROLL_OUT, ConfigurationError, DataRefused, NewerFormat, Unavailable
 from ..contract.object_names import PROBE
 from .base import Stored
 
@@ -61,7 +61,7 @@ def check(found: str | None, wanted: str, where: str, *, mounted: bool) -> None:
     """Raise unless the owner `found` at the prefix `where` is the `wanted` one: ConfigurationError if it is another's,
     and if there is none Unavailable for what can be `mounted`, else ConfigurationError."""
     if not wanted:
-        raise ConfigurationError("thread.json names no owner", remedy="run fanout.backup.site")
+        raise ConfigurationError("thread.json names no owner", remedy=ROLL_OUT)
     if found == wanted:
         return
     if found is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..contract.destination import B2Destination, DirectoryDestination, S3Destination
-from ..contract.errors import ConfigurationError
+from ..contract.errors import ROLL_OUT, ConfigurationError
 from ..contract.key_file import StoredKey, load_key
 from ..contract.thread import Thread
 from .base import Destination
@@ -41,13 +41,13 @@ def open_destination(thread: Thread, *, deadline: float | None = None) -> Destin
 def _key(thread: Thread, destination: B2Destination | S3Destination) -> StoredKey:
     """Return the thread's key, which has to be of the bucket and prefix that thread.json names."""
     if thread.key_file is None:
-        raise ConfigurationError("thread.json names no key file", remedy="run fanout.backup.site again")
+        raise ConfigurationError("thread.json names no key file", remedy=f"{ROLL_OUT} again")
     key = load_key(thread.key_file)
     wanted = (destination.kind, destination.bucket, thread.prefix)
     if (key.kind, key.bucket, key.prefix) != wanted:
         raise ConfigurationError(
             f"{thread.key_file} is a {key.kind} key of {key.bucket} under {key.prefix}, but thread.json is about "
             f"{' '.join(wanted)}",
-            remedy="run fanout.backup.site, which makes a new key",
+            remedy=f"{ROLL_OUT}, which makes a new key",
         )
     return key

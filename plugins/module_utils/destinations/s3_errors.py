@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from ..contract.durations import spoken as duration
-from ..contract.errors import BackupError, ConfigurationError, DataRefused, Full, NoPermission, Unavailable
+from ..contract.errors import ROLL_OUT, BackupError, ConfigurationError, DataRefused, Full, NoPermission, Unavailable
 from ..local.clock import our_clock
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _capped(answer: Answer, server: Server) -> BackupError:
 
 
 def _forbidden(answer: Answer, server: Server) -> BackupError:
-    remedy = "run fanout.backup.site, which makes a new key"
+    remedy = f"{ROLL_OUT}, which makes a new key"
     if "Malformed Access Key Id" in answer.message:
         remedy = "use an application key: the account's master key does not work with S3"
     elif answer.code == "InvalidAccessKeyId":

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..contract.errors import BackupError, ConfigurationError, NoPermission, TryAgain, Unavailable
+from ..contract.errors import ROLL_OUT, BackupError, ConfigurationError, NoPermission, TryAgain, Unavailable
 from ..inventory.column import Column
 from .connection import MANAGER, Answer, Connection, open_connection
 from .resources import KINDS, Manifest, shown_name
@@ -148,7 +148,7 @@ def _refusal(answer: Answer, what: str, prefix: str) -> BackupError:
     if answer.status == 403:
         return NoPermission(f"{what}: {said}", remedy=f"grant the login of {prefix}_kubeconfig what it names")
     if answer.status == 404:
-        return Missing(f"{what}: {said}", remedy="roll out first: run fanout.backup.site")
+        return Missing(f"{what}: {said}", remedy=f"roll out first: {ROLL_OUT}")
     if answer.status == 409:
         return _conflict(causes, what, said, prefix)
     # A field that the server does not know is an internal error to it.

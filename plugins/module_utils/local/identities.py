@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..contract.errors import ConfigurationError
+from ..contract.errors import ROLL_OUT, ConfigurationError
 
 
 def recipient(text: str) -> Any:
@@ -45,7 +45,7 @@ def read_identity(file: Path) -> Any:
         reason = error.strerror if isinstance(error, OSError) else "no text"
         raise ConfigurationError(
             f"the identity file {os.fspath(file)} cannot be read ({reason})",
-            remedy="run fanout.backup.site as the user that runs drills, or name an identity file",
+            remedy=f"{ROLL_OUT} as the user that runs drills, or name an identity file",
         ) from None
     return identity_in(text, os.fspath(file))
 

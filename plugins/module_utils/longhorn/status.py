@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ..contract.durations import spoken
-from ..contract.errors import about
+from ..contract.errors import ROLL_OUT, about
 from ..inventory.longhorn import Server, SnapshotJob
 from ..k8s.resources import Manifest
 from ..platforms.kubernetes.pod_diagnostics import condition_message
@@ -52,7 +52,7 @@ def look(server: Server, now: datetime | None = None) -> Look:
         known = {job["metadata"]["name"]: job for job in jobs}
         for job in server.jobs:
             if job.name not in known:
-                found.problems.append(f"the recurring job {job.name} is gone. Remedy: run fanout.backup.site")
+                found.problems.append(f"the recurring job {job.name} is gone. Remedy: {ROLL_OUT}")
         for volume in volumes_of(longhorn, server):
             _look_at(longhorn, server, volume, jobs, time, found)
         found.problems += pods
@@ -69,7 +69,7 @@ def _look_at(
         own = [one for one in snapshots if one.job == job.name and one.good]
         parts.append(_told(job, own, now))
         if volume.labels.get(job_label(job.name)) != ENABLED:
-            problems.append(f"it does not run the job {job.name}. Remedy: run fanout.backup.site")
+            problems.append(f"it does not run the job {job.name}. Remedy: {ROLL_OUT}")
         elif job.name in started:
             problems += _too_old(job, own, snapshots, started[job.name], now)
         if len(own) > job.keep + _MORE:

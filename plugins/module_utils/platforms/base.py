@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from ..contract.errors import BackupError, ConfigurationError
+from ..contract.errors import ROLL_OUT, BackupError, ConfigurationError
 from .probe_record import Proven
 
 
@@ -37,7 +37,7 @@ class NotRolledOut(ConfigurationError):
 
 def not_rolled_out(missing: str, *, subject: str = "") -> NotRolledOut:
     """Return the error of a thread that runs from something that is `missing`."""
-    return NotRolledOut(f"there is no {missing}", remedy="roll out first: run fanout.backup.site", subject=subject)
+    return NotRolledOut(f"there is no {missing}", remedy=f"roll out first: {ROLL_OUT}", subject=subject)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ..contract.errors import ROLL_OUT
 from ..contract.text import printable
-
-ROLL_OUT = "run fanout.backup.site"
 
 _MOST = 4
 

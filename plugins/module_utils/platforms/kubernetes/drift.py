@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 from ...contract import key_file
 from ...contract.destination import B2Destination
-from ...contract.errors import ConfigurationError, about
+from ...contract.errors import ROLL_OUT, ConfigurationError, about
 from ...contract.thread import KEY_FILE, ThreadName
 from ...inventory.column import Column
 from ...inventory.kubernetes import KEY, object_name
 from ...k8s.cluster import connect
 from ...k8s.resources import Manifest, shown_name
 from ..base import Drift
-from ..differences import ROLL_OUT, fields_of_json, listed, told
+from ..differences import fields_of_json, listed, told
 from .apply import unlike
 from .drill_identity import Identity, identity
 from .live_objects import Found, Id, id_of, label, read

@@ -9,11 +9,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ...contract.errors import BackupError, ConfigurationError, Full, TryAgain, Unavailable
+from ...contract.errors import ROLL_OUT, BackupError, ConfigurationError, Full, TryAgain, Unavailable
 from ...contract.text import printable
 from ...k8s.cluster import Cluster
 from ...k8s.resources import Manifest, shown_name
-from ..differences import ROLL_OUT
 from .pods import COMMAND, CONFINE, SERVER
 
 # How long a state may last that does not go away by itself: settings that are wrong, and images, which are tried twice

@@ -6,10 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...contract.errors import ConfigurationError, NoPermission
+from ...contract.errors import ROLL_OUT, ConfigurationError, NoPermission
 from ...k8s.cluster import Cluster
 from ...k8s.resources import shown_name
-from ..differences import ROLL_OUT
 from .live_objects import at_once
 
 # Kind, name, and the keys of its data that are mounted.

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...contract.errors import ConfigurationError
+from ...contract.errors import ROLL_OUT, ConfigurationError
 from ...contract.source import PostgresqlSource
 from .identifiers import literal
 
@@ -155,7 +155,7 @@ def password_of(source: PostgresqlSource) -> str | None:
     except OSError as error:
         raise ConfigurationError(
             f"the password file {source.password_file} cannot be read ({error.strerror})",
-            remedy="run fanout.backup.site, as the user that runs the backups",
+            remedy=f"{ROLL_OUT}, as the user that runs the backups",
         ) from None
 
 

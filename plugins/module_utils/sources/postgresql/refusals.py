@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...contract.errors import BackupError, ConfigurationError, NoPermission, TryAgain, Unavailable
+from ...contract.errors import ROLL_OUT, BackupError, ConfigurationError, NoPermission, TryAgain, Unavailable
 from ...contract.source import PostgresqlSource
 from .client import AUTHENTICATION
 from .identifiers import quoted
@@ -70,7 +70,7 @@ def refused(source: PostgresqlSource, login: Mapping[str, Any], words: str) -> B
     if refusal.needs_password or refusal.code == "28P01":
         return NoPermission(
             f"{where} refused the password of {source.user}",
-            remedy="correct app_database_password, or app_database_user, and run fanout.backup.site",
+            remedy=f"correct app_database_password, or app_database_user, and {ROLL_OUT}",
         )
     if refusal.code == "08P01":  # a server takes what libpq says for what it is: only what stands before one does not
         return pooler(where)
